@@ -150,12 +150,7 @@ def explore(
         raise ValueError(
             f"panels={list(panels)!r}: give two or three settings, so that a page without a kernel shows the point"
         )
-    seen = {repr(s): fn(**s) for s in settings}
-    shots = {
-        key: _render(_titled(view, s)) if isinstance(view, Figure) else view
-        for (key, view), s in zip(seen.items(), settings)
-    }
-    views = [shots[repr(s)] for s in settings]
+    views = [_draw(fn, setting) for setting in settings]
     if isinstance(views[0], Image.Image):
         alts = [_alt_for(alt, s) for s in settings]
         _need_alt(alts[0])
@@ -189,10 +184,17 @@ def _alt_for(alt: str | Callable[..., str], setting: Values) -> str:
     return alt(**setting) if callable(alt) else alt
 
 
-def _titled(fig: Figure, setting: Values) -> Figure:
-    if not fig.get_suptitle():
-        fig.suptitle(_label(setting), fontsize=13, color="#444444")
-    return fig
+def _draw(fn: Callable[..., Figure | str], setting: Values) -> Image.Image | str:
+    view = fn(**setting)
+    if isinstance(view, str):
+        return view
+    if not isinstance(view, Figure):
+        raise TypeError(
+            f"fn must return a matplotlib Figure or a str, got {type(view).__name__}: end it with `return fig`"
+        )
+    if not view.get_suptitle():
+        view.suptitle(_label(setting), fontsize=13, color="#444444")
+    return _render(view)
 
 
 def _display_texts(settings: Sequence[Values], texts: Sequence[str]) -> None:
@@ -241,9 +243,7 @@ def _live(
     def redraw(_change: Any) -> None:
         setting = {name: control.value for name, control in controls.items()}
         try:
-            result = fn(**setting)
-            shot = _render(_titled(result, setting)) if isinstance(result, Figure) else result
-            view.value = _view_html(shot, _alt_for(alt, setting))
+            view.value = _view_html(_draw(fn, setting), _alt_for(alt, setting))
         except Exception as error:  # a message in the page; a traceback from a callback goes where nobody looks
             view.value = (
                 f"<p><b>{html.escape(_label(setting))}</b>: {html.escape(f'{type(error).__name__}: {error}')}</p>"
