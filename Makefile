@@ -1,0 +1,18 @@
+# A thin coat over tasks.py, which works on every system: `make test` is `python tasks.py test`.
+#   make test PYTHON=python3.12      another Python
+#   make lab CPU=1                   the CPU build of torch (Linux laptops: the default one brings gigabytes of CUDA)
+#   make demo ARGS="--steps 200"     options for the tool behind the command
+PYTHON ?= python3
+RUN = $(PYTHON) tasks.py
+
+TASKS = setup lab test check demo lectures labs badges recorded
+.PHONY: help start $(TASKS)
+
+help:
+	@$(RUN) --help
+
+$(TASKS):
+	@$(RUN) $@ $(if $(CPU),--cpu) $(ARGS)
+
+start:  # make start LAB=03
+	@$(RUN) start $(LAB)

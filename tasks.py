@@ -1,0 +1,284 @@
+#!/usr/bin/env python3
+"""Every command of the course, on every system: `python tasks.py COMMAND` (on Linux and macOS also `make COMMAND`).
+
+Needs nothing but Python 3.11 or newer. The first command makes `.venv` with the Python that runs this file and installs
+the course with the exact versions of constraints.txt. Later ones install again only if pyproject.toml or
+constraints.txt has changed, so they need no network. pip's own settings (index, find-links, proxy) are respected.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+if sys.version_info < (3, 11):  # noqa: UP036 - said here, because a student's `python3` is often older
+    version = ".".join(map(str, sys.version_info[:3]))
+    sys.exit(
+        f"The course needs Python 3.11 or newer, this is {version} ({sys.executable}).\n"
+        "Install a newer one and name it: make test PYTHON=python3.12, or python3.12 tasks.py test"
+    )
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = VENV / "installed.json"
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+
+
+# --- set-up -----------------------------------------------------------------------------------------------------------
+
+
+def fingerprint() -> str:
+    """What decides whether the installed packages are still the right ones."""
+    files = b"".join((ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt"))
+    return hashlib.sha256(files + str(ROOT).encode()).hexdigest()
+
+
+def installed() -> bool:
+    try:
+        return json.loads(STAMP.read_text(encoding="utf-8"))["fingerprint"] == fingerprint() and works(PYTHON)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def works(python: Path) -> bool:
+    command = [python, "-c", "import llmlib, courseware"]
+    try:
+        return subprocess.run(command, capture_output=True, cwd=ROOT).returncode == 0
+    except OSError:
+        return False
+
+
+def setup(cpu: bool = False) -> None:
+    """Make .venv and install the course into it, once."""
+    if installed():
+        return
+    start = time.monotonic()
+    if not PYTHON.exists() or subprocess.run([PYTHON, "-m", "pip", "--version"], capture_output=True).returncode:
+        say(f"making {VENV.name} with Python {sys.version.split()[0]}")
+        if subprocess.run([sys.executable, "-m", "venv", "--clear", VENV]).returncode:
+            sys.exit("Could not make a virtual environment. On Debian and Ubuntu: apt install python3-venv")
+    pip = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "-c", "constraints.txt"]
+    if cpu:  # one look-up for torch alone: its CPU build sorts above the default one, and the rest comes as usual
+        say("installing the CPU build of torch")
+        install([*pip, "--no-deps", "--extra-index-url", CPU_INDEX, "torch"])
+    elif sys.platform == "linux" and not shutil.which("nvidia-smi"):
+        say("no NVIDIA driver here; if pip now wants gigabytes of CUDA packages, stop it and add --cpu (make: CPU=1)")
+    say("installing the course (a few minutes the first time)")
+    install([*pip, "-e", ".[course,test]"])
+    # Threads that spin while they wait make a busy two-core laptop ten times slower; the kernel must know at its start.
+    kernel = [PYTHON, "-m", "ipykernel", "install", "--sys-prefix", "--env", "OMP_WAIT_POLICY", "passive"]
+    subprocess.run(kernel, check=True, stdout=subprocess.DEVNULL)
+    write_lab_settings()
+    STAMP.write_text(json.dumps({"fingerprint": fingerprint()}) + "\n", encoding="utf-8")
+    say(f"set up in {time.monotonic() - start:.0f} s")
+
+
+def install(command: list) -> None:
+    if subprocess.run(command, cwd=ROOT).returncode:
+        sys.exit(
+            "pip could not install the course; its message is above. Without a network, point pip at a folder of "
+            "wheels: PIP_NO_INDEX=1 PIP_FIND_LINKS=folder"
+        )
+
+
+def write_lab_settings() -> None:
+    """JupyterLab shows Markdown as a page rather than as source, and asks no server for news."""
+    settings = {
+        "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}},
+        "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    }
+    path = VENV / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def say(text: str) -> None:
+    print(f"[next-token] {text}", flush=True)
+
+
+# --- running things ---------------------------------------------------------------------------------------------------
+
+
+def environment(one_thread: bool = False) -> dict:
+    env = dict(os.environ, PYTHONUTF8="1", PATH=str(PYTHON.parent) + os.pathsep + os.environ.get("PATH", ""))
+    env.setdefault("OMP_WAIT_POLICY", "passive")
+    if one_thread:
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            env[name] = "1"
+        env.update(MPLBACKEND="Agg", TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1")
+    return env
+
+
+def python(*arguments: str) -> int:
+    """Run the course's Python in the repository; returns the exit code."""
+    try:
+        return subprocess.run([PYTHON, *arguments], cwd=ROOT, env=environment()).returncode
+    except KeyboardInterrupt:
+        return 130
+
+
+def steps(names: dict) -> int:
+    """Run named commands, all of them, and close with one line that counts what passed and what failed."""
+    start, counts, table = time.monotonic(), {"failed": 0, "passed": 0, "skipped": 0}, []
+    for name, arguments in names.items():
+        say(name)
+        began = time.monotonic()
+        code, found = watch([PYTHON, *arguments])
+        if not found or (code and not found.get("failed")):  # a step that counts nothing itself counts as one
+            found["failed" if code else "passed"] = found.get("failed" if code else "passed", 0) + 1
+        for word, number in found.items():
+            counts[word] += number
+        table.append((name, "failed" if code else "ok", time.monotonic() - began))
+    print()
+    for name, verdict, seconds in table:
+        print(f"  {verdict:6} {seconds:7.1f} s  {name}")
+    failed = counts["failed"] > 0
+    summary = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
+    print(f"{f' {summary} in {time.monotonic() - start:.2f}s ':=^100}", flush=True)
+    return 1 if failed else 0
+
+
+def watch(command: list) -> tuple[int, dict]:
+    """Run a command, show its output as it comes, and read pytest's counts off its last summary line."""
+    found: dict = {}
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment(True), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        encoding="utf-8", errors="replace",
+    )  # fmt: skip
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        counts = re.findall(r"(\d+) (passed|failed|errors?|skipped)\b", line)
+        if counts and re.search(r" in [\d.]+ ?s", line):
+            found = {}
+            for number, word in counts:
+                word = "failed" if word.startswith("error") else word
+                found[word] = found.get(word, 0) + int(number)
+    return process.wait(), found
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+CHECKS = {
+    "code style (ruff)": ["-m", "ruff", "check", "."],
+    "rooms of llmlib (import-linter)": ["-c", "from importlinter.cli import lint_imports_command as run; run()"],
+    "notebooks match their sources": ["-m", "courseware", "build", "--check"],
+    "lectures are executed": ["-m", "courseware", "execute", "--check"],
+    "badges and addresses": ["-m", "courseware", "badges", "--check"],
+}
+
+
+def task_setup(options, rest) -> int:
+    """install or update .venv"""
+    return 0
+
+
+def task_lab(options, rest) -> int:
+    """open the course in JupyterLab"""
+    return python("-m", "jupyterlab", "--ServerApp.root_dir=.", "--LabApp.default_url=/lab/tree/README.md", *rest)
+
+
+def task_test(options, rest) -> int:
+    """run every check, every test and every notebook"""
+    unit = {"unit tests": ["-m", "pytest", "-q", "-n", str(options.workers), *rest]}
+    notebooks = {"every notebook, from an empty folder": ["-m", "courseware", "run"]}
+    return steps({**CHECKS, **unit, **notebooks})
+
+
+def task_check(options, rest) -> int:
+    """run the quick checks only: style, rooms, notebooks up to date"""
+    return steps(CHECKS)
+
+
+def task_demo(options, rest) -> int:
+    """train a GPT on Shakespeare in the terminal and let it write"""
+    return python("-m", "llmlib.train", "--preset", "shakespeare-cpu", *rest)
+
+
+def task_lectures(options, rest) -> int:
+    """build the lectures and execute those whose source has changed"""
+    return python("-m", "courseware", "build") or python("-m", "courseware", "execute", *rest)
+
+
+def task_labs(options, rest) -> int:
+    """write the student notebooks from solutions/"""
+    return python("-m", "courseware", "build", *rest)
+
+
+def task_badges(options, rest) -> int:
+    """write badges, set-up cells and addresses from [tool.course] in pyproject.toml"""
+    return python("-m", "courseware", "badges", *rest)
+
+
+def task_recorded(options, rest) -> int:
+    """run again the scripts behind llmlib/recorded (names to run only some; takes long)"""
+    scripts = {}
+    for path in sorted((ROOT / "llmlib" / "recorded").glob("*.json")):
+        if not rest or path.stem in rest:
+            scripts.setdefault(json.loads(path.read_text(encoding="utf-8"))["script"], []).append(path.stem)
+    if not scripts:
+        say("no recorded results" + (f" called {', '.join(rest)}" if rest else "") + " in llmlib/recorded")
+        return 1 if rest else 0
+    failed = []
+    for script, names in scripts.items():
+        say(f"{script} makes {', '.join(names)}")
+        if python(*script.split()):
+            failed.append(script)
+    say(f"failed: {', '.join(failed)}" if failed else f"{len(scripts)} scripts done")
+    return 1 if failed else 0
+
+
+def task_start(options, rest) -> int:
+    """copy a lab into work/, where updates of the course never touch your answers: start 03"""
+    labs = {path.name[3:5]: path for path in sorted((ROOT / "labs").glob("lab[0-9][0-9]*.ipynb"))}
+    wanted = [number.removeprefix("lab").zfill(2) for number in rest]
+    unknown = [number for number in wanted if number not in labs]
+    if not wanted or unknown:
+        what = f"There is no lab {', '.join(unknown)}" if unknown else "Say which lab: start 03"
+        say(f"{what}. Labs: {', '.join(labs) or 'none yet'}")
+        return 2
+    for number in wanted:
+        source = labs[number]
+        target = ROOT / "work" / source.name
+        if target.exists():
+            say(f"{target.relative_to(ROOT)} is there already and was left as it is; to begin again, rename it first")
+            continue
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(source, target)
+        say(f"your copy: {target.relative_to(ROOT)}")
+    return 0
+
+
+TASKS = {name.removeprefix("task_"): task for name, task in list(globals().items()) if name.startswith("task_")}
+WITHOUT_SETUP = {"start"}
+
+
+def main(argv: list) -> int:
+    parser = argparse.ArgumentParser(
+        prog="tasks.py",
+        description="The course's commands. What follows the command's own options is handed on to the tool it runs.",
+        epilog="commands:\n" + "\n".join(f"  {name:9} {task.__doc__}" for name, task in TASKS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("command", choices=TASKS, metavar="COMMAND")
+    parser.add_argument(
+        "--cpu",
+        action="store_true",
+        help="install the CPU build of torch: on Linux the default one brings gigabytes of CUDA (only the first time)",
+    )
+    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes for the unit tests")
+    options, rest = parser.parse_known_args(argv)
+    if options.command not in WITHOUT_SETUP:
+        setup(options.cpu)
+    return TASKS[options.command](options, rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
