@@ -2,5 +2,7 @@
 
 from .bytes import ByteTokenizer
 from .chars import CharTokenizer
+from .ngram import NGramModel
+from .sources import MarkovSource
 
-__all__ = ["ByteTokenizer", "CharTokenizer"]
+__all__ = ["ByteTokenizer", "CharTokenizer", "MarkovSource", "NGramModel"]
