@@ -1,0 +1,129 @@
+"""What a byte-level vocabulary must be, and its two file formats: our JSON and tiktoken's ranks (lecture 02)."""
+
+import base64
+import json
+import os
+from collections.abc import Collection, Iterable, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+
+def check_vocabulary(
+    ranks: Mapping[bytes, int],
+    special_tokens: Mapping[str, int],
+    *,
+    missing_bytes: Iterable[int] = (),
+    what: str = "vocabulary",
+) -> None:
+    """Raise ValueError unless the ids are 0 to n - 1, each used once, and every byte has a token of its own.
+
+    `missing_bytes` names the bytes a vocabulary is known to lack (SmolLM2's lacks 21); `what` begins the message.
+    """
+    names: dict[int, bytes | str] = {}
+    for token, index in [*ranks.items(), *special_tokens.items()]:
+        if not token:
+            raise ValueError(f"{what} has an empty token (id {index!r}): remove it")
+        if isinstance(index, bool) or not isinstance(index, int) or index < 0:
+            raise ValueError(f"{what} gives token {token!r} the id {index!r}: ids are integers from 0 up")
+        if index in names:
+            raise ValueError(f"{what} gives id {index} to both {names[index]!r} and {token!r}: ids must differ")
+        names[index] = token
+    if names and max(names) >= len(names):
+        gap = next(i for i in range(len(names)) if i not in names)
+        raise ValueError(f"{what} has {len(names)} tokens but none with id {gap}: ids must run from 0 without gaps")
+    declared = set(missing_bytes)
+    missing = {b for b in range(256) if bytes([b]) not in ranks}
+    if missing != declared:
+        odd = min(missing ^ declared)
+        state = "no token" if odd in missing else "a token although it is declared missing"
+        raise ValueError(f"{what} has {state} for byte 0x{odd:02X}: a byte-level vocabulary needs all 256")
+
+
+def check_special_tokens(special_tokens: Collection[str]) -> None:
+    """Raise ValueError if a special token is empty, repeated, or the beginning of another."""
+    if isinstance(special_tokens, str):
+        raise ValueError(f"special_tokens is the string {special_tokens!r}: pass a list of strings")
+    for token in special_tokens:
+        if not isinstance(token, str) or not token or token != token.encode("utf-8", "replace").decode():
+            raise ValueError(f"special_tokens holds {token!r}: each must be a non-empty str that UTF-8 can write")
+    ordered = sorted(special_tokens)
+    for shorter, longer in pairwise(ordered):
+        if longer.startswith(shorter):
+            kind = "twice" if longer == shorter else f"and {longer!r}, which begins with it"
+            raise ValueError(f"special_tokens holds {shorter!r} {kind}: where one would match is not clear")
+
+
+def read_ranks(path: str | os.PathLike) -> dict[bytes, int]:
+    """Read a vocabulary in tiktoken's format: on each line a token in base64, a space, and its rank (which is its id).
+
+    Anything that is not a whole vocabulary of bytes is a ValueError with the file and, where it can, the line.
+    """
+    path = Path(path)
+    ranks: dict[bytes, int] = {}
+    for number, line in enumerate(read_utf8(path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        where = f"vocabulary file {str(path)!r}, line {number}"
+        try:
+            encoded, rank = line.split()
+            token, index = base64.b64decode(encoded, validate=True), int(rank)
+        except ValueError:
+            raise ValueError(f"{where}: expected a base64 token and its rank, got {line[:40]!r}") from None
+        if token in ranks:
+            raise ValueError(f"{where}: token {token!r} occurs twice, with ranks {ranks[token]} and {index}")
+        ranks[token] = index
+    check_vocabulary(ranks, {}, what=f"vocabulary file {str(path)!r}")
+    return ranks
+
+
+def write_vocabulary(
+    path: str | os.PathLike,
+    ranks: Mapping[bytes, int],
+    special_tokens: Mapping[str, int],
+    pattern: str,
+    missing_bytes: Iterable[int] = (),
+) -> None:
+    """Write a BPE tokenizer as JSON: type, pattern, special_tokens, missing_bytes, and tokens as [base64, id] pairs."""
+    head = {"type": "bpe", "pattern": pattern, "special_tokens": dict(special_tokens)}
+    head["missing_bytes"] = list(missing_bytes)
+    rows = [json.dumps([base64.b64encode(token).decode(), i]) for token, i in ranks.items()]
+    text = json.dumps(head, indent=1).removesuffix("\n}") + ',\n "tokens": [\n  ' + ",\n  ".join(rows) + "\n ]\n}\n"
+    Path(path).write_text(text, encoding="utf-8")
+
+
+def read_vocabulary(path: str | os.PathLike) -> dict[str, Any]:
+    """Read what `write_vocabulary` wrote: its arguments after `path`, by name. A damaged file is a ValueError."""
+    what = f"vocabulary file {str(path)!r}"
+    text = read_utf8(Path(path))
+    try:
+        saved = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{what} is not JSON ({error}): pass a file that BPETokenizer.save() wrote") from None
+    if not isinstance(saved, dict) or saved.get("type") != "bpe":
+        raise ValueError(f"{what} does not hold a BPETokenizer: pass a file that its save() wrote")
+    ranks: dict[bytes, int] = {}
+    try:
+        fields = {key: saved[key] for key in ("special_tokens", "pattern", "missing_bytes")}
+        rows = [(base64.b64decode(token, validate=True), i) for token, i in saved["tokens"]]
+        sound = isinstance(fields["special_tokens"], dict) and isinstance(fields["pattern"], str)
+        sound = sound and set(fields["missing_bytes"]) <= set(range(256))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{what} is damaged ({type(error).__name__}: {error}): save the tokenizer again") from None
+    if not sound:
+        raise ValueError(f"{what} is damaged (special_tokens, pattern or missing_bytes): save the tokenizer again")
+    for token, i in rows:
+        if token in ranks:
+            raise ValueError(f"{what}: token {token!r} occurs twice, with ids {ranks[token]} and {i}")
+        ranks[token] = i
+    return {"ranks": ranks, **fields}
+
+
+def read_utf8(path: Path) -> str:
+    """The text of a file; bytes that are not UTF-8 are a ValueError that names file and place."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"vocabulary file {str(path)!r} is not valid UTF-8 at byte {error.start}: is it the right file?"
+        ) from None
