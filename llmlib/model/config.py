@@ -1,0 +1,147 @@
+"""The shape of a model, in one frozen dataclass that checks itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+NORMS = ("rmsnorm", "layernorm")
+NORM_POSITIONS = ("pre", "post")
+MLPS = ("swiglu", "gelu", "gelu_tanh", "relu", "relu2")
+POSITIONS = ("rope", "learned", "sinusoidal", "none")
+ROPE_LAYOUTS = ("half", "interleaved")
+ATTENTIONS = ("sdpa", "plain")
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """What a BERT-style encoder has on top of the blocks (Devlin et al., 2018)."""
+
+    n_token_types: int = 2
+    """Rows of the token-type ("segment A / segment B") embedding; 0 for none."""
+    embedding_norm: bool = True
+    """Normalise the sum of the embeddings before the first block."""
+    pooler: bool = False
+    """A dense layer with tanh over the first token: `Transformer.pool`."""
+
+    def __post_init__(self) -> None:
+        if self.n_token_types < 0:
+            raise ValueError(f"n_token_types is {self.n_token_types}; use 0 for none or a positive count")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that fixes a Transformer's shape and behaviour. Lectures 03 (GPT), 04 (Llama) and 05 (BERT) vary it.
+
+    The defaults are a small Llama. `d_ff` left out becomes 4 * d_model, or for "swiglu", which has three matrices
+    where the others have two, 8/3 * d_model rounded up to a multiple of 64 (Shazeer, 2020; Touvron et al., 2023).
+    `n_kv_heads` left out becomes n_heads, and `head_dim` becomes d_model / n_heads. After construction the three are
+    plain numbers.
+
+    Raises ValueError, one line with the argument, its value and the remedy, for any combination that cannot be built.
+    """
+
+    vocab_size: int
+    n_layers: int
+    d_model: int
+    n_heads: int
+    n_kv_heads: int | None = None  # fewer than n_heads: grouped queries (Ainslie et al., 2023); 1: multi-query
+    d_ff: int | None = None
+    max_seq_len: int = 1024
+    norm: str = "rmsnorm"
+    norm_position: str = "pre"  # "post": after the residual sum, as in the first Transformer, GPT-1 and BERT
+    mlp: str = "swiglu"
+    position: str = "rope"
+    rope_theta: float = 10_000.0
+    rope_layout: str = "half"  # which coordinates turn together; see rope.py
+    bias: bool = False  # in every linear layer and LayerNorm
+    tie_embeddings: bool = True
+    norm_eps: float = 1e-5
+    dropout: float = 0.0
+    causal: bool = True
+    head_dim: int | None = None
+    qk_norm: bool = False  # RMSNorm on each head's queries and keys (Henry et al., 2020)
+    init_std: float = 0.02
+    zero_init_residual: bool = False  # the two projections that write into the residual stream start at zero
+    attention: str = "sdpa"  # "plain": the readable twin, which also yields the attention weights
+    encoder: EncoderConfig | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "n_layers", "d_model", "n_heads", "max_seq_len"):
+            _require_positive(name, getattr(self, name))
+        for name in ("n_kv_heads", "d_ff", "head_dim"):
+            if getattr(self, name) is not None:
+                _require_positive(name, getattr(self, name))
+
+        if self.head_dim is None and self.d_model % self.n_heads:
+            raise ValueError(
+                f"d_model {self.d_model} does not divide into n_heads {self.n_heads}; "
+                "change one of them or give head_dim"
+            )
+        # A frozen dataclass fills its own blanks through object.__setattr__.
+        if self.n_kv_heads is None:
+            object.__setattr__(self, "n_kv_heads", self.n_heads)
+        if self.head_dim is None:
+            object.__setattr__(self, "head_dim", self.d_model // self.n_heads)
+        if self.d_ff is None:
+            d_ff = -(-8 * self.d_model // 3 // 64) * 64 if self.mlp == "swiglu" else 4 * self.d_model
+            object.__setattr__(self, "d_ff", d_ff)
+
+        if self.n_heads % self.n_kv_heads:
+            raise ValueError(
+                f"n_kv_heads {self.n_kv_heads} does not divide n_heads {self.n_heads}; choose a divisor of n_heads"
+            )
+        _require_one_of("norm", self.norm, NORMS)
+        _require_one_of("norm_position", self.norm_position, NORM_POSITIONS)
+        _require_one_of("mlp", self.mlp, MLPS)
+        _require_one_of("position", self.position, POSITIONS)
+        _require_one_of("rope_layout", self.rope_layout, ROPE_LAYOUTS)
+        _require_one_of("attention", self.attention, ATTENTIONS)
+        if self.position == "rope" and self.head_dim % 2:
+            raise ValueError(f"head_dim {self.head_dim} is odd, and RoPE turns pairs; use an even head_dim")
+        if self.position == "sinusoidal" and self.d_model % 2:
+            raise ValueError(f"d_model {self.d_model} is odd, and sinusoids come in pairs; use an even d_model")
+        if not 0.0 <= self.dropout < 1.0:
+            raise ValueError(f"dropout is {self.dropout}; use a probability in [0, 1)")
+        for name in ("norm_eps", "rope_theta", "init_std"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; use a positive number")
+        if self.encoder is not None and not isinstance(self.encoder, EncoderConfig):
+            raise ValueError(f"encoder is {self.encoder!r}; give an EncoderConfig(...) or None")
+
+    def replace(self, **changes: object) -> ModelConfig:
+        """A copy with some fields changed. Derived fields (d_ff, head_dim, n_kv_heads) are kept unless given too;
+        pass None to derive them anew."""
+        unknown = set(changes) - {field.name for field in dataclasses.fields(self)}
+        if unknown:
+            raise ValueError(
+                f"ModelConfig has no field {sorted(unknown)[0]!r}; see ModelConfig's docstring for the names"
+            )
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict:
+        """Plain types only, for JSON; `ModelConfig.from_dict` is the way back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict) -> ModelConfig:
+        """The inverse of `to_dict`."""
+        fields = dict(fields)
+        unknown = set(fields) - {field.name for field in dataclasses.fields(cls)}
+        if unknown:
+            raise ValueError(
+                f"fields holds {sorted(unknown)[0]!r}, unknown to ModelConfig; was it saved by a newer version?"
+            )
+        if isinstance(fields.get("encoder"), dict):
+            fields["encoder"] = EncoderConfig(**fields["encoder"])
+        return cls(**fields)
+
+
+def _require_positive(name: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} is {value!r}; use a whole number of at least 1")
+
+
+def _require_one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}; choose one of {', '.join(choices)}")
