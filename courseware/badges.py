@@ -79,7 +79,7 @@ def setup_cell(root: Path = ROOT) -> str:
     at = home(root)
     folder = at.slug.split("/")[1]
     return f'''\
-# Set-up: on Colab this fetches the course, once, and keeps Colab's own torch. Elsewhere there is nothing to fetch.
+# @title Set-up: run this first on Colab, where it fetches the course and keeps Colab's own torch
 import os, sys
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -67,6 +67,7 @@ def read_source(source: Path) -> NotebookNode:
     seen: dict[str, int] = {}
     for number, cell in enumerate(notebook.cells):
         cell["id"] = cell.metadata.pop("id", f"{short}-{number:03d}")
+        cell.metadata.pop("lines_to_next_cell", None)  # how many blank lines the source has here
         if cell["id"] in seen:
             raise BuildError(f"{source.name}: cells {seen[cell['id']]} and {number} share the id {cell['id']!r}")
         seen[cell["id"]] = number
@@ -205,9 +206,29 @@ def _check_stubs(code: str, where: str) -> None:
 def _inject(notebook: NotebookNode, badge_row: str, root: Path) -> None:
     """Put the badge row on top and the set-up cell before the first code cell."""
     code_at = [i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    for i in code_at:
+        if notebook.cells[i].source.lstrip().startswith("poll("):
+            _fold(notebook.cells[i])  # or the answer would stand above the question
     setup = nbformat.v4.new_code_cell(badges.setup_cell(root), id=badges.SETUP_ID)
+    _fold(setup)
     notebook.cells.insert(code_at[0] if code_at else len(notebook.cells), setup)
     notebook.cells.insert(0, nbformat.v4.new_markdown_cell(badge_row, id=badges.ROW_ID))
+
+
+def _fold(cell: NotebookNode) -> None:
+    """Fold away a cell's code in JupyterLab, on Colab and on the site; `unfold` undoes it."""
+    cell.metadata["jupyter"] = {"source_hidden": True}
+    cell.metadata["cellView"] = "form"
+    cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
+
+
+def unfold(cell: NotebookNode) -> None:
+    """Take back what folding added to the metadata."""
+    cell.metadata.pop("jupyter", None)
+    cell.metadata.pop("cellView", None)
+    tags = [tag for tag in cell.metadata.pop("tags", []) if tag != "hide-input"]
+    if tags:
+        cell.metadata["tags"] = tags
 
 
 def _where(cell: NotebookNode) -> str:

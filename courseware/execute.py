@@ -83,7 +83,11 @@ def run(notebook: NotebookNode) -> Report:
     notebook.cells = [*cells, probe]
     with tempfile.TemporaryDirectory() as empty:
         client = NotebookClient(
-            notebook, timeout=CELL_SECONDS, kernel_name="python3", resources={"metadata": {"path": empty}}
+            notebook,
+            timeout=CELL_SECONDS,
+            kernel_name="python3",
+            resources={"metadata": {"path": empty}},
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
         )
         started = time.perf_counter()
         try:

@@ -198,7 +198,7 @@ def _draw(fn: Callable[..., Figure | str], setting: Values) -> Image.Image | str
 
 
 def _display_texts(settings: Sequence[Values], texts: Sequence[str]) -> None:
-    markdown = "\n\n".join(f"**{_label(s)}**\n\n````text\n{t}\n````" for s, t in zip(settings, texts))
+    markdown = "\n\n".join(f"**{_label(s)}**\n\n````\n{t}\n````" for s, t in zip(settings, texts))
     plain = "\n\n".join(f"{_label(s)}\n{t}" for s, t in zip(settings, texts))
     display({"text/markdown": markdown, "text/plain": plain}, raw=True)
 
