@@ -1,14 +1,7 @@
 """courseware: what turns sources into notebooks, checks answers, grades labs and draws the interactive parts."""
 
-from typing import Any
+# Not lazily: once the module courseware.check is loaded it would take the function's place in `from courseware import
+# check`. The checker loads torch only when it meets a tensor.
+from courseware.check import check, log_prediction
 
-__all__ = ["check"]
-
-
-def __getattr__(name: str) -> Any:
-    """`from courseware import check` loads the checker (and torch) only when a lab asks for it."""
-    if name == "check":
-        from courseware.check import check
-
-        return check
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ = ["check", "log_prediction"]

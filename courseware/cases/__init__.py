@@ -32,8 +32,8 @@ The vocabulary, from the inside out:
 * **Ungraded** entries are kept for people: a prediction logged before running, a free text with a rubric for staff, the
   score of an open challenge.
 
-docs/writing_a_lab.md walks through a complete example. This schema is frozen: add fields with defaults, never change the
-meaning of one.
+docs/writing_a_lab.md walks through a complete example. This schema is frozen: add fields with defaults, never change
+the meaning of one.
 """
 
 import importlib
@@ -112,7 +112,7 @@ class Case:
     """One run of a student's answer and how its value is judged.
 
     ``inputs(draw)`` returns a tuple (positional) or a dict (by keyword); leave it out when the answer is a value rather
-    than a function. Give ``expected`` (a value, or a function of the same inputs) or ``judge(value, *inputs)``, or both.
+    than a function. Give ``expected`` (a value, or a function of the same inputs), ``judge(value, *inputs)``, or both.
     ``hint`` is one sentence printed when the case fails and no known mistake explains it.
     ``recipe`` and ``tolerance`` override the question's.
     """
@@ -247,7 +247,7 @@ class Lab:
 
 @dataclass(frozen=True)
 class Mutant:
-    """A plausible wrong answer: ``source`` redefines the question's name, ``message`` is a part of what is then read."""
+    """A plausible wrong answer: ``source`` redefines the question's name, ``message`` is part of what is then read."""
 
     question: str
     name: str
