@@ -1,0 +1,36 @@
+"""Training: the loop, optimizers, schedules, checkpoints, and the losses to beat."""
+
+from llmlib.train.adamw import AdamW
+from llmlib.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from llmlib.train.config import TrainConfig
+from llmlib.train.evaluate import bits, count_baselines, evaluate_loss, token_loss
+from llmlib.train.groups import build_optimizers, route_parameters
+from llmlib.train.history import History
+from llmlib.train.loop import Callback, Trainer, accumulate_gradients, clip_gradients
+from llmlib.train.muon import Muon, orthogonalize
+from llmlib.train.progress import ProgressBar
+from llmlib.train.schedules import cosine_schedule, wsd_schedule
+
+__all__ = [
+    "AdamW",
+    "Callback",
+    "Checkpoint",
+    "History",
+    "Muon",
+    "ProgressBar",
+    "TrainConfig",
+    "Trainer",
+    "accumulate_gradients",
+    "bits",
+    "build_optimizers",
+    "clip_gradients",
+    "cosine_schedule",
+    "count_baselines",
+    "evaluate_loss",
+    "load_checkpoint",
+    "orthogonalize",
+    "route_parameters",
+    "save_checkpoint",
+    "token_loss",
+    "wsd_schedule",
+]

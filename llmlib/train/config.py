@@ -1,0 +1,84 @@
+"""Everything that decides a training run besides the model and the data."""
+
+from dataclasses import dataclass, fields
+from dataclasses import replace as _replace
+
+import torch
+
+OPTIMIZERS = ("adamw", "muon")
+SCHEDULES = ("cosine", "wsd")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of a run; checked when they are made. Used by `Trainer` (lecture 03 on).
+
+    - steps: number of updates; batch_size: sequences of seq_len tokens in one update's part, accumulate parts an update.
+    - optimizer: "adamw" for everything, or "muon" for hidden matrices and AdamW for the rest.
+    - lr: learning rate of the hidden matrices. embedding_lr, head_lr (None: as lr) for token and position embeddings
+      and for an untied head; vector_lr (None: as lr) for norm weights and biases. With "muon" give these three, as the
+      two optimizers' steps are of very different size.
+    - betas, eps: AdamW's; momentum, newton_schulz_steps: Muon's. weight_decay acts on matrices, never on vectors.
+    - schedule: "cosine" or "wsd" over `steps`, after warmup_steps, to final_lr (a share of lr); decay_fraction is wsd's.
+    - grad_clip: largest global norm of the gradient, 0 to leave it alone.
+    - eval_every: steps between evaluations on the whole validation split, 0 for only the first and the last.
+    - seed: fixes the batches. device: None takes what `default_device()` finds. dtype "bfloat16" computes under autocast,
+      the weights stay fp32. compile: torch.compile the model, or go on without it and say so.
+    - progress: show a progress line with the time left.
+    """
+
+    steps: int = 1000
+    batch_size: int = 16
+    seq_len: int = 64
+    accumulate: int = 1
+    optimizer: str = "adamw"
+    lr: float = 1e-3
+    embedding_lr: float | None = None
+    head_lr: float | None = None
+    vector_lr: float | None = None
+    betas: tuple[float, float] = (0.9, 0.95)
+    eps: float = 1e-8
+    weight_decay: float = 0.1
+    momentum: float = 0.95
+    newton_schulz_steps: int = 5
+    schedule: str = "cosine"
+    warmup_steps: int = 0
+    decay_fraction: float = 0.5
+    final_lr: float = 0.1
+    grad_clip: float = 1.0
+    eval_every: int = 0
+    seed: int = 0
+    device: str | None = None
+    dtype: str = "float32"
+    compile: bool = False
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "seq_len", "accumulate"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        for name in ("lr", "embedding_lr", "head_lr", "vector_lr", "weight_decay", "grad_clip", "eval_every"):
+            if (getattr(self, name) or 0) < 0:
+                raise ValueError(f"{name}={getattr(self, name)} must not be negative")
+        for name in ("decay_fraction", "final_lr"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}={getattr(self, name)} must lie between 0 and 1")
+        for name, allowed in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("dtype", tuple(DTYPES))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}={getattr(self, name)!r} is unknown: choose one of {', '.join(allowed)}")
+        if not 0 <= self.warmup_steps <= self.steps:
+            raise ValueError(f"warmup_steps={self.warmup_steps} must lie between 0 and steps={self.steps}")
+
+    def replace(self, **changes) -> "TrainConfig":
+        """The same settings with some changed, checked again."""
+        known = {field.name for field in fields(self)}
+        for name in changes:
+            if name not in known:
+                raise ValueError(f"{name!r} is not a training setting: the settings are {', '.join(sorted(known))}")
+        return _replace(self, **changes)
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens that one update sees."""
+        return self.batch_size * self.seq_len * self.accumulate
