@@ -3,6 +3,7 @@
 from .batches import IGNORE, random_batch, windows
 from .corpora import alice, all_plays, botchan, first_names, split_text, tiny_shakespeare
 from .fetching import AssetError, fetch, names
+from .recorded import recorded, recorded_names, save_recorded, stale
 
 __all__ = [
     "IGNORE",
@@ -14,7 +15,11 @@ __all__ = [
     "first_names",
     "names",
     "random_batch",
+    "recorded",
+    "recorded_names",
+    "save_recorded",
     "split_text",
+    "stale",
     "tiny_shakespeare",
     "windows",
 ]

@@ -13,6 +13,9 @@ TINY_ORDER = (
 )
 TINY_CHARACTERS = 1_115_394
 
+# Stage directions never run over the end of a paragraph: _so_, and in a few plays *so* or [so] or [so]_.
+DIRECTION = re.compile(r"(?<![A-Za-z0-9])_(?=\S)[^_]*_|(?<!\*)\*(?!\*)[^*]+\*(?!\*)|\\?\[[^]_]*[]_]+")
+
 
 @lru_cache(maxsize=1)
 def _plays() -> dict[str, str]:
@@ -25,9 +28,8 @@ def _plays() -> dict[str, str]:
 
 
 def _speeches(markdown: str) -> str:
-    # Stage directions are in _italics_, which never run over the end of a paragraph.
-    paragraphs = [re.sub(r"(?<![A-Za-z0-9])_(?=\S)[^_]*_", "", p) for p in markdown.split("\n\n")]
-    text = re.sub(r"\\([^\w\s])", r"\1", "\n\n".join(paragraphs))  # Markdown's escapes
+    text = "\n\n".join(DIRECTION.sub("", paragraph) for paragraph in markdown.split("\n\n"))
+    text = re.sub(r"\\([^\w\s])", r"\1", text)  # Markdown's escapes
     speeches: list[list[str]] = []
     silent = True  # until the next speaker is named: titles and headings of scenes
     for line in (line.strip() for line in text.split("\n")):
@@ -66,8 +68,7 @@ def first_names() -> list[str]:
 def botchan() -> str:
     """Botchan, a novel by Natsume Soseki (1906) in the English of Yasotaro Morri (1919): 256 thousand characters."""
     text = fetch("botchan").read_text(encoding="utf-8-sig")
-    start = re.search(r"\*\*\* START OF [^\n]* \*\*\*\n", text)
-    return text[start.end() : text.index("End of Project Gutenberg's")].strip() + "\n"
+    return text[text.index("BOTCHAN (MASTER DARLING)\nBy") : text.index("--(THE END)--")]
 
 
 def alice() -> str:
