@@ -14,17 +14,17 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 class TrainConfig:
     """Settings of a run; checked when they are made. Used by `Trainer` (lecture 03 on).
 
-    - steps: number of updates; batch_size: sequences of seq_len tokens in one update's part, accumulate parts an update.
+    - steps: number of updates, each of `accumulate` batches of batch_size sequences of seq_len tokens.
     - optimizer: "adamw" for everything, or "muon" for hidden matrices and AdamW for the rest.
     - lr: learning rate of the hidden matrices. embedding_lr, head_lr (None: as lr) for token and position embeddings
       and for an untied head; vector_lr (None: as lr) for norm weights and biases. With "muon" give these three, as the
       two optimizers' steps are of very different size.
     - betas, eps: AdamW's; momentum, newton_schulz_steps: Muon's. weight_decay acts on matrices, never on vectors.
-    - schedule: "cosine" or "wsd" over `steps`, after warmup_steps, to final_lr (a share of lr); decay_fraction is wsd's.
+    - schedule: "cosine" or "wsd" over `steps`, after warmup_steps, down to final_lr * lr; decay_fraction is wsd's.
     - grad_clip: largest global norm of the gradient, 0 to leave it alone.
     - eval_every: steps between evaluations on the whole validation split, 0 for only the first and the last.
-    - seed: fixes the batches. device: None takes what `default_device()` finds. dtype "bfloat16" computes under autocast,
-      the weights stay fp32. compile: torch.compile the model, or go on without it and say so.
+    - seed: fixes the batches. device: None takes what `default_device()` finds. dtype "bfloat16" computes under
+      autocast while the weights stay fp32. compile: torch.compile the model, or go on without it and say so.
     - progress: show a progress line with the time left.
     """
 

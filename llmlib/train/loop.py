@@ -63,7 +63,8 @@ class Trainer:
 
     model: maps (B, T) ids to (B, T, V) logits; it is moved to the config's device. train_tokens, val_tokens: (N,) ids.
     callbacks are called as `callback(trainer, event)` with event "start", "step" (after each update), "eval" (after
-    each evaluation) or "end", and may read `trainer.step`, `.history`, `.model`, `.config` and set `trainer.stop = True`.
+    each evaluation) or "end"; they may read `trainer.step`, `.history`, `.model` and `.config`, and set
+    `trainer.stop = True` to end the run. `run` leaves the model in evaluation mode.
     The same seed, model and thread count give the same run. `train_step()` makes one update by itself.
     """
 

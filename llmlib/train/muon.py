@@ -54,7 +54,7 @@ class Muon(Optimizer):
     orthogonalised together, in one batched product: that is about 2.5 times faster for a small model.
 
     momentum rises from `momentum_start` in a straight line over the first `momentum_warmup` updates: early gradients
-    go stale quickly. One number of state per weight. Paper: Jordan et al., 2024, "Muon: an optimizer for hidden layers".
+    go stale quickly. One number of state per weight.
     """
 
     def __init__(
@@ -88,9 +88,7 @@ class Muon(Optimizer):
         for group in self.param_groups:
             for w in group["params"]:
                 if w.ndim != 2:
-                    raise ValueError(
-                        f"Muon takes matrices, got a parameter of shape {tuple(w.shape)}: give it to AdamW"
-                    )
+                    raise ValueError(f"params holds a tensor of shape {tuple(w.shape)}, Muon takes matrices: use AdamW")
 
     @torch.no_grad()
     def step(self, closure=None):

@@ -42,11 +42,8 @@ class ProgressBar:
         elapsed = now - self.started
         left = elapsed / done * (self.total - done) if done else 0.0
         filled = round(BAR_WIDTH * done / self.total)
-        bar = (
-            "━" * filled + "─" * (BAR_WIDTH - filled)
-            if _can_write(self.stream, "━─")
-            else "#" * filled + "." * (BAR_WIDTH - filled)
-        )
+        full, empty = "━─" if _can_write(self.stream, "━─") else "#."
+        bar = full * filled + empty * (BAR_WIDTH - filled)
         when = f"{clock(left)} left" if done < self.total else f"in {clock(elapsed)}"
         self._write(f"{bar} {100 * done // self.total:3d} %  step {done}/{self.total}  {when}  {note}".rstrip())
 

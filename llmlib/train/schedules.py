@@ -34,9 +34,7 @@ def wsd_schedule(
     """
     _check(step, total_steps, warmup_steps, final)
     if not 0 <= decay_fraction <= 1:
-        raise ValueError(
-            f"decay_fraction={decay_fraction} must lie between 0 and 1: it is the share of steps that decay"
-        )
+        raise ValueError(f"decay_fraction={decay_fraction} must lie between 0 and 1: it is the share that decays")
     decay_steps = decay_fraction * total_steps
     left = max(0, total_steps - step)
     fall = 1.0 if left >= decay_steps else final + (1 - final) * left / decay_steps
