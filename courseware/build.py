@@ -4,15 +4,11 @@ lectures/source/NN_topic.py -> lectures/NN_topic.ipynb   outputs are kept while 
 solutions/labNN_topic.py    -> labs/labNN_topic.ipynb    the student's version, without solutions and outputs
                             -> build/solutions/...       on demand, with solutions
 
-The same source always gives the same bytes. What a lab's source marks as a solution:
-
-    # BEGIN SOLUTION ... # END SOLUTION   inside a function becomes `raise NotImplementedError`, at top level a comment
-    x = ...  # SOLUTION                   becomes `x = ...  # YOUR CODE HERE`
-    tags=["solution-only"]                the cell is left out
+The same source always gives the same bytes. stubs.py says how a lab's source marks what is a
+solution; a cell tagged "solution-only" is left out.
 """
 
 import argparse
-import ast
 import hashlib
 import re
 import sys
@@ -24,15 +20,10 @@ import nbformat
 from nbformat import NotebookNode
 
 from courseware import badges
+from courseware.stubs import BuildError, reveal_solutions, strip_solutions
 
 ROOT = Path(__file__).resolve().parents[1]
-STUB = 'raise NotImplementedError("your code here")'
-HINT = "# YOUR CODE HERE"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-
-
-class BuildError(Exception):
-    """A source that can't become a notebook; the message says where and what to change."""
 
 
 # ---------------------------------------------------------------------------------------------------------- sources
@@ -140,64 +131,9 @@ def solution_notebook(source: Path, root: Path = ROOT) -> NotebookNode:
     notebook = read_source(source)
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            strip_solutions(cell.source, f"{source.name}: {_where(cell)}")
-            lines = (line for line in cell.source.split("\n") if not re.match(r"\s*# (BEGIN|END) SOLUTION\s*$", line))
-            cell.source = "\n".join(re.sub(r"\s*# SOLUTION\s*$", "", line) for line in lines)
+            cell.source = reveal_solutions(cell.source, f"{source.name}: {_where(cell)}")
     _inject(notebook, badges.row(f"labs/{source.stem}.ipynb", None, root), root)
     return _valid(notebook, source)
-
-
-def strip_solutions(code: str, where: str = "cell") -> str:
-    """A cell's code with stubs for its solutions. Raises BuildError for markers that don't pair or can't work."""
-    lines: list[str] = []
-    opened = 0  # line of the BEGIN we are inside of, 0 if none
-    for number, line in enumerate(code.split("\n"), start=1):
-        indent = line[: len(line) - len(line.lstrip())]
-        if re.match(r"\s*# BEGIN SOLUTION\s*$", line):
-            if opened:
-                raise BuildError(f"{where}, line {number}: BEGIN SOLUTION inside the one of line {opened}")
-            opened = number
-            lines += [indent + HINT, indent + STUB] if indent else [HINT]
-        elif re.match(r"\s*# END SOLUTION\s*$", line):
-            if not opened:
-                raise BuildError(f"{where}, line {number}: END SOLUTION without a BEGIN SOLUTION before it")
-            opened = 0
-        elif not opened:
-            lines.append(_strip_line(line, f"{where}, line {number}"))
-    if opened:
-        raise BuildError(f"{where}, line {opened}: BEGIN SOLUTION without an END SOLUTION after it")
-    stripped = "\n".join(lines)
-    if stripped != code:
-        _check_stubs(stripped, where)
-    return stripped
-
-
-def _strip_line(line: str, where: str) -> str:
-    if not re.search(r"# SOLUTION\s*$", line):
-        return line
-    assignment = re.match(r"(\s*[\w.\[\]'\": |]+?\s*=\s*)(?!=)", line)
-    if assignment:
-        return f"{assignment.group(1)}...  {HINT}"
-    if line.lstrip().startswith("return "):
-        return f"{line[: len(line) - len(line.lstrip())]}{STUB}  {HINT}"
-    raise BuildError(f"{where}: `# SOLUTION` marks `name = value` or `return value`; use BEGIN/END SOLUTION here")
-
-
-def _check_stubs(code: str, where: str) -> None:
-    """An untouched lab must run to its end, so a stub may raise only when its function is called."""
-    try:
-        tree = ast.parse(code)
-    except SyntaxError as error:
-        raise BuildError(f"{where}: the student's version is not valid Python: {error}") from None
-    inside = {
-        id(node)
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        for node in ast.walk(function)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Raise) and "your code here" in ast.unparse(node) and id(node) not in inside:
-            raise BuildError(f"{where}: a stub outside a function would stop an untouched lab; put it in a function")
 
 
 # ------------------------------------------------------------------------------------------------------------ parts
