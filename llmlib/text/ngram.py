@@ -186,18 +186,8 @@ class NGramModel:
             level = self._levels[m - 1]
             usable.append(level.total[context] > 0)
             frequency.append(formulas.mle(level.count[ids], level.total[context]))
-        for _ in range(n_steps):
-            upto = [np.full(len(flat), 1 / self.vocab_size)]  # the estimate from all orders up to m
-            for m in range(self.order):
-                mixed = self.lambdas[m] * frequency[m] + (1 - self.lambdas[m]) * upto[-1]
-                upto.append(np.where(usable[m], mixed, upto[-1]))
-            reach = 1 / np.maximum(upto[-1], np.finfo(float).tiny)  # P(reached order m) / P(token), longest first
-            for m in reversed(range(self.order)):
-                taken = np.sum((self.lambdas[m] * frequency[m] * reach)[usable[m]])
-                offered = np.sum((upto[m + 1] * reach)[usable[m]])
-                reach = np.where(usable[m], (1 - self.lambdas[m]) * reach, reach)
-                if offered > 0:
-                    self.lambdas[m] = taken / offered
+        uniform = np.full(len(flat), 1 / self.vocab_size)
+        self.lambdas = formulas.tune_weights(self.lambdas, frequency, usable, uniform, n_steps)
         return self
 
     # --- writing ------------------------------------------------------------------------------------------------

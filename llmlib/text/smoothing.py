@@ -34,6 +34,30 @@ def jelinek_mercer(count: FloatArray, total: FloatArray, lower: FloatArray, weig
     return np.where(total > 0, weight * mle(count, total) + (1 - weight) * lower, lower)
 
 
+def tune_weights(
+    weights: FloatArray, frequency: list[FloatArray], usable: list[NDArray[np.bool_]], uniform: FloatArray, n_steps: int
+) -> FloatArray:
+    """Expectation-maximisation for Jelinek-Mercer's weights on a held-out text of N tokens.
+
+    weights: (order,) to start from; frequency, usable: per order (N,), the relative frequency of each token and whether
+    its context was ever seen; uniform: (N,) the estimate below single tokens. A step sets each weight to the share of
+    the tokens reaching that order, from the longest down, that the order itself explains. Returns new (order,) weights.
+    """
+    weights = weights.copy()
+    for _ in range(n_steps):
+        upto = [uniform]  # the mixture of all orders up to m
+        for w, f, u in zip(weights, frequency, usable):
+            upto.append(np.where(u, w * f + (1 - w) * upto[-1], upto[-1]))
+        reach = 1 / np.maximum(upto[-1], np.finfo(float).tiny)  # P(the token is left to orders up to m) / P(token)
+        for m in reversed(range(len(weights))):
+            w, f, u = weights[m], frequency[m], usable[m]
+            offered, taken = (upto[m + 1] * reach)[u].sum(), (w * f * reach)[u].sum()
+            reach = np.where(u, (1 - w) * reach, reach)
+            if offered > 0:
+                weights[m] = taken / offered
+    return weights
+
+
 def witten_bell(count: FloatArray, total: FloatArray, types: FloatArray, lower: FloatArray) -> FloatArray:
     """Interpolation by how often something new followed the context (Witten and Bell, 1991, method C)."""
     return np.where(total > 0, (count + types * lower) / np.maximum(total + types, 1), lower)
