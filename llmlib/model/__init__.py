@@ -5,6 +5,8 @@ from .attention import Attention, plain_attention
 from .cache import KVCache
 from .config import EncoderConfig, ModelConfig
 from .device import default_device
+from .hf import load_hf_state_dict
+from .hooks import record
 from .layers import MLP, RMSNorm, SwiGLU
 from .pattern import causal_mask
 from .presets import preset, presets
@@ -27,11 +29,13 @@ __all__ = [
     "default_device",
     "flops_per_token",
     "kv_bytes_per_token",
+    "load_hf_state_dict",
     "parameter_table",
     "permute_rope_rows",
     "plain_attention",
     "preset",
     "presets",
+    "record",
     "rope_tables",
     "sinusoidal_table",
 ]
