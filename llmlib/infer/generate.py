@@ -71,7 +71,7 @@ def generate(
     return answers if _is_batch(prompts) else answers[0]
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def decode_steps(
     model: Transformer, rows: Sequence[Sequence[int]], max_new_tokens: int, *, sliding: bool = False, **sampling
 ) -> Iterator[Tensor]:
@@ -81,7 +81,6 @@ def decode_steps(
     """
     if max_new_tokens == 0:
         return
-    # no_grad and not inference_mode: a table that the model computes once and keeps must stay usable in training.
     limit = model.config.max_seq_len
     device = next(model.parameters()).device
     longest = max(len(row) for row in rows)
@@ -90,8 +89,6 @@ def decode_steps(
         model.config,
         batch_size=len(rows),
         max_len=longest + max_new_tokens - 1 if fits else limit,
-        dtype=next(model.parameters()).dtype,
-        device=device,
     )
     history = None if fits else [list(row) for row in rows]
     logits = _read(model, rows, device, cache if longest <= limit else None, limit)
