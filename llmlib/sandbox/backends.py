@@ -42,7 +42,7 @@ def environment() -> dict[str, str]:
     """The environment of the worker: nothing of the caller's but what an interpreter needs to start."""
     kept = {name: os.environ[name] for name in ("SYSTEMROOT", "LANG") if name in os.environ}
     return kept | {
-        "PATH": "/usr/bin:/bin",
+        "PATH": TOOLS_PATH,
         "HOME": "/tmp",
         "USER": "student",
         "MPLBACKEND": "Agg",
@@ -187,7 +187,7 @@ def works(name: str) -> bool:
         return False
     command = BUILDERS[name]([sys.executable, "-I", "-c", _PROBE], make_view({}, (), 1))
     try:
-        done = subprocess.run(command, capture_output=True, timeout=20, env=environment() | {"PATH": TOOLS_PATH})
+        done = subprocess.run(command, capture_output=True, timeout=20, env=environment())
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0 and done.stdout.strip() == b"walled in"

@@ -55,7 +55,8 @@ class Session:
     ``preload``: modules imported before any untrusted code (torch takes about two seconds). ``hide``: modules that are
     absent, ``provide``: exceptions to that (their files must be lent where the file system is walled), ``stubs``:
     modules replaced by ones that do nothing, ``withhold``: names of torch functions and classes that refuse to work.
-    ``lend``: path inside -> path outside, read-only; what is lent under /sandbox/lib can be imported.
+    ``lend``: path inside -> path outside, read-only; what is lent under /sandbox/lib can be imported. ``env``: further
+    environment variables, which may name lent paths.
     ``unsafe=True`` accepts a plain process where no sandbox works; ``backend`` forces one ("bubblewrap", "namespaces",
     "none"). ``capture=True`` keeps what the code prints in ``output`` (else it goes nowhere).
     """
@@ -70,6 +71,7 @@ class Session:
         stubs: Sequence[str] = (),
         withhold: Sequence[str] = (),
         lend: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
         unsafe: bool = False,
         backend: str | None = None,
         capture: bool = False,
@@ -81,13 +83,12 @@ class Session:
         command = [sys.executable, "-I", backends.WORKER if walled else str(backends.HERE / "worker.py")]
         if walled:
             command = backends.BUILDERS[self.backend](command, view)
-        env = backends.environment() | {"PATH": backends.TOOLS_PATH}
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if capture else subprocess.DEVNULL,
-            env=env,
+            env=backends.environment() | dict((env or {}) if walled else {}),
             start_new_session=True,
         )
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
