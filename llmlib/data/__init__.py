@@ -3,7 +3,7 @@
 from .batches import IGNORE, random_batch, windows
 from .corpora import alice, all_plays, botchan, first_names, split_text, tiny_shakespeare
 from .fetching import AssetError, fetch, names
-from .recorded import recorded, recorded_names, save_recorded, stale
+from .recordings import recorded, recorded_names, save_recorded, stale
 
 __all__ = [
     "IGNORE",

@@ -67,7 +67,7 @@ def flaw(asset: Asset) -> str | None:
     path = path_of(asset)
     try:
         stat = path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return "missing"
     if stat.st_size != asset.size:
         return f"it has {stat.st_size} bytes instead of {asset.size}"
@@ -136,10 +136,14 @@ def _provided(asset: Asset, package: Package, work: Path) -> Path | None:
         return None
     if not Path(folder).expanduser().is_dir():
         raise _Unavailable(f"LLMLIB_PACKAGES={folder} is not a folder")
-    start = f"{package.name}-{package.version}".replace("-", "_").lower()
+
+    def plain(name: str) -> str:
+        return name.replace("-", "_").lower()  # both spellings are about
+
+    start = plain(f"{package.name}-{package.version}")
     for path in sorted(Path(folder).expanduser().iterdir()):
-        plain = path.name.replace("-", "_").lower()
-        if plain.startswith((f"{start}_", f"{start}.")) and plain.endswith(ARCHIVES):
+        name = plain(path.name)
+        if name in (f"{start}.tar.gz", f"{start}.zip") or (name.startswith(f"{start}_") and name.endswith(".whl")):
             return path
     return None
 

@@ -1,0 +1,104 @@
+import json
+import platform
+
+import pytest
+
+from llmlib.data import recorded, recorded_names, recordings, save_recorded, stale
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """An empty repository with one package of two modules and one script."""
+    monkeypatch.setattr(recordings, "PACKAGE", tmp_path / "llmlib")
+    monkeypatch.setattr(recordings, "FOLDER", tmp_path / "llmlib" / "recorded")
+    for name in ("llmlib/recorded", "llmlib/train", "benchmarks"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "llmlib/train/loop.py").write_text(
+        '"""The loop."""\n\nRATE = 3  # steps\n\n\ndef f():\n    return "a # b"\n'
+    )
+    (tmp_path / "llmlib/train/optim.py").write_text("class Adam:\n    beta = 0.9\n")
+    (tmp_path / "benchmarks/sweep.py").write_text("print(1)\n")
+    return tmp_path
+
+
+SCRIPT = "benchmarks/sweep.py"
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_what_was_saved_is_read_with_its_origin(repository):
+    path = save_recorded("sweep", {"loss": [1.5, 1.25]}, SCRIPT, ["llmlib.train.loop"], machine="a laptop")
+    assert path == repository / "llmlib/recorded/sweep.json"
+    recording = recorded("sweep")
+    assert recording["results"] == {"loss": [1.5, 1.25]}
+    assert recording["script"] == SCRIPT and recording["machine"] == "a laptop"
+    assert set(recording["modules"]) == {"llmlib.train.loop", SCRIPT}
+    assert recorded_names() == ["sweep"]
+
+
+def test_the_machine_is_described_without_its_name(repository):
+    save_recorded("sweep", 1, SCRIPT, [])
+    machine = recorded("sweep")["machine"]
+    assert "torch" in machine and "Python" in machine
+    assert not platform.node() or platform.node() not in machine
+
+
+@pytest.mark.parametrize("module, file", [("llmlib.train.loop", "llmlib/train/loop.py"), (SCRIPT, SCRIPT)])
+def test_changed_code_makes_a_recording_stale(repository, module, file):
+    save_recorded("sweep", 1, SCRIPT, ["llmlib.train.loop", "llmlib.train.optim"])
+    assert stale("sweep") == []
+    (repository / file).write_text((repository / file).read_text() + "x = 2\n")
+    assert stale("sweep") == [module]
+
+
+def test_a_package_stands_for_all_its_modules(repository):
+    save_recorded("sweep", 1, SCRIPT, ["llmlib.train"])
+    edit(repository / "llmlib/train/optim.py", "0.9", "0.95")
+    assert stale("sweep") == ["llmlib.train"]
+
+
+def test_words_may_change_and_code_may_not(repository):
+    save_recorded("sweep", 1, SCRIPT, ["llmlib.train.loop"])
+    loop = repository / "llmlib/train/loop.py"
+    edit(loop, '"""The loop."""', '"""The training loop, told\n\nat greater length."""\n# and a remark')
+    edit(loop, "  # steps", "  # steps per second")
+    edit(loop, "def f():", 'def f():\n    """Now with a docstring."""\n')
+    loop.write_bytes(loop.read_bytes().replace(b"\n", b"\r\n"))
+    assert stale("sweep") == []
+    edit(loop, "a # b", "a # c")
+    assert stale("sweep") == ["llmlib.train.loop"]
+
+
+def test_a_module_that_is_gone_is_stale(repository):
+    save_recorded("sweep", 1, SCRIPT, ["llmlib.train.loop"])
+    (repository / "llmlib/train/loop.py").unlink()
+    assert stale("sweep") == ["llmlib.train.loop"]
+
+
+def test_wrong_names_are_errors_with_a_remedy(repository):
+    with pytest.raises(
+        ValueError, match=r"nothing is recorded under name 'sweep': choose one of none yet.*make recorded"
+    ):
+        recorded("sweep")
+    with pytest.raises(FileNotFoundError, match=r"module 'llmlib.trian' is not a file or folder"):
+        save_recorded("sweep", 1, SCRIPT, ["llmlib.trian"])
+    with pytest.raises(ValueError, match="JSON"):
+        save_recorded("sweep", float("nan"), SCRIPT, [])
+    assert recorded_names() == []
+
+
+@pytest.mark.parametrize("name", recorded_names())
+def test_no_recording_of_the_course_is_stale(name):
+    assert stale(name) == [], f"the code behind {name} changed: run {recorded(name)['script']} (make recorded)"
+
+
+@pytest.mark.parametrize("name", recorded_names())
+def test_a_recording_of_the_course_says_where_it_comes_from(name):
+    recording = recorded(name)
+    assert set(recording) == {"script", "date", "machine", "modules", "results"}
+    assert recording["script"] in recording["modules"] and len(recording["modules"]) > 1
+    assert len(json.dumps(recording)) < 300_000
