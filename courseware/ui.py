@@ -17,8 +17,12 @@ from typing import Any, TypeVar
 import ipywidgets as widgets
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 from IPython.display import display
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from tqdm import tqdm
 
@@ -62,6 +66,25 @@ def setup_style() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------- figures
+
+
+def heatmap(
+    ax: Axes, values: Any, *, vmin: float = 0.0, vmax: float = 1.0, fmt: str | None = None, cmap: str = "Blues"
+) -> AxesImage:
+    """Draw a matrix as cells, first row on top, without grid lines over it; returns the image, for `fig.colorbar`.
+
+    values: (rows, columns), an array or tensor. fmt: a format such as ".2f" to write each value into its cell.
+    """
+    values = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+    image = ax.imshow(values, cmap=cmap, vmin=vmin, vmax=float(vmax), aspect="auto", interpolation="nearest")
+    ax.grid(False)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    if fmt is not None:
+        for (row, column), value in np.ndenumerate(values):
+            dark = (value - vmin) / (float(vmax) - vmin) > 0.6
+            ax.text(column, row, format(value, fmt), ha="center", va="center", color="white" if dark else "black")
+    return image
 
 
 def show(fig: Figure, alt: str) -> None:

@@ -26,8 +26,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from courseware.claims import Claim, claims_table
-from courseware.ui import explore, poll, setup_style, show
-from llmlib.data import recorded, split_text, tiny_shakespeare
+from courseware.ui import explore, heatmap, poll, setup_style, show
+from llmlib.data import random_batch, recorded, split_text, tiny_shakespeare
 from llmlib.text import CharTokenizer
 
 setup_style()
@@ -110,7 +110,7 @@ random_scores = 2 * torch.randn(T, T, generator=torch.Generator().manual_seed(3)
 for ax, s, title in [(axes[0], torch.zeros(T, T), "scores all zero: the running average"),
                      (axes[1], random_scores, "scores that differ: a weighted average")]:
     w = s.masked_fill(lower == 0, float("-inf")).softmax(dim=-1)
-    image = ax.imshow(w, cmap="Blues", vmin=0, vmax=1)
+    image = heatmap(ax, w)
     ax.set(title=title, xlabel="position it takes from", ylabel="position that looks")
 fig.colorbar(image, ax=axes, label="weight", shrink=0.85)
 show(fig, alt="Two 8 by 8 lower-triangular weight matrices. Left: each row is uniform over its past. Right: weights differ within each row, still zero above the diagonal.")
@@ -191,7 +191,7 @@ def attention(q, k, v, mask=None):
 
 from llmlib.model import plain_attention
 
-q, k, v = torch.randn(3, 2, 5, 16)                                      # 2 sequences of 5 positions, 16 wide
+q, k, v = torch.randn(3, 2, 1, 5, 16)                                   # 2 sequences, 1 head, 5 positions, 16 wide
 for ours, theirs in zip(attention(q, k, v), plain_attention(q, k, v)):
     torch.testing.assert_close(ours, theirs)                            # what we wrote is what the library runs
 torch.testing.assert_close(attention(q, k, v)[0], F.scaled_dot_product_attention(q, k, v))
@@ -206,7 +206,7 @@ for ax, attend, title in [(axes[0], False, "plain average"), (axes[1], True, "at
     reader = readers[attend][0][0]
     with torch.no_grad():
         reader(keys, values, question)
-    image = ax.imshow(reader.weights[:, :, 0], cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    image = heatmap(ax, reader.weights[:, :, 0])
     for row in range(10):
         column = (keys[row] == question[row]).nonzero().item()
         ax.add_patch(plt.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="#D55E00", linewidth=2))
@@ -250,7 +250,7 @@ def scaled_rows(d, division):
     q, k = torch.randn(8, 1, d, generator=g), torch.randn(8, 16, d, generator=g)
     weights = ((q * k).sum(-1) / SCALES[division](d)).softmax(dim=-1)
     fig, ax = plt.subplots(figsize=(4.4, 2.9))
-    ax.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    heatmap(ax, weights)
     ax.set(title=f"{division}, d = {d}", xlabel="position looked at", ylabel="query")
     return fig
 
@@ -304,7 +304,7 @@ leaks = {}
 for ax, (name, function) in zip(axes, variants.items()):
     moved = influence(function)
     leaks[name] = moved.triu(1).max().item()
-    image = ax.imshow(moved.log10().clamp(min=-4), cmap="Blues", vmin=-4, vmax=0.5)
+    image = heatmap(ax, moved.log10().clamp(min=-4), vmin=-4, vmax=0.5)
     ax.set(title=name, xlabel="input changed", xticks=range(0, 10, 3))
 axes[0].set_ylabel("output that moves")
 fig.colorbar(image, ax=axes, label="log10 of the change", shrink=0.85)
@@ -351,6 +351,7 @@ class MultiHeadAttention(nn.Module):
 
 # %%
 from llmlib.model import ModelConfig, Transformer
+from llmlib.model.pattern import Pattern
 
 plain = ModelConfig(vocab_size=tokenizer.vocab_size, n_layers=2, d_model=64, n_heads=4, max_seq_len=32, norm="rmsnorm", norm_position="pre",
                     mlp="gelu", position="learned", bias=False, tie_embeddings=False)
@@ -358,7 +359,8 @@ library_model = Transformer(plain)
 our_layer, library_layer = MultiHeadAttention(64, 4), library_model.blocks[0].attention
 our_layer.load_state_dict(library_layer.state_dict())
 x = torch.randn(3, 20, 64)
-torch.testing.assert_close(our_layer(x), library_layer(x))
+pattern = Pattern(mask=None, causal=True, rotation=None)                # the library computes the mask once for all layers
+torch.testing.assert_close(our_layer(x), library_layer(x, pattern))
 
 # %% [markdown]
 # ## IV. From attention to GPT
@@ -380,7 +382,9 @@ print("the last output notices the shuffle:", difference > 1e-4)
 #
 # ### The block
 #
-# Attention moves information *between* positions. To do something with it, each position then runs a small network of its own, the **MLP**: four times wider, a bend (GELU), and back. Both are wrapped the same way: normalise, compute, **add the result to what was there**. That addition is the residual path. What does it buy? Here is the gradient that reaches the bottom of a deep stack, with and without it.
+# Attention moves information *between* positions. To do something with it, each position then runs a small network of its own, the **MLP**: four times wider, a bend (GELU), and back. Both are wrapped the same way: normalise, compute, **add the result to what was there**. That addition is the residual path. What does it buy?
+#
+# **Predict:** without the addition, a four-layer model trained on our text will be (a) a little worse, (b) as good as a bigram table, (c) as good as a unigram table.
 
 # %%
 class RMSNorm(nn.Module):
@@ -415,28 +419,50 @@ class Block(nn.Module):
         return self.keep * x + self.mlp(self.norm2(x))                  # within each position
 
 # %%
-def gradient_by_layer(residual, depth=24, d=32):
-    """Norm of the gradient arriving at the output of each layer, in a stack of freshly initialised blocks."""
+def similarity_by_layer(residual, depth=16, d=32):
+    """Mean cosine similarity between the vectors of different positions, after each of `depth` fresh blocks."""
     torch.manual_seed(0)
-    blocks, h, outputs = [Block(d, 4, residual=residual) for _ in range(depth)], torch.randn(4, 16, d), []
-    for block in blocks:
-        h = block(h)
-        h.retain_grad()
-        outputs.append(h)
-    h.pow(2).mean().backward()
-    return [out.grad.norm().item() for out in outputs]
+    h, similarity = torch.randn(4, 16, d), []
+    for _ in range(depth):
+        with torch.no_grad():
+            h = Block(d, 4, residual=residual)(h)
+        direction = F.normalize(h, dim=-1)
+        similarity.append(((direction @ direction.transpose(1, 2)).sum() - 4 * 16) / (4 * 16 * 15))
+    return similarity
 
 
-fig, ax = plt.subplots(figsize=(9, 3.4))
-gradients = {name: gradient_by_layer(residual) for name, residual in (("with the residual path", True), ("without", False))}
-for (name, norms), marker in zip(gradients.items(), "os"):
-    ax.plot(range(1, 25), norms, marker=marker, label=name)
-ax.set(yscale="log", xlabel="layer (24 = next to the loss)", ylabel="gradient norm (log scale)")
-ax.legend()
-show(fig, alt=f"Gradient norm by layer in a stack of 24. With the residual path it is nearly level. Without, it falls from {gradients['without'][-1]:.0e} at the top to {gradients['without'][0]:.0e} at the bottom.")
+def train_stack(residual, steps=100, context=32, d=64):
+    """Training loss, at every step, of a 4-layer model of characters with or without the residual path."""
+    torch.manual_seed(0)
+    embed, position = nn.Embedding(tokenizer.vocab_size, d), nn.Parameter(torch.randn(context, d))
+    stack = nn.Sequential(*[Block(d, 4, residual=residual) for _ in range(4)], RMSNorm(d), nn.Linear(d, tokenizer.vocab_size))
+    optimizer = torch.optim.AdamW([*embed.parameters(), position, *stack.parameters()], lr=1e-3)
+    generator, losses = torch.Generator().manual_seed(0), []
+    for _ in range(steps):
+        x, y = random_batch(train_tokens, 16, context, generator)
+        loss = F.cross_entropy(stack(embed(x) + position).flatten(0, 1), y.flatten())
+        optimizer.zero_grad(), loss.backward(), optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.5))
+similarity, stack_losses = {}, {}
+for (name, residual), marker in zip((("with the residual path", True), ("without", False)), "os"):
+    similarity[name], stack_losses[name] = similarity_by_layer(residual), train_stack(residual)
+    axes[0].plot(range(1, 17), similarity[name], marker=marker, label=name)
+    axes[1].plot(stack_losses[name], label=name)
+axes[1].axhline(unigram_bits * math.log(2), color="0.4", linestyle=":", label="unigram counts")
+axes[0].set(xlabel="layer", ylabel="similarity of positions", ylim=(-0.05, 1.05), title="before training, 16 layers")
+axes[1].set(xlabel="step", ylabel="loss (nats per character)", title="training 4 layers")
+axes[0].legend(loc="center right")
+axes[1].legend(fontsize=11)
+show(fig, alt=f"Left: without the residual path the positions become identical (similarity {similarity['without'][-1]:.2f}) within a few layers, with it they stay apart ({similarity['with the residual path'][-1]:.2f}). Right: without it the loss sticks at the unigram level.")
 
 # %% [markdown]
-# Without the addition, the signal to learn from fades layer by layer: the bottom of the stack would wait a very long time for news. With it, every layer hears the loss directly. A useful way to picture a GPT is a *stream* of vectors, one per position, that blocks read from and add to.
+# An average makes its inputs more alike. Stack a few averages with nothing to hold on to, and after five layers every position carries the *same* vector (Dong et al., 2021, prove that this happens at an exponential rate). Such a network cannot tell its positions apart, so the best it can learn is the frequency of each character, whatever came before: it sticks at the unigram line, exactly there.
+#
+# With the addition, each position keeps what it had and attention *adds* to it. A useful way to picture a GPT is a *stream* of vectors, one per position, that blocks read from and write to.
 #
 # ### All of it
 
@@ -466,7 +492,6 @@ class GPT(nn.Module):
 
 # %%
 ours = GPT(tokenizer.vocab_size, context=32, n_layers=2, d_model=64, n_heads=4)
-pairs = zip(ours.state_dict().items(), library_model.state_dict().items())
 assert [tuple(p.shape) for p in ours.parameters()] == [tuple(p.shape) for p in library_model.parameters()]
 with torch.no_grad():
     for mine, theirs in zip(ours.parameters(), library_model.parameters()):
@@ -524,7 +549,8 @@ ax.set(xlabel="step", ylabel="training loss (nats per character)", ylim=(0, 4.3)
 ax.legend()
 show(fig, alt=f"Training loss over 250 steps. With the mask it levels off near {np.mean(masked_losses[-20:]):.1f} nats; without it drops to {np.mean(leaky_losses[-20:]):.2f}.")
 for name, model in (("with the mask", masked), ("without", leaky)):
-    print(f"{name:14} {continue_text(model, 'First Citizen:\n')!r}")
+    written = continue_text(model, "First Citizen:\n")
+    print(f"{name:14} {written!r}")
 
 # %% [markdown]
 # The leaky model's loss is spectacular and its text is worthless: asked to continue, there is no next character to copy from. This is also the difference between a *causal* (autoregressive) model and a non-causal one: the second is a fine reader, and lecture 05 uses it as such, but it is not a language model.
@@ -638,12 +664,11 @@ with torch.no_grad(), record(gpt, *names) as seen:
 
 def attention_map(layer, head):
     fig, ax = plt.subplots(figsize=(4.4, 4.3))
-    ax.imshow(seen[f"blocks.{layer}.attention.weights"][0, head], cmap="Blues", vmin=0, vmax=0.6)
+    heatmap(ax, seen[f"blocks.{layer}.attention.weights"][0, head], vmax=0.6)
     letters = [c if c != "\n" else "↵" for c in PASSAGE]
     ax.set_xticks(range(len(letters)), letters, fontsize=8)
     ax.set_yticks(range(len(letters)), letters, fontsize=8)
     ax.set(title=f"layer {layer}, head {head}", xlabel="looks at", ylabel="position")
-    ax.grid(False)
     return fig
 
 
@@ -669,12 +694,8 @@ def head_habits(model, tokens, windows=64, context=64):
 back, previous = head_habits(gpt, val_tokens)
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.3))
 for ax, table, title, fmt in ((axes[0], back, "mean distance looked back (characters)", ".0f"), (axes[1], previous, "weight on the previous character", ".2f")):
-    ax.imshow(table, cmap="Blues", aspect="auto", vmin=0, vmax=table.max() * 1.4)
-    for layer in range(table.size(0)):
-        for head in range(table.size(1)):
-            ax.text(head, layer, format(table[layer, head].item(), fmt), ha="center", va="center")
-    ax.set(title=title, xlabel="head", ylabel="layer", xticks=range(table.size(1)), yticks=range(table.size(0)))
-    ax.grid(False)
+    heatmap(ax, table, vmax=table.max() * 1.4, fmt=fmt)
+    ax.set(title=title, xlabel="head", ylabel="layer")
 show(fig, alt=f"Two tables over layers and heads. Mean distance looked back ranges from {back.min():.0f} to {back.max():.0f} characters; weight on the previous character from {previous.min():.2f} to {previous.max():.2f}.")
 
 # %% [markdown]
@@ -894,7 +915,7 @@ claims_table([
 #
 # 1. Attention is a weighted average whose weights are computed from what each position asks (query) and offers (key); dividing by $\sqrt d$ keeps those weights undecided enough to learn.
 # 2. The causal mask goes in front of the softmax; without it training looks wonderful and generation is noise.
-# 3. Heads are slices of the width; positions must be added, because averages have no order; the residual path keeps gradients alive through depth.
+# 3. Heads are slices of the width; positions must be added, because averages have no order; the residual path keeps positions apart, because averages make things alike.
 # 4. A GPT is embeddings, a stack of such blocks, and a score for every next token. Ours beats counting within its first hundred steps.
 # 5. GPT-2 small has 124 million parameters, not 117; a stale vocabulary size explains all four numbers on the slide.
 #
@@ -910,4 +931,4 @@ claims_table([
 #
 # ## Further reading
 #
-# Bahdanau, Cho and Bengio (2015), *Neural machine translation by jointly learning to align and translate*. Vaswani et al. (2017), *Attention is all you need*. Radford et al. (2018), *Improving language understanding by generative pre-training*; Radford et al. (2019), *Language models are unsupervised multitask learners*. Zhang and Sennrich (2019), *Root mean square layer normalization*. Holtzman et al. (2020), *The curious case of neural text degeneration*. Elhage et al. (2021), *A mathematical framework for transformer circuits*.
+# Bahdanau, Cho and Bengio (2015), *Neural machine translation by jointly learning to align and translate*. Vaswani et al. (2017), *Attention is all you need*. Radford et al. (2018), *Improving language understanding by generative pre-training*; Radford et al. (2019), *Language models are unsupervised multitask learners*. Zhang and Sennrich (2019), *Root mean square layer normalization*. Dong, Cordonnier and Loukas (2021), *Attention is not all you need: pure attention loses rank doubly exponentially with depth*. Holtzman et al. (2020), *The curious case of neural text degeneration*. Elhage et al. (2021), *A mathematical framework for transformer circuits*.
