@@ -40,12 +40,15 @@ class KVCache:
             raise ValueError(f"max_len is {max_len}; use at least 1, or None for a cache that grows")
         if not config.causal:
             raise ValueError(
-                "config.causal is False: a bidirectional model re-reads every token; call it without a cache"
+                "config.causal is False: a bidirectional model re-reads every token, so it takes no cache; leave it out"
             )
         self.batch_size, self.max_len = batch_size, max_len
         self.n_layers, self.n_kv_heads, self.head_dim = config.n_layers, config.n_kv_heads, config.head_dim
         self.dtype, self.device = dtype, device
         self._prefix: tuple[Tensor, Tensor] | None = None
+        self._k: list[Tensor | None] = [None] * self.n_layers  # (B, n_kv_heads, >= filled, head_dim) each
+        self._v: list[Tensor | None] = [None] * self.n_layers
+        self._owned = [False] * self.n_layers  # our own memory, in no autograd graph: may be written to in place
         self.reset()
 
     @classmethod
@@ -64,7 +67,7 @@ class KVCache:
                     f"{name} has shape {tuple(tensor.shape)}; "
                     f"give (n_layers, batch, n_kv_heads, P, head_dim), here {shape}"
                 )
-        cache._check_room(k.shape[-2])
+        cache._check_room(0, k.shape[-2])
         cache._prefix = (k, v)
         cache.reset()
         return cache
@@ -72,16 +75,13 @@ class KVCache:
     def reset(self) -> None:
         """Forget every token; a prefix stays. A static cache keeps its memory."""
         if self._prefix is not None:
-            prefix_k, prefix_v = self._prefix
-            self._k, self._v = list(prefix_k), list(prefix_v)
+            self._k, self._v = list(self._prefix[0]), list(self._prefix[1])
             self._owned = [False] * self.n_layers
-            self._filled = [prefix_k.shape[-2]] * self.n_layers
         else:
-            if not hasattr(self, "_k"):
-                self._k: list[Tensor | None] = [None] * self.n_layers
-                self._v: list[Tensor | None] = [None] * self.n_layers
-                self._owned = [False] * self.n_layers  # memory of ours, outside any autograd graph: may be overwritten
-            self._filled = [0] * self.n_layers
+            self._k, self._v = (
+                [t if own else None for t, own in zip(side, self._owned)] for side in (self._k, self._v)
+            )
+        self._filled = [0 if self._prefix is None else self._prefix[0].shape[-2]] * self.n_layers
         self._tags: Tensor | None = None  # (B, columns): document of each column, -1 = padding; None: all one document
         self._segmented = False
 
@@ -111,6 +111,8 @@ class KVCache:
         columns, old and new, or None while nothing is padded or segmented.
         """
         B, T = shape
+        if not config.causal:
+            raise ValueError("cache given to a bidirectional model, which re-reads every token; leave it out")
         made_for = (self.n_layers, self.n_kv_heads, self.head_dim)
         needed = (config.n_layers, config.n_kv_heads, config.head_dim)
         if made_for != needed:
@@ -122,7 +124,7 @@ class KVCache:
             raise ValueError(
                 f"cache was made for batch_size {self.batch_size}, not {B}; make a KVCache with batch_size={B}"
             )
-        self._check_room(T)
+        self._check_room(self.columns, T)
         if self._segmented and not segmented:
             raise ValueError(
                 "segments is None, but the cache holds packed segments; name the segment each new token continues"
@@ -148,10 +150,9 @@ class KVCache:
         """
         start = self._filled[layer]
         stop = start + k.shape[2]
-        if self.max_len is not None and stop > self.max_len:
-            self._check_room(k.shape[2])
+        self._check_room(start, k.shape[2])
         old_k, old_v = self._k[layer], self._v[layer]
-        if torch.is_grad_enabled() and (k.requires_grad or (old_k is not None and old_k.requires_grad)):
+        if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (k, v, old_k, old_v)):
             if old_k is not None and start:
                 k, v = torch.cat([old_k[:, :, :start], k], 2), torch.cat([old_v[:, :, :start], v], 2)
             self._k[layer], self._v[layer], self._owned[layer] = k, v, False
@@ -177,9 +178,9 @@ class KVCache:
             store[layer] = fresh
         self._owned[layer] = True
 
-    def _check_room(self, n_new: int) -> None:
-        if self.max_len is not None and self.columns + n_new > self.max_len:
+    def _check_room(self, n_used: int, n_new: int) -> None:
+        if self.max_len is not None and n_used + n_new > self.max_len:
             raise ValueError(
-                f"cache overflow: {self.columns} columns used + {n_new} new > max_len {self.max_len}; "
+                f"cache overflow: {n_used} columns used + {n_new} new > max_len {self.max_len}; "
                 "make the KVCache with a larger max_len (or None to let it grow), or reset() it"
             )
