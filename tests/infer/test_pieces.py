@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmlib.infer import StopFilter, TokenDecoder
+from llmlib.text import BPETokenizer, CharTokenizer
 
 
 class Bytes:
@@ -99,3 +100,18 @@ def test_the_beginning_of_a_stop_string_is_held_back_and_given_when_nothing_came
 def test_of_two_stop_strings_the_one_complete_first_cuts():
     stop = StopFilter(["world", "lo"])
     assert stop.push("hello world") == "hel" and stop.stopped
+
+
+def test_pieces_of_a_trained_bpe_with_special_tokens_join_to_its_decode():
+    text = "naïve café, 日本語, \N{GRINNING FACE}\N{GRINNING FACE}, the theatre there "
+    tokenizer = BPETokenizer.train(text * 3, vocab_size=280, special_tokens=["<|end|>"])
+    ids = tokenizer.encode(text + "<|end|>" + text, allowed_special={"<|end|>"})
+    pieces, rest = pieces_of(tokenizer, ids)
+    assert "".join(pieces) + rest == tokenizer.decode(ids)
+    assert "\ufffd" not in "".join(pieces)
+
+
+def test_pieces_of_a_character_tokenizer_are_its_characters():
+    tokenizer = CharTokenizer.from_text("To be, or not")
+    ids = tokenizer.encode("not")
+    assert pieces_of(tokenizer, ids) == (["n", "o", "t"], "")
