@@ -62,7 +62,7 @@ def read_source(source: Path) -> NotebookNode:
         if cell["id"] in seen:
             raise BuildError(f"{source.name}: cells {seen[cell['id']]} and {number} share the id {cell['id']!r}")
         seen[cell["id"]] = number
-    notebook.metadata = NotebookNode(kernelspec=KERNEL, language_info={"name": "python"})
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
 
@@ -83,7 +83,9 @@ def lecture_notebook(source: Path, root: Path = ROOT) -> NotebookNode:
             raise BuildError(f"{source.name}: {_where(cell)}: a solution marker; those belong in solutions/")
     target = f"lectures/{source.stem}.ipynb"
     _inject(notebook, badges.row(target, f"lectures/source/{source.name}", root), root)
-    notebook.metadata["courseware"] = {"source": f"lectures/source/{source.name}", "sha256": source_hash(source)}
+    notebook.metadata["courseware"] = NotebookNode(
+        {"source": f"lectures/source/{source.name}", "sha256": source_hash(source)}
+    )
     return _valid(notebook, source)
 
 

@@ -162,7 +162,7 @@ def explore(
     """Show `fn` at two or three chosen settings, then let the reader move the sliders.
 
     fn:      called as fn(name=value, ...) for every slider name; returns a Figure, or a str (shown as it is, for texts
-             that a model writes). A figure without a suptitle gets one naming its setting.
+             that a model writes). A figure without any title gets one naming its setting.
     panels:  the settings shown without a kernel: values if there is one slider, dicts {name: value} if there are more.
              Figures up to 4.4 inches wide go three to a row.
     alt:     what the pictures show, or a function of the same arguments as fn that says it. Needed for figures.
@@ -215,7 +215,7 @@ def _draw(fn: Callable[..., Figure | str], setting: Values) -> Image.Image | str
         raise TypeError(
             f"fn must return a matplotlib Figure or a str, got {type(view).__name__}: end it with `return fig`"
         )
-    if not view.get_suptitle():
+    if not view.get_suptitle() and not any(ax.get_title() for ax in view.axes):
         view.suptitle(_label(setting), fontsize=13, color="#444444")
     return _render(view)
 

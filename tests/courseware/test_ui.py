@@ -1,0 +1,197 @@
+"""Figures with alt text, static panels before sliders, polls that say what is right."""
+
+import base64
+import io
+
+import ipywidgets as widgets
+import matplotlib
+
+matplotlib.use("agg")
+
+import matplotlib.pyplot as plt
+import pytest
+from PIL import Image
+
+from courseware import ui
+
+
+@pytest.fixture(autouse=True)
+def style():
+    with matplotlib.rc_context():
+        ui.setup_style()
+        yield
+        plt.close("all")
+
+
+def figure(k: float = 1, width: float = 4.2):
+    fig, ax = plt.subplots(figsize=(width, 3))
+    ax.plot([0, 1], [0, k])
+    return fig
+
+
+def picture(output) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(output.data["image/png"])))
+
+
+# ---------------------------------------------------------------------------------------------------------- figures
+
+
+def test_show_gives_a_small_png_with_alt_text_and_closes_the_figure(shown):
+    fig = figure(width=9)
+    ui.show(fig, alt="A line.")
+    (output,) = shown
+    assert output.metadata["image/png"] == {"alt": "A line.", "width": 864}
+    assert output.data["text/plain"] == "A line."
+    assert picture(output).size == (1296, 432)
+    assert len(output.data["image/png"]) < 30_000
+    assert not plt.fignum_exists(fig.number)
+
+
+def test_a_figure_needs_alt_text():
+    with pytest.raises(ValueError, match="alt=' '"):
+        ui.show(figure(), alt=" ")
+    with pytest.raises(ValueError, match="alt=''"):
+        ui.explore(figure, panels=[1, 2], k=(1, 3, 1))
+
+
+def test_drawing_a_figure_twice_gives_the_same_bytes():
+    assert ui._png(ui._render(figure())) == ui._png(ui._render(figure()))
+
+
+def test_the_palette_has_eight_distinct_colours_and_is_the_default():
+    assert len(set(ui.PALETTE)) == 8
+    assert matplotlib.rcParams["axes.prop_cycle"].by_key()["color"] == ui.PALETTE
+    assert matplotlib.rcParams["font.size"] >= 12
+
+
+# ---------------------------------------------------------------------------------------------------------- explore
+
+
+def test_panels_come_first_as_one_picture_then_the_slider(shown):
+    ui.explore(figure, panels=[1, 2, 3], alt="A line.", k=(1, 5, 1))
+    panels, slider = shown
+    assert panels.metadata["image/png"]["alt"] == "A line. Panels: k = 1; k = 2; k = 3."
+    single = ui._render(figure(2))
+    assert picture(panels).size == (3 * single.width, single.height)
+    assert isinstance(slider.widget, widgets.VBox)
+
+
+def test_wide_panels_go_below_each_other(shown):
+    ui.explore(lambda k: figure(k, 9), panels=[1, 2], alt="A line.", k=(1, 5, 1))
+    panels, _ = shown
+    assert picture(panels).size == (1296, 864)
+
+
+def test_alt_may_depend_on_the_setting(shown):
+    say = lambda k: f"Slope {k}."
+    ui.explore(figure, panels=[1, 2], alt=say, k=(1, 5, 1))
+    panels, _ = shown
+    assert panels.metadata["image/png"]["alt"] == "Slope 1. Slope 2."
+
+
+def test_moving_a_slider_redraws_the_view(shown):
+    ui.explore(figure, panels=[1.0, 2.0], alt=lambda k: f"Slope {k}.", k=(0.5, 5.0, 0.5))
+    slider, view = shown[-1].widget.children
+    assert isinstance(slider, widgets.FloatSlider) and slider.value == 1.0
+    before = view.value
+    slider.value = 4.5
+    assert view.value != before
+    assert 'alt="Slope 4.5."' in view.value and "data:image/png;base64," in view.value
+
+
+def test_several_sliders_and_choices_and_texts(shown):
+    shout = lambda word, times: f"<{word * times}>"
+    ui.explore(
+        shout, panels=[{"word": "ha", "times": 1}, {"word": "ho", "times": 2}], word=["ha", "ho"], times=(1, 9, 1)
+    )
+    assert shown[0].data["text/plain"] == "word = ha, times = 1\n<ha>\n\nword = ho, times = 2\n<hoho>"
+    word, times, view = shown[-1].widget.children
+    assert isinstance(word, widgets.Dropdown) and isinstance(times, widgets.IntSlider)
+    times.value = 3
+    word.value = "ho"
+    assert "&lt;hohoho&gt;" in view.value
+
+
+def test_an_error_while_sliding_is_shown_in_the_view(shown):
+    def fragile(k):
+        if k == 3:
+            raise ValueError("no three")
+        return str(k)
+
+    ui.explore(fragile, panels=[1, 2], k=(1, 5, 1))
+    slider, view = shown[-1].widget.children
+    slider.value = 3
+    assert "ValueError: no three" in view.value
+    slider.value = 4
+    assert "4" in view.value and "ValueError" not in view.value
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"panels": [1], "k": (1, 5, 1)}, "two or three settings"),
+        ({"panels": [1, 2]}, "at least one slider"),
+        ({"panels": [1, 2], "k": (1, 5, 1), "j": (1, 5, 1)}, "must be a dict"),
+        ({"panels": [{"k": 1}, {"j": 2}], "k": (1, 5, 1)}, "must name exactly"),
+        ({"panels": ["c", "a"], "k": ["a", "b"]}, "not one of the choices"),
+    ],
+)
+def test_explore_says_what_is_wrong(shown, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        ui.explore(lambda **values: "text", **kwargs)
+
+
+def test_explore_says_when_the_function_returns_nothing(shown):
+    with pytest.raises(TypeError, match="got NoneType"):
+        ui.explore(lambda k: None, panels=[1, 2], alt="a", k=(1, 2, 1))
+
+
+# ------------------------------------------------------------------------------------------------------------ polls
+
+
+def test_a_poll_shows_question_and_options_and_folds_the_answer_away(shown):
+    ui.poll("Why?", ["because", "so"], "B", "It is $x<y$.")
+    static, _ = shown
+    text = static.data["text/markdown"]
+    assert "**Poll.** Why?" in text and "- **A.** because" in text
+    question, folded = text.split("<details>")
+    assert "It is" not in question and "**B.** It is $x<y$." in folded
+    assert "It is" not in static.data["text/plain"]
+
+
+def test_buttons_say_what_is_right_and_do_not_give_it_away(shown):
+    ui.poll("Why?", ["because", "so"], 1, "`a<b` *is* $c<d$.")
+    buttons, feedback = shown[-1].widget.children
+    buttons.children[0].click()
+    assert "Not A" in feedback.value and "B is right" not in feedback.value
+    buttons.children[1].click()
+    assert "B is right" in feedback.value
+    assert "<code>a&lt;b</code> <i>is</i> $c&lt;d$." in feedback.value
+
+
+def test_a_poll_of_opinions_has_no_right_answer(shown):
+    ui.poll("Which?", ["one", "two"], None, "Both do.")
+    assert "<summary>Answer" not in shown[0].data["text/markdown"]
+    buttons, feedback = shown[-1].widget.children
+    buttons.children[0].click()
+    assert "You chose A" in feedback.value and "Both do." in feedback.value
+
+
+@pytest.mark.parametrize("answer", ["C", "", "AB", 2, -1, "b"])
+def test_an_answer_that_is_no_option_is_refused(answer):
+    with pytest.raises(ValueError, match="answer="):
+        ui.poll("Why?", ["because", "so"], answer, "It is.")
+
+
+def test_a_poll_needs_two_options():
+    with pytest.raises(ValueError, match="at least two"):
+        ui.poll("Why?", ["because"], "A", "It is.")
+
+
+# --------------------------------------------------------------------------------------------------------- progress
+
+
+def test_progress_passes_everything_on_and_writes_to_stderr_only(capsys):
+    assert list(ui.progress(range(4), "counting")) == [0, 1, 2, 3]
+    captured = capsys.readouterr()
+    assert captured.out == "" and "counting" in captured.err
