@@ -118,10 +118,7 @@ def environment(one_thread: bool = False) -> dict:
 
 def python(*arguments: str) -> int:
     """Run the course's Python in the repository; returns the exit code."""
-    try:
-        return subprocess.run([PYTHON, *arguments], cwd=ROOT, env=environment()).returncode
-    except KeyboardInterrupt:
-        return 130
+    return subprocess.run([PYTHON, *arguments], cwd=ROOT, env=environment()).returncode
 
 
 def steps(names: dict) -> int:
@@ -276,9 +273,15 @@ def main(argv: list) -> int:
     )
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes for the unit tests")
     options, rest = parser.parse_known_args(argv)
-    if options.command not in WITHOUT_SETUP:
-        setup(options.cpu)
-    return TASKS[options.command](options, rest)
+    if hasattr(sys.stdout, "reconfigure"):  # a Windows console may not know every character that tools print
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        if options.command not in WITHOUT_SETUP:
+            setup(options.cpu)
+        return TASKS[options.command](options, rest)
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":
