@@ -8,6 +8,7 @@ from llmlib.train.groups import build_optimizers, route_parameters
 from llmlib.train.history import History
 from llmlib.train.loop import Callback, Trainer, accumulate_gradients, clip_gradients
 from llmlib.train.muon import Muon, orthogonalize
+from llmlib.train.presets import train_preset, train_presets
 from llmlib.train.progress import ProgressBar
 from llmlib.train.schedules import cosine_schedule, wsd_schedule
 
@@ -32,5 +33,7 @@ __all__ = [
     "route_parameters",
     "save_checkpoint",
     "token_loss",
+    "train_preset",
+    "train_presets",
     "wsd_schedule",
 ]

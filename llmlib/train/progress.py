@@ -42,7 +42,7 @@ class ProgressBar:
         elapsed = now - self.started
         left = elapsed / done * (self.total - done) if done else 0.0
         filled = round(BAR_WIDTH * done / self.total)
-        full, empty = "━─" if _can_write(self.stream, "━─") else "#."
+        full, empty = "━─" if can_write(self.stream, "━─") else "#."
         bar = full * filled + empty * (BAR_WIDTH - filled)
         when = f"{clock(left)} left" if done < self.total else f"in {clock(elapsed)}"
         self._write(f"{bar} {100 * done // self.total:3d} %  step {done}/{self.total}  {when}  {note}".rstrip())
@@ -71,7 +71,7 @@ class ProgressBar:
         self.stream.flush()
 
 
-def _can_write(stream: TextIO, text: str) -> bool:
+def can_write(stream: TextIO, text: str) -> bool:
     try:
         text.encode(getattr(stream, "encoding", None) or "utf-8")
     except (UnicodeEncodeError, LookupError):
