@@ -175,7 +175,11 @@ def largest_outputs(notebook: NotebookNode, n: int = 5) -> list[tuple[int, str]]
 def execute(source: Path, target: Path, root: Path = ROOT) -> Report:
     """Build, run, normalise, stamp and write one lecture. Raises BuildError when it comes out too large."""
     notebook = lecture_notebook(source, root)
-    report = run(notebook)
+    try:
+        report = run(notebook)
+    except CellExecutionError:
+        _keep_for_inspection(notebook, root / "build" / "failed" / target.name)
+        raise
     notebook.metadata.courseware["executed"] = True
     text = notebook_text(notebook)
     size = len(text.encode())
@@ -186,6 +190,13 @@ def execute(source: Path, target: Path, root: Path = ROOT) -> Report:
         )
     target.write_text(text, encoding="utf-8", newline="\n")
     return report
+
+
+def _keep_for_inspection(notebook: NotebookNode, path: Path) -> None:
+    normalise(notebook)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(notebook_text(notebook), encoding="utf-8", newline="\n")
+    print(f"the cells up to the error are in {path}", file=sys.stderr)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 
 import nbformat
@@ -39,8 +40,15 @@ def browser() -> str | None:
 
 
 def to_html(notebook: nbformat.NotebookNode) -> str:
-    """The notebook as one HTML page in JupyterLab's style."""
-    html, _ = HTMLExporter(template_name="lab").from_notebook_node(notebook)
+    """The notebook as one HTML page in JupyterLab's style, with the pictures' alt text (nbconvert's own has none)."""
+    page = nbformat.from_dict(notebook)  # a copy
+    for output in (output for cell in page.cells for output in cell.get("outputs", [])):
+        if "image/png" in output.get("data", {}):
+            about = output.metadata.get("image/png", {})
+            alt, width = escape(about.get("alt", "")), f' width="{about["width"]}"' if "width" in about else ""
+            image = f'<img alt="{alt}"{width} src="data:image/png;base64,{output.data.pop("image/png").strip()}">'
+            output.data["text/html"] = image
+    html, _ = HTMLExporter(template_name="lab").from_notebook_node(page)
     return html
 
 
