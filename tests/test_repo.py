@@ -133,7 +133,7 @@ def test_no_file_names_a_folder_of_someones_machine():
     )
     suffixes = {".py", ".md", ".ipynb", ".toml", ".txt", ".yml", ".cfg", ".json", ".cff", ""}
     for path in tracked_files():
-        if path.suffix in suffixes:
+        if path.suffix in suffixes and path.name != "test_notebooks.py":  # which looks for the same in notebooks
             found = places.search(path.read_text(encoding="utf-8"))
             assert not found, f"{path.relative_to(ROOT)} contains {found.group()!r}"
 
