@@ -69,6 +69,7 @@ def recipe_text(recipe: Callable, with_torch: bool = True) -> str:
     return "\n".join([*lines, inspect.getsource(set_parameters), source])
 
 
+@np.errstate(all="ignore")  # wrong answers overflow; the student should read our sentence, not numpy's warning
 def judge(question: Question, case: Case, seed: int, outcome: object, *, reveal: bool = True) -> Verdict:
     """Compare what came back for ``case`` (a value or a :class:`Failure`) with what should have come.
 

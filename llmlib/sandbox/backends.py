@@ -23,6 +23,7 @@ WORKER = "/sandbox/worker.py"
 KERNEL_CONTROLS = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")
 TOOLS_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
 HERE = Path(__file__).resolve().parent
+PYTHON = os.path.abspath(sys.executable)  # the virtual environment's own link, without ".." in its path
 
 
 class SandboxUnavailable(RuntimeError):
@@ -50,13 +51,13 @@ def environment() -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "OMP_WAIT_POLICY": "passive",
         "OPENBLAS_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",  # every further one would reserve 64 MB of the memory limit
     }
 
 
 def interpreter_roots() -> list[str]:
     """Folders this interpreter and its packages live in."""
-    executable = Path(sys.executable)
-    roots = {sys.prefix, sys.base_prefix, str(executable.resolve().parent.parent)}
+    roots = {os.path.abspath(p) for p in (sys.prefix, sys.base_prefix)} | {str(Path(PYTHON).resolve().parent.parent)}
     if site.ENABLE_USER_SITE and os.path.isdir(site.getusersitepackages()):
         roots.add(site.getusersitepackages())
     return sorted(roots)
@@ -185,7 +186,7 @@ def works(name: str) -> bool:
     """Does this backend start here, and does it hold? Tried once per process, about a tenth of a second."""
     if sys.platform != "linux" or not all(shutil.which(t, path=TOOLS_PATH) for t in _NEEDS[name]):
         return False
-    command = BUILDERS[name]([sys.executable, "-I", "-c", _PROBE], make_view({}, (), 1))
+    command = BUILDERS[name]([PYTHON, "-I", "-c", _PROBE], make_view({}, (), 1))
     try:
         done = subprocess.run(command, capture_output=True, timeout=20, env=environment())
     except (OSError, subprocess.TimeoutExpired):

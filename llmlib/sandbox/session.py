@@ -11,7 +11,6 @@ import queue
 import secrets
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -80,7 +79,7 @@ class Session:
         self.backend = backend or backends.choose_backend(unsafe)
         walled = self.backend != "none"
         view = backends.make_view(lend or {}, [*hide, *stubs], self.limits.file_mb)
-        command = [sys.executable, "-I", backends.WORKER if walled else str(backends.HERE / "worker.py")]
+        command = [backends.PYTHON, "-I", backends.WORKER if walled else str(backends.HERE / "worker.py")]
         if walled:
             command = backends.BUILDERS[self.backend](command, view)
         self._process = subprocess.Popen(

@@ -16,6 +16,7 @@ import sys
 
 MAX_DEPTH = 30
 MAX_ITEMS = 1_000_000
+MAX_ARRAY_BYTES = 32 << 20
 
 
 class UnsupportedValue(ValueError):
@@ -66,12 +67,16 @@ def _encode_array(value: object) -> object:
         tensor = value.detach().cpu()
         if tensor.is_sparse or tensor.is_quantized:
             return None
+        if tensor.nbytes > MAX_ARRAY_BYTES:
+            return {"unsupported": f"{tensor.nbytes >> 20} MB tensor"}
         dtype = str(tensor.dtype).removeprefix("torch.")
         if dtype in ("bfloat16",) or dtype.startswith("float8"):
             tensor = tensor.float()  # numpy has no such type; every value of these fits float32
         return {"tensor": _npy(tensor.resolve_conj().resolve_neg().numpy()), "dtype": dtype}
     if numpy is not None and (type(value) is numpy.ndarray or isinstance(value, numpy.generic)):
         array = numpy.asarray(value)
+        if array.nbytes > MAX_ARRAY_BYTES:
+            return {"unsupported": f"{array.nbytes >> 20} MB array"}
         return {"array": _npy(array)} if array.dtype.kind in "biufcU" else None
     return None
 

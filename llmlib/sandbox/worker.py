@@ -82,6 +82,8 @@ def _set_limits(limits: dict) -> None:
         except (AttributeError, ValueError, OSError):
             pass  # a platform without this limit, or a stricter one already in force
 
+    if sys.platform == "linux":
+        _limit_processes(resource, limits["processes"])
     if os.path.exists("/proc/self/statm"):
         with open("/proc/self/statm") as statm:
             mapped = int(statm.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
@@ -89,8 +91,6 @@ def _set_limits(limits: dict) -> None:
     set_hard("RLIMIT_CPU", limits["cpu_seconds"])
     set_hard("RLIMIT_FSIZE", limits["file_mb"] << 20)
     set_hard("RLIMIT_CORE", 0)
-    if sys.platform == "linux":
-        _limit_processes(resource, limits["processes"])
 
 
 def _limit_processes(resource, count: int) -> None:
