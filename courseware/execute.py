@@ -136,7 +136,10 @@ def normalise(notebook: NotebookNode) -> list[str]:
             if output.output_type == "execute_result":
                 output.execution_count = count
             _keep(kept, _without_addresses(output))
-        cell.outputs = kept
+        for output in kept:
+            if output.output_type == "stream":
+                output.text = _without_redrawn_lines(output.text)
+        cell.outputs = [output for output in kept if output.get("text", "shown")]
     return dropped
 
 
@@ -146,6 +149,11 @@ def _without_addresses(output: NotebookNode) -> NotebookNode:
     if "text/plain" in output.get("data", {}):
         output.data["text/plain"] = _ADDRESS.sub("0xADDRESS", output.data["text/plain"])
     return output
+
+
+def _without_redrawn_lines(text: str) -> str:
+    """Drop the lines that went back to their start with a carriage return: progress bars."""
+    return "\n".join(line for line in text.split("\n") if "\r" not in line.removesuffix("\r"))
 
 
 def _keep(kept: list[NotebookNode], output: NotebookNode) -> None:

@@ -129,6 +129,13 @@ def test_normalising_removes_widgets_and_progress_and_joins_streams():
     assert outputs[1].execution_count == 1
 
 
+def test_normalising_drops_lines_that_were_redrawn_in_place_even_when_they_came_in_pieces():
+    pieces = ["start\n", "\r##.. 50 %", "\r#### 100 %", "\nloss 1.88\n"]
+    (output,) = normalised(*(new_output("stream", name="stdout", text=piece) for piece in pieces))
+    assert output.text == "start\nloss 1.88\n"
+    assert normalised(new_output("stream", name="stdout", text="\r## 50 %\r### 100 %")) == []
+
+
 def test_normalising_leaves_short_hexadecimal_numbers_alone():
     assert normalised(new_output("stream", name="stdout", text="byte 0xe4\n"))[0].text == "byte 0xe4\n"
 
