@@ -10,15 +10,16 @@ import math
 import mmap
 import os
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-BLOCK = 32  # values that share one scale in the quantized types
+from .gguf_blocks import BY_NAME, FORMATS
+
 MAX_DIMS = 4
-MAX_DEPTH = 4  # arrays inside arrays; real files have one level
+MAX_COUNT = 1 << 16  # metadata entries, and tensors; real files have hundreds
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
@@ -36,13 +37,6 @@ class TensorInfo(NamedTuple):
     type: str
     offset: int
     n_bytes: int
-
-
-class _Format(NamedTuple):
-    name: str
-    block_values: int
-    block_bytes: int
-    decode: Callable[[np.ndarray], np.ndarray]  # (n_blocks, block_bytes) uint8 -> (n_blocks, block_values) float32
 
 
 class GGUFFile:
@@ -70,9 +64,9 @@ class GGUFFile:
             some = ", ".join(list(self.tensors)[:3])
             raise GGUFError(f"{self.path.name} has no tensor {name!r} among its {len(self.tensors)} ({some} ...)")
         info = self.tensors[name]
-        layout = _BY_NAME[info.type]
+        layout = BY_NAME[info.type]
         stored = np.frombuffer(self._map, np.uint8, info.n_bytes, info.offset).reshape(-1, layout.block_bytes)
-        return layout.decode(stored).reshape(info.shape)
+        return layout.unpack(stored).reshape(info.shape)
 
     def items(self) -> Iterator[tuple[str, np.ndarray]]:
         """All tensors by name, unpacked one at a time."""
@@ -124,32 +118,32 @@ class _Cursor:
         except UnicodeDecodeError:
             raise GGUFError(f"damaged: {what} at byte {start} is not valid UTF-8") from None
 
-    def value(self, kind: int, what: str, depth: int = 0) -> Any:
+    def value(self, kind: int, what: str) -> Any:
         if kind == _STRING:
             return self.string(what)
         if kind == _ARRAY:
-            return self.array(what, depth + 1)
+            return self.array(what)
         if kind not in _SCALARS:
             raise GGUFError(f"damaged: {what} at byte {self.at} has the unknown value type {kind}")
         return self.scalar(_SCALARS[kind], what)
 
-    def array(self, what: str, depth: int) -> list | np.ndarray:
-        if depth > MAX_DEPTH:
-            raise GGUFError(f"{what} nests arrays more than {MAX_DEPTH} deep: no model file does")
+    def array(self, what: str) -> list[str] | np.ndarray:
         kind, length = self.scalar("I", what), self.scalar("Q", what)
+        if kind == _STRING:
+            if length * 8 > self.left:  # a string takes at least the 8 bytes of its length
+                raise GGUFError(f"cut off or damaged: {what} claims {length} strings, {self.left} bytes are left")
+            return [self.string(what) for _ in range(length)]
         if kind not in _SCALARS:
-            smallest = 8 if kind == _STRING else 12
-            if length * smallest > self.left:
-                raise GGUFError(f"cut off or damaged: {what} claims {length} elements, {self.left} bytes are left")
-            return [self.value(kind, what, depth) for _ in range(length)]
-        dtype = np.dtype("u1" if _SCALARS[kind] == "?" else "<" + _SCALARS[kind])
+            raise GGUFError(f"damaged: {what} is an array of type {kind}: expected numbers or strings")
+        code = _SCALARS[kind]
+        dtype = np.dtype("u1" if code == "?" else "<" + code)
         start = self.take(length * dtype.itemsize, what)
         values = np.frombuffer(self.data, dtype, length, start).copy()
-        if _SCALARS[kind] == "?":
-            if values.size and values.max() > 1:
-                raise GGUFError(f"damaged: {what} holds a truth value of {values.max()}")
-            return values.astype(bool)
-        return values
+        if code != "?":
+            return values
+        if values.size and values.max() > 1:
+            raise GGUFError(f"damaged: {what} holds a truth value of {values.max()}")
+        return values.astype(bool)
 
 
 def _parse(data: mmap.mmap) -> tuple[dict[str, Any], dict[str, TensorInfo]]:
@@ -162,6 +156,8 @@ def _parse(data: mmap.mmap) -> tuple[dict[str, Any], dict[str, TensorInfo]]:
         hint = "a big-endian file" if version in (2 << 24, 3 << 24) else f"version {version}"
         raise GGUFError(f"{hint} is not supported: this reader knows little-endian GGUF 2 and 3")
     n_tensors, n_entries = cursor.scalar("Q", "tensor count"), cursor.scalar("Q", "metadata count")
+    if max(n_tensors, n_entries) > MAX_COUNT:
+        raise GGUFError(f"damaged: the header claims {n_tensors} tensors and {n_entries} metadata entries")
     metadata: dict[str, Any] = {}
     for i in range(n_entries):
         key = cursor.string(f"metadata key {i}")
@@ -181,10 +177,10 @@ def _table_row(cursor: _Cursor, i: int) -> TensorInfo:
         raise GGUFError(f"damaged: {what} has {n_dims} dimensions, expected 1 to {MAX_DIMS}")
     dims = [cursor.scalar("Q", what) for _ in range(n_dims)]
     kind, offset = cursor.scalar("I", what), cursor.scalar("Q", what)
-    if kind not in _FORMATS:
-        known = ", ".join(f.name for f in _FORMATS.values())
+    if kind not in FORMATS:
+        known = ", ".join(f.name for f in FORMATS.values())
         raise GGUFError(f"{what} has type {kind}, which this reader does not know: it reads {known}")
-    layout = _FORMATS[kind]
+    layout = FORMATS[kind]
     if min(dims) < 1 or dims[0] % layout.block_values:
         raise GGUFError(f"damaged: {what} of type {layout.name} has row-major shape {tuple(reversed(dims))}")
     n_bytes = math.prod(dims) // layout.block_values * layout.block_bytes
@@ -210,64 +206,3 @@ def _place(table: list[TensorInfo], cursor: _Cursor, metadata: Mapping[str, Any]
             raise GGUFError(f"cut off or damaged: {what} ends at byte {end}, the file at {len(cursor.data)}")
         tensors[info.name] = info._replace(offset=start + info.offset)
     return {info.name: tensors[info.name] for info in table}
-
-
-# A quantized block holds BLOCK weights: one or two float16 numbers, then the integers. Two four-bit integers share a
-# byte: the low halves are the first 16 weights, the high halves the last 16.
-
-
-def _halves(blocks: np.ndarray, column: int) -> np.ndarray:
-    """The float16 at byte 2 * column of every block, as (n_blocks, 1) float32."""
-    return blocks[:, 2 * column : 2 * column + 2].copy().view("<f2").astype(np.float32)
-
-
-def _nibbles(blocks: np.ndarray, first_byte: int) -> np.ndarray:
-    packed = blocks[:, first_byte:]
-    values = np.empty((len(blocks), BLOCK), np.float32)
-    values[:, : BLOCK // 2] = packed & 15
-    values[:, BLOCK // 2 :] = packed >> 4
-    return values
-
-
-def _f32(blocks: np.ndarray) -> np.ndarray:
-    return blocks.copy().view("<f4").astype(np.float32, copy=False)
-
-
-def _f16(blocks: np.ndarray) -> np.ndarray:
-    return _halves(blocks, 0)
-
-
-def _q8_0(blocks: np.ndarray) -> np.ndarray:
-    """scale * q, q from -127 to 127."""
-    values = blocks[:, 2:].view(np.int8).astype(np.float32)
-    with np.errstate(all="ignore"):  # a scale of infinity is the file's business
-        values *= _halves(blocks, 0)
-    return values
-
-
-def _q4_0(blocks: np.ndarray) -> np.ndarray:
-    """scale * (q - 8), q from 0 to 15."""
-    values = _nibbles(blocks, 2)
-    with np.errstate(all="ignore"):
-        values -= 8
-        values *= _halves(blocks, 0)
-    return values
-
-
-def _q4_1(blocks: np.ndarray) -> np.ndarray:
-    """scale * q + minimum, q from 0 to 15."""
-    values = _nibbles(blocks, 4)
-    with np.errstate(all="ignore"):
-        values *= _halves(blocks, 0)
-        values += _halves(blocks, 1)
-    return values
-
-
-_FORMATS = {
-    0: _Format("F32", 1, 4, _f32),
-    1: _Format("F16", 1, 2, _f16),
-    2: _Format("Q4_0", BLOCK, 18, _q4_0),
-    3: _Format("Q4_1", BLOCK, 20, _q4_1),
-    8: _Format("Q8_0", BLOCK, 34, _q8_0),
-}
-_BY_NAME = {layout.name: layout for layout in _FORMATS.values()}
