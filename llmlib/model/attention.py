@@ -67,7 +67,7 @@ class Attention(nn.Module):
         if self.q_norm is not None:
             q, k = self.q_norm(q), self.k_norm(k)
         if pattern.rotation is not None:
-            cos, sin = pattern.rotation
+            cos, sin = pattern.rotation.to(q.dtype)  # under autocast q is of lower precision than the stream
             q, k = rotate(q, cos, sin, self.rope_layout), rotate(k, cos, sin, self.rope_layout)
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (B, heads, T, head_dim)
         if cache is not None:

@@ -21,7 +21,8 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x, (self.dim,), self.weight, self.eps)
+        # One type for both: torch's fused kernel takes no mixture, which autocast would hand it.
+        return F.rms_norm(x, (self.dim,), self.weight.to(x.dtype), self.eps)
 
     def extra_repr(self) -> str:
         return f"{self.dim}, eps={self.eps}"

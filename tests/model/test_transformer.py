@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from model_families import FAMILIES, VOCAB, build, encoder_config, small_config, tokens
 
-from llmlib.model import EncoderConfig, Transformer, preset
+from llmlib.model import EncoderConfig, KVCache, Transformer, preset
 
 CLOSE = 1e-5
 
@@ -189,6 +189,17 @@ def test_tables_keep_their_precision_through_bfloat16():
     assert model.bfloat16()(ids).dtype == torch.bfloat16
     assert torch.equal(model.float().position_table.table, table)
     assert "position_table.table" not in model.state_dict()
+
+
+@torch.no_grad()
+def test_autocast_to_bfloat16(model):
+    ids, cache = tokens(2, 9), KVCache(model.config, batch_size=2)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = model(ids)
+        cached = torch.cat([model(ids[:, :5], cache=cache), model(ids[:, 5:6], cache=cache)], 1)
+    scale = model(ids).std()
+    assert 0 < (logits - model(ids)).abs().max() < 0.3 * scale
+    assert (cached - model(ids[:, :6])).abs().max() < 0.3 * scale
 
 
 @torch.no_grad()
