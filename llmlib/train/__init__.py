@@ -1,6 +1,7 @@
 """Training: the loop, optimizers, schedules, checkpoints, and the losses to beat."""
 
 from llmlib.train.adamw import AdamW
+from llmlib.train.averaging import WeightAverage
 from llmlib.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from llmlib.train.config import TrainConfig
 from llmlib.train.evaluate import bits, count_baselines, evaluate_loss, token_loss
@@ -21,6 +22,7 @@ __all__ = [
     "ProgressBar",
     "TrainConfig",
     "Trainer",
+    "WeightAverage",
     "accumulate_gradients",
     "bits",
     "build_optimizers",

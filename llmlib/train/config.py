@@ -22,6 +22,8 @@ class TrainConfig:
     - betas, eps: AdamW's; momentum, newton_schulz_steps: Muon's. weight_decay acts on matrices, never on vectors.
     - schedule: "cosine" or "wsd" over `steps`, after warmup_steps, down to final_lr * lr; decay_fraction is wsd's.
     - grad_clip: largest global norm of the gradient, 0 to leave it alone.
+    - average: decay of a moving average of the weights that is evaluated, sampled and kept in place of the last
+      weights (0.98: over some 50 updates); 0 for none.
     - eval_every: steps between evaluations on the whole validation split, 0 for only the first and the last.
     - seed: fixes the batches. device: None takes what `default_device()` finds. dtype "bfloat16" computes under
       autocast while the weights stay fp32. compile: torch.compile the model, or go on without it and say so.
@@ -47,6 +49,7 @@ class TrainConfig:
     decay_fraction: float = 0.5
     final_lr: float = 0.1
     grad_clip: float = 1.0
+    average: float = 0.0
     eval_every: int = 0
     seed: int = 0
     device: str | None = None
@@ -61,6 +64,8 @@ class TrainConfig:
         for name in ("lr", "embedding_lr", "head_lr", "vector_lr", "weight_decay", "grad_clip", "eval_every"):
             if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name}={getattr(self, name)} must not be negative")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average={self.average} must lie in [0, 1): 0 is off, 0.98 averages over some 50 updates")
         for name in ("decay_fraction", "final_lr"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)} must lie between 0 and 1")

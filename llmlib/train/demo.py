@@ -63,7 +63,8 @@ class Commentary:
             trainer.progress.clear()
             train_time = clock(trainer.history.training_seconds)
             self.screen.title(f"after {trainer.step} steps, {train_time} of training: {in_words(loss, self.baselines)}")
-            self.screen.quote(sample(trainer.model, self.tokenizer, self.prompt))
+            with trainer.averaged():
+                self.screen.quote(sample(trainer.model, self.tokenizer, self.prompt))
             self.screen.line()
             self.seconds += time.perf_counter() - started
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from llmlib.data.batches import random_batch
 from llmlib.model import default_device
+from llmlib.train.averaging import WeightAverage
 from llmlib.train.config import DTYPES, TrainConfig
 from llmlib.train.evaluate import evaluate_loss, token_loss
 from llmlib.train.groups import build_optimizers
@@ -64,7 +65,8 @@ class Trainer:
     model: maps (B, T) ids to (B, T, V) logits; it is moved to the config's device. train_tokens, val_tokens: (N,) ids.
     callbacks are called as `callback(trainer, event)` with event "start", "step" (after each update), "eval" (after
     each evaluation) or "end"; they may read `trainer.step`, `.history`, `.model` and `.config`, and set
-    `trainer.stop = True` to end the run. `run` leaves the model in evaluation mode.
+    `trainer.stop = True` to end the run. `run` leaves the model in evaluation mode, with
+    its averaged weights if `config.average` is set.
     The same seed, model and thread count give the same run. `train_step()` makes one update by itself.
     """
 
@@ -92,6 +94,7 @@ class Trainer:
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["base_lr"] = group["lr"]
+        self.average = WeightAverage(self.parameters, config.average) if config.average else None
         self.train_tokens = train_tokens.to(self.device)
         self.val_tokens = val_tokens
         self.callbacks = list(callbacks)
@@ -130,6 +133,8 @@ class Trainer:
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+        if self.average:
+            self.average.update()
         self.step += 1
         self.history.steps.append(self.step)
         self.history.train_loss.append(loss)
@@ -140,13 +145,17 @@ class Trainer:
         """Loss over the full validation split, noted in the history."""
         if self.val_tokens is None:
             raise ValueError("val_tokens is None: give the Trainer a validation split to evaluate on")
-        with self._autocast():
+        with self.averaged(), self._autocast():
             loss = evaluate_loss(self.model, self.val_tokens, self.config.seq_len)
         self.history.val_steps.append(self.step)
         self.history.val_loss.append(loss)
         self.history.val_seconds.append(self.history.training_seconds)
         self._announce("eval")
         return loss
+
+    def averaged(self) -> AbstractContextManager:
+        """Within this context the model has its averaged weights, if the config asks for an average."""
+        return self.average.applied() if self.average else nullcontext()
 
     def run(self) -> History:
         """Train until config.steps updates are done, or a callback sets `stop`; returns the history."""
@@ -164,8 +173,10 @@ class Trainer:
                 self.evaluate()
         if self.progress:
             self.progress.close()
-        self._announce("end")
+        if self.average:
+            self.average.keep()
         self.model.eval()
+        self._announce("end")
         return self.history
 
     def _announce(self, event: str) -> None:
