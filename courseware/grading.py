@@ -78,7 +78,7 @@ class Report:
 class Bench:
     """A submission loaded in a sandbox, started again after whatever killed it."""
 
-    def __init__(self, lab: Lab, cells: Sequence[Cell], *, unsafe: bool = False, budget: float = 600.0) -> None:
+    def __init__(self, lab: Lab, cells: Sequence[Cell], *, unsafe: bool = False, budget: float = 300.0) -> None:
         self.lab, self.cells, self.unsafe = lab, list(cells), unsafe
         self.deadline = time.monotonic() + budget
         self.notes: dict[int, str] = {}
@@ -138,7 +138,7 @@ class Bench:
     def _ready(self) -> Session:
         while self._session is None:
             if self._restarts > MAX_RESTARTS:
-                raise SandboxDied("died")
+                raise SandboxDied("gave up")
             self._restarts += 1
             if time.monotonic() > self.deadline:
                 raise SandboxDied("timeout")
@@ -215,7 +215,7 @@ def grade_cells(
     salt: str,
     name: str = "submission",
     unsafe: bool = False,
-    budget: float = 600.0,
+    budget: float = 300.0,
 ) -> Report:
     """Grade one submission. ``salt`` decides the random inputs: a fresh one at every grading, printed in the report."""
     start = time.monotonic()

@@ -210,7 +210,11 @@ def _differ_array(got: object, expected: object, tolerance: Tolerance, at: str) 
         return None
     index = tuple(int(i) for i in np.argwhere(wrong)[0])
     place = f"[{', '.join(map(str, index))}]" if index else ""
-    shown = (f"{b[index]:.4g}", f"{a[index]:.4g}") if b.dtype.kind in "iuf" else (b[index], a[index])
+    shown = (
+        (f"{b[index]:.4g}", f"{a[index]:.4g}")
+        if b.dtype.kind in "iuf"
+        else (repr(b[index].item()), repr(a[index].item()))
+    )
     extra = _pattern(a, b)
     return (
         f"{int(wrong.sum())} of {a.size} entries differ{at}: expected {shown[0]}{' at ' + place if place else ''}, "

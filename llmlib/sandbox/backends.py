@@ -133,7 +133,7 @@ for device in null zero random urandom; do
   : > "$root/dev/$device"; mount --bind "/dev/$device" "$root/dev/$device"
 done
 mount -t tmpfs -o size="$size",mode=777,nosuid,nodev tmpfs "$root/tmp"
-mount -o remount,ro "$root"
+mount -o remount,bind,ro,nosuid,nodev "$root"
 cd "$root/tmp"
 exec chroot "$root" /bin/sh -c 'cd /tmp; exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all "$@"' sh "$@"
 """
@@ -141,7 +141,7 @@ exec chroot "$root" /bin/sh -c 'cd /tmp; exec setpriv --no-new-privs --bounding-
 
 def namespaces_command(command: Sequence[str], view: View) -> list[str]:
     """``command`` inside user, mount, pid, network and IPC namespaces made with util-linux."""
-    root = os.path.join(tempfile.gettempdir(), "llmlib-sandbox-root")
+    root = os.path.join(tempfile.gettempdir(), f"llmlib-sandbox-{os.getuid()}")
     os.makedirs(root, exist_ok=True)  # an empty folder to mount on; nothing is ever written to it
     line = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork"]
     line += [

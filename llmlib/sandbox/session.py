@@ -19,7 +19,7 @@ from typing import ClassVar
 
 from llmlib.sandbox import backends
 from llmlib.sandbox.limits import Limits
-from llmlib.sandbox.wire import UnsupportedValue, decode, encode
+from llmlib.sandbox.wire import UnsupportedValue, decode, encode, printable
 
 START_SECONDS = 60.0
 
@@ -28,12 +28,13 @@ class CodeError(Exception):
     """The untrusted code raised. ``type_name``, ``text`` and ``line`` are its words: show them, never trust them."""
 
     def __init__(self, type_name: str, text: str, line: int | None = None) -> None:
-        self.type_name, self.text, self.line = type_name, text, line
-        super().__init__(f"{type_name}: {text}" if text else type_name)
+        # Without control characters: these words end up in terminals and reports.
+        self.type_name, self.text, self.line = printable(type_name), printable(text), line
+        super().__init__(f"{self.type_name}: {self.text}" if text else self.type_name)
 
 
 class SandboxDied(Exception):
-    """The worker is gone. ``reason`` is one of "timeout", "died", "flood", "memory", "processes"."""
+    """The worker is gone. ``reason`` is one of "timeout", "died", "flood", "memory", "processes", "gave up"."""
 
     EXPLAIN: ClassVar = {
         "timeout": "took longer than its time limit",
@@ -41,6 +42,7 @@ class SandboxDied(Exception):
         "flood": "sent more than its limit of output",
         "memory": "used more memory than allowed",
         "processes": "started more processes than allowed",
+        "gave up": "cannot be run: the code around it ended or hung the interpreter too often",
     }
 
     def __init__(self, reason: str) -> None:
@@ -57,7 +59,8 @@ class Session:
     ``lend``: path inside -> path outside, read-only; what is lent under /sandbox/lib can be imported. ``env``: further
     environment variables, which may name lent paths.
     ``unsafe=True`` accepts a plain process where no sandbox works; ``backend`` forces one ("bubblewrap", "namespaces",
-    "none"). ``capture=True`` keeps what the code prints in ``output`` (else it goes nowhere).
+    "none"). ``capture=True`` keeps what the code prints in ``output`` (else it goes nowhere). The worker dies with the
+    thread that made the session, so make it in one that lives on.
     """
 
     def __init__(

@@ -33,6 +33,11 @@ class Unsupported:
         return f"<{self.type_name} object>"
 
 
+def printable(text: str) -> str:
+    """``text`` with control characters, line ends and the like as spaces."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def encode(value: object) -> object:
     """A JSON-ready description of ``value``; whatever does not travel becomes ``{"unsupported": its type}``."""
     return _encode(value, 0)
@@ -130,7 +135,7 @@ def _decode(described: object, depth: int, budget: list[int]) -> object:
         name = rest[0][1] if rest else "float32"
         return tensor.to(torch.bfloat16) if name == "bfloat16" else tensor
     if tag == "unsupported":
-        return Unsupported(str(body)[:80])
+        return Unsupported(printable(str(body)[:80]))
     raise UnsupportedValue(f"the reply has an unknown kind {str(tag)[:40]!r}")
 
 

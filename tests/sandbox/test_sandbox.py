@@ -162,6 +162,9 @@ def test_calls_values_errors_and_recipes(backend):
             session.call("nothing")
         with pytest.raises(CodeError, match="SyntaxError"):
             session.run("def f(:")
+        with pytest.raises(CodeError) as raised:
+            session.run("raise ValueError('\\x1b[2Jred\\n')")
+        assert str(raised.value) == "ValueError:  [2Jred "
         assert session.call("x", None) == 3
 
 
@@ -225,12 +228,16 @@ def test_processes_left_over_die_with_the_session(backend):
     marker = f"86399.{os.getpid()}"
     with Session(SMALL, backend=backend) as session:
         session.run(f"import subprocess\nsubprocess.Popen(['sleep', '{marker}'], start_new_session=True)")
-        assert _runs(marker)
-    for _ in range(100):  # the kernel takes the tree down after its root
-        if not _runs(marker):
-            break
+        assert _becomes(True, marker)
+    assert _becomes(False, marker)  # the kernel takes the tree down soon after its root
+
+
+def _becomes(running: bool, marker: str) -> bool:
+    for _ in range(100):
+        if _runs(marker) == running:
+            return True
         time.sleep(0.1)
-    assert not _runs(marker)
+    return False
 
 
 def _runs(marker: str) -> bool:
