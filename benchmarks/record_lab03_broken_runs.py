@@ -60,7 +60,10 @@ def main() -> None:
     for name, log in results.items():
         print(name, CAUSES[name], log["train_loss"][-1], log["val_loss"][-1], repr(log["sample"][:60]))
     save_recorded(
-        "lab03_broken_runs", results, script="benchmarks/record_lab03_broken_runs.py", modules=["llmlib.model.transformer", "llmlib.model.attention"]
+        "lab03_broken_runs",
+        results,
+        script="benchmarks/record_lab03_broken_runs.py",
+        modules=["llmlib.model.transformer", "llmlib.model.attention"],
     )
 
 
