@@ -248,6 +248,14 @@ def test_grad_inference_and_no_grad_may_take_turns(model, max_len):
     assert (torch.cat([first.clone(), middle, last, end.clone()], 1) - model(ids)).abs().max() <= CLOSE
 
 
+def test_memory_taken_in_inference_mode_serves_outside_it(model, max_len):
+    ids, cache = tokens(1, 12), KVCache(model.config, max_len=max_len)
+    with torch.inference_mode():
+        model(ids[:, :3], cache=cache)
+    with torch.no_grad():
+        assert (model(ids[:, 3:], cache=cache) - model(ids)[:, 3:]).abs().max() <= CLOSE
+
+
 @torch.no_grad()
 def test_a_lower_precision_cache_is_close():
     model, ids = build(small_config()), tokens(1, 12)
