@@ -98,13 +98,15 @@ def bubblewrap_command(command: Sequence[str], view: View) -> list[str]:
     """``command`` inside bubblewrap (https://github.com/containers/bubblewrap)."""
     line = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     line += ["--uid", "65534", "--gid", "65534", "--hostname", "sandbox"]
+    # Before the binds: an interpreter that lives under /tmp is then bound into the new /tmp, not hidden by it.
+    line += ["--size", str(view.tmp_mb << 20), "--tmpfs", "/tmp"]
     for inside, outside in _steps(view):
         line += ["--tmpfs", inside] if outside is None else ["--ro-bind", outside, inside]
     line += ["--proc", "/proc"]
     for path in filter(os.path.exists, KERNEL_CONTROLS):
         line += ["--ro-bind", path, path]
     line += ["--dev", "/dev", "--size", "1048576", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
-    line += ["--size", str(view.tmp_mb << 20), "--tmpfs", "/tmp", "--chdir", "/tmp", "--remount-ro", "/"]
+    line += ["--chdir", "/tmp", "--remount-ro", "/"]
     return [*line, "--", *command]
 
 
@@ -112,6 +114,8 @@ _NAMESPACES = """\
 set -e
 root="$1"; size="$2"; KERNEL_CONTROLS="$3"; shift 3
 mount -t tmpfs -o size=1m,mode=755 tmpfs "$root"
+mkdir -p "$root/tmp"
+mount -t tmpfs -o size="$size",mode=777,nosuid,nodev tmpfs "$root/tmp"
 while [ "$1" != "--" ]; do
   inside="$root$1"; outside="$2"; shift 2
   if [ -z "$outside" ]; then mount -t tmpfs -o size=4k,mode=755,ro tmpfs "$inside"; continue; fi
@@ -120,9 +124,11 @@ while [ "$1" != "--" ]; do
   mount --make-rprivate "$inside"
 done
 shift
-# Every mount made read-only, nested ones too.
-while read -r _ at _; do case "$at" in "$root"/*) mount -o remount,bind,ro,nosuid "$at";; esac; done < /proc/mounts
-mkdir -p "$root/proc" "$root/dev" "$root/tmp"
+# Every mount but /tmp made read-only, nested ones too.
+while read -r _ at _; do
+  case "$at" in "$root/tmp") ;; "$root"/*) mount -o remount,bind,ro,nosuid "$at";; esac
+done < /proc/mounts
+mkdir -p "$root/proc" "$root/dev"
 mount -t proc proc "$root/proc"
 for path in $KERNEL_CONTROLS; do
   if [ -e "$root$path" ]; then
@@ -132,7 +138,6 @@ done
 for device in null zero random urandom; do
   : > "$root/dev/$device"; mount --bind "/dev/$device" "$root/dev/$device"
 done
-mount -t tmpfs -o size="$size",mode=777,nosuid,nodev tmpfs "$root/tmp"
 mount -o remount,bind,ro,nosuid,nodev "$root"
 cd "$root/tmp"
 exec chroot "$root" /bin/sh -c 'cd /tmp; exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all "$@"' sh "$@"

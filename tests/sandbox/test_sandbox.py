@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -433,6 +434,18 @@ def test_output_is_kept_up_to_its_limit():
     finished = run_python("for _ in range(50): print('x' * 100_000)", limits=SMALL)
     assert finished.ok
     assert len(finished.output) == SMALL.output_mb << 20
+
+
+@every_backend
+def test_what_is_bound_below_tmp_is_there_and_read_only(tmp_path, backend):
+    (tmp_path / "lent.txt").write_text("lent")
+    view = backends.make_view({"/tmp/deep/lent": str(tmp_path)}, (), 1)
+    probe = "print(open('/tmp/deep/lent/lent.txt').read()); open('/tmp/own', 'w'); open('/tmp/deep/lent/new', 'w')"
+    command = backends.BUILDERS[backend]([backends.PYTHON, "-I", "-c", probe], view)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=backends.environment())
+    assert done.stdout == "lent\n"
+    assert "Read-only file system: '/tmp/deep/lent/new'" in done.stderr
+    assert not (tmp_path / "new").exists()
 
 
 # -- choosing a backend ----
