@@ -62,7 +62,7 @@ class Commentary:
             loss = trainer.evaluate()
             trainer.progress.clear()
             train_time = clock(trainer.history.training_seconds)
-            self.screen.title(f"after {trainer.step} steps, {train_time} of training: {in_words(loss, self.baselines)}")
+            self.screen.title(f"step {trainer.step}, {train_time} of training: {in_words(loss, self.baselines)}")
             with trainer.averaged():
                 self.screen.quote(sample(trainer.model, self.tokenizer, self.prompt))
             self.screen.line()
@@ -122,8 +122,9 @@ def run_demo(
         f"the model  {model_config.n_layers} layers, {model_config.d_model} wide, {model_config.n_heads} heads: "
         f"{model.num_parameters() / 1e6:.2f} million parameters, all of them random so far"
     )
-    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
-    screen.line(f"runs on    {device.type}{threads}")
+    threads = torch.get_num_threads()
+    cores = f", {threads} thread{'s' * (threads > 1)}" if device.type == "cpu" else ""
+    screen.line(f"runs on    {device.type}{cores}")
     screen.title("loss on the held-out text    nats  bits/character")
     for name, loss in baselines.items():
         screen.line(f"{COUNTERS[name]:28} {loss:5.2f} {bits(loss):6.2f}")

@@ -1,10 +1,11 @@
 """One line that says how far a run is and how long it will take; many short lines where a line cannot be rewritten."""
 
+import shutil
 import sys
 import time
 from typing import TextIO
 
-BAR_WIDTH = 24
+BAR_WIDTH = 20
 SECONDS_BETWEEN_REDRAWS = 0.1
 LINES_IN_A_LOG = 10  # how often a run reports into a file or pipe
 
@@ -64,6 +65,7 @@ class ProgressBar:
 
     def _write(self, line: str) -> None:
         if self.in_place:
+            line = line[: shutil.get_terminal_size().columns - 1]  # a wrapped line could not be rewritten
             self.stream.write("\r" + line.ljust(self.width))
             self.width = len(line)
         else:

@@ -27,7 +27,7 @@ def test_demo_tells_its_story(small_world, capsys, tmp_path):
     out = tmp_path / "romeo"
     assert main(["--steps", "20", "--characters", "80", "--out", str(out), "--device", "cpu"]) == 0
     shown = capsys.readouterr().out
-    for part in ("counting pairs of characters", "before training", "after 5 steps", "step 20/20", "and now it writes"):
+    for part in ("counting pairs of characters", "before training", "step 5, 0:0", "step 20/20", "and now it writes"):
         assert part in shown
     assert shown.count("ROMEO:") >= 6  # before, four times during, and the last one
     assert "\033[" not in shown  # no colours, no cursor movements outside a terminal
