@@ -158,8 +158,8 @@ def show_concept_test(folder: Path | None = None) -> None:
             options = "\n".join(f"- **{letter}.** {option}" for letter, option in zip(LETTERS, item.options))
             text.append(f"**{number}.** {item.question}\n\n{options}")
             sheet[item.id] = widgets.ToggleButtons(
-                options=[*LETTERS, ("don't know", None)],
-                value=None,
+                options=[*zip(LETTERS, LETTERS), ("don't know", "")],
+                value="",
                 description=f"{number}.",
                 style={"button_width": "84px", "description_width": "32px"},
             )
@@ -184,7 +184,7 @@ def _scoring(sheet: Mapping[str, widgets.ToggleButtons], folder: Path | None) ->
     result = widgets.HTML("")
 
     def clicked(_button: widgets.Button) -> None:
-        answers = {name: buttons.value for name, buttons in sheet.items()}
+        answers = {name: buttons.value or None for name, buttons in sheet.items()}
         _SESSION[when.value] = answers
         earlier, note = _SESSION.get("before"), ""
         try:

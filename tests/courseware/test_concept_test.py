@@ -183,7 +183,7 @@ def test_static_version_shows_all_questions_and_folds_all_answers(outputs, tmp_p
 def test_answer_sheet_starts_with_not_knowing_and_scores_live(outputs, tmp_path):
     concept_test.show_concept_test(tmp_path)
     live = form(outputs)
-    assert [buttons.value for buttons in live.sheet] == [None] * 20
+    assert [buttons.label for buttons in live.sheet] == ["don't know"] * 20
     live.button.click()
     assert "<b>0 of 20</b>" in live.result.value
     for buttons, item in zip(live.sheet, ITEMS):
