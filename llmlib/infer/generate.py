@@ -8,7 +8,7 @@ from torch import Tensor
 
 from llmlib.infer.pieces import StopFilter, TokenDecoder, Tokenizer
 from llmlib.infer.sampling import Sampling, check_sampling, sample_next
-from llmlib.model import KVCache, Transformer
+from llmlib.model import KVCache, Transformer, token_step
 
 
 @overload
@@ -91,6 +91,7 @@ def decode_steps(
         max_len=longest + max_new_tokens - 1 if fits else limit,
     )
     history = None if fits else [list(row) for row in rows]
+    fast = token_step(model) if len(rows) == 1 else None
     logits = _read(model, rows, device, cache if longest <= limit else None, limit)
     for step in range(1, max_new_tokens + 1):
         tokens = sample_next(logits, **sampling)
@@ -100,7 +101,9 @@ def decode_steps(
         if history is not None:
             for row, token in zip(history, tokens.tolist(), strict=True):
                 row.append(token)
-        if longest + step <= limit:
+        if longest + step <= limit and fast is not None:
+            logits = fast(tokens, cache)
+        elif longest + step <= limit:
             logits = model.head(model.hidden(tokens[:, None], cache=cache)[:, -1])
         else:
             logits = _read(model, history, device, None, limit)

@@ -4,7 +4,9 @@ from .accounting import count_parameters, flops_per_token, kv_bytes_per_token, p
 from .attention import Attention, plain_attention
 from .cache import KVCache
 from .config import EncoderConfig, ModelConfig
+from .decoding import decoding_layout, token_step
 from .device import default_device
+from .gguf import GGUFError, GGUFFile
 from .hf import load_hf_state_dict
 from .hooks import record
 from .layers import MLP, RMSNorm, SwiGLU
@@ -18,6 +20,8 @@ __all__ = [
     "Attention",
     "Block",
     "EncoderConfig",
+    "GGUFError",
+    "GGUFFile",
     "KVCache",
     "ModelConfig",
     "RMSNorm",
@@ -26,6 +30,7 @@ __all__ = [
     "apply_rope",
     "causal_mask",
     "count_parameters",
+    "decoding_layout",
     "default_device",
     "flops_per_token",
     "kv_bytes_per_token",
@@ -38,4 +43,5 @@ __all__ = [
     "record",
     "rope_tables",
     "sinusoidal_table",
+    "token_step",
 ]

@@ -1,0 +1,36 @@
+"""A tiny chat model of our own, for when SmolLM2 cannot be had: lectures then still run, and say so."""
+
+from __future__ import annotations
+
+import json
+
+import torch
+from safetensors import safe_open
+
+from llmlib.data.recordings import FOLDER
+from llmlib.model import ModelConfig, Transformer, decoding_layout, default_device
+from llmlib.text import BPETokenizer
+
+WEIGHTS, VOCABULARY = FOLDER / "stand_in.safetensors", FOLDER / "stand_in.bpe"
+
+
+def load_stand_in(
+    device: torch.device | str | None = None, dtype: torch.dtype = torch.float32
+) -> tuple[Transformer, BPETokenizer]:
+    """A Llama of 0.4M parameters and its tokenizer, with SmolLM2's interface: ChatML and its special tokens.
+
+    Part of the course, so no download: `benchmarks/record_stand_in.py` trained it on Shakespeare's dialogues, each
+    speech as a question and the next one as its answer. It speaks in verse and knows nothing.
+    """
+    with safe_open(WEIGHTS, framework="pt", device=str(device or default_device())) as file:
+        config = ModelConfig.from_dict(json.loads(file.metadata()["config"]))
+        with torch.device("meta"):
+            model = Transformer(config).eval()
+        model.load_state_dict({name: file.get_tensor(name).to(dtype) for name in file.keys()}, assign=True)
+    model.position_table.to_empty(device=model.token_embedding.weight.device)
+    return decoding_layout(model), BPETokenizer.load(VOCABULARY)
+
+
+def is_stand_in(model: Transformer) -> bool:
+    """Whether `load_smollm2` had to return the stand-in."""
+    return model.config.d_model < 200
