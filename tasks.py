@@ -184,7 +184,7 @@ def task_lab(options, rest) -> int:
 
 def task_test(options, rest) -> int:
     """run every check, every test and every notebook"""
-    unit = {"unit tests": ["-m", "pytest", "-q", "-n", str(options.workers), *rest]}
+    unit = {"unit tests": ["-m", "pytest", "-q", "--durations=8", "-n", str(options.workers), *rest]}
     notebooks = {"every notebook, from an empty folder": ["-m", "courseware", "run"]}
     return steps({**CHECKS, **unit, **notebooks})
 
