@@ -35,9 +35,13 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
 def fingerprint() -> str:
-    """What decides whether the installed packages are still the right ones."""
-    files = b"".join((ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt"))
-    return hashlib.sha256(files + str(ROOT).encode()).hexdigest()
+    """What decides whether the installed packages are still the right ones: not, say, a lint rule in pyproject.toml."""
+    import tomllib  # not at the top: an older Python must get as far as its error message
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    parts = [project.get("project"), project.get("build-system"), project.get("tool", {}).get("setuptools"), str(ROOT)]
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    return hashlib.sha256((json.dumps(parts, sort_keys=True) + pins).encode()).hexdigest()
 
 
 def installed() -> bool:

@@ -43,16 +43,22 @@ def installs(commands):
     return [command for command in commands if "install" in command and "pip" in command]
 
 
-def test_setup_installs_once_and_again_only_when_the_pins_change(tasks, commands, tmp_path):
+def test_setup_installs_once_and_again_only_when_what_is_needed_changes(tasks, commands, tmp_path):
     tasks.setup()
     assert [command[-4:] for command in installs(commands)] == [["-c", "constraints.txt", "-e", ".[course,test]"]]
     assert any("ipykernel" in command and "OMP_WAIT_POLICY" in command for command in commands)
     commands.clear()
     tasks.setup()
     assert not installs(commands)
+    (tmp_path / "pyproject.toml").write_text("[project]\n[tool.ruff]\nline-length = 100")
+    tasks.setup()
+    assert not installs(commands)
     (tmp_path / "constraints.txt").write_text("torch==2.14.0")
     tasks.setup()
     assert len(installs(commands)) == 1
+    (tmp_path / "pyproject.toml").write_text("[project]\ndependencies = ['torch', 'numpy']")
+    tasks.setup()
+    assert len(installs(commands)) == 2
 
 
 def test_setup_with_cpu_takes_torch_alone_from_the_cpu_index(tasks, commands):
