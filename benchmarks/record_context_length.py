@@ -1,16 +1,16 @@
 """Record lecture 03's sweep over the context length: same recipe, same number of characters seen, three seeds each.
 
-Run it with `python benchmarks/record_context_length.py`; it takes about six minutes on one core.
+Run it with `python benchmarks/record_context_length.py`; it takes about five minutes on one core.
 """
 
 import torch
 
 from llmlib.data import save_recorded, split_text, tiny_shakespeare
-from llmlib.model import Transformer
+from llmlib.model import Transformer, preset
 from llmlib.text import CharTokenizer
-from llmlib.train import Trainer, evaluate_loss, training_preset
+from llmlib.train import Trainer, evaluate_loss, train_preset
 
-CONTEXTS, SEEDS, STEPS, TOKENS_PER_STEP = (4, 8, 16, 32, 64, 128), (0, 1, 2), 400, 768
+CONTEXTS, SEEDS, STEPS, TOKENS_PER_STEP = (4, 8, 16, 32, 64, 128), (0, 1, 2), 300, 768
 
 
 def main() -> None:
@@ -20,12 +20,17 @@ def main() -> None:
     results = []
     for context in CONTEXTS:
         for seed in SEEDS:
-            model_config, train_config = training_preset("shakespeare-cpu", vocab_size=tokenizer.vocab_size)
-            train_config = train_config.replace(
-                steps=STEPS, batch_size=TOKENS_PER_STEP // context, seq_len=context, seed=seed, eval_every=0, device="cpu", progress=False
+            config = preset("shakespeare-cpu").replace(vocab_size=tokenizer.vocab_size, max_seq_len=context)
+            train_config = train_preset("shakespeare-cpu").replace(
+                steps=STEPS,
+                batch_size=TOKENS_PER_STEP // context,
+                seq_len=context,
+                seed=seed,
+                device="cpu",
+                progress=False,
             )
             torch.manual_seed(seed)
-            model = Transformer(model_config.replace(max_seq_len=context))
+            model = Transformer(config)
             Trainer(model, train_config, train).run()
             loss = evaluate_loss(model, val, seq_len=context)
             results.append({"context": context, "seed": seed, "val_loss": round(loss, 4)})
