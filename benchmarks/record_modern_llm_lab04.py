@@ -13,9 +13,14 @@ from llmlib.data import save_recorded
 from llmlib.hub import load_smollm2
 from llmlib.model import KVCache, Transformer
 
-TEXT = """The lighthouse had stood on the cliff for two hundred years. Every evening an old man climbed its stairs, lit the
+TEXT = """\
+The lighthouse had stood on the cliff for two hundred years. Every evening an old man climbed its stairs, lit the
 lamp, and waited for the ships to pass. One night in winter, when the storm was at its worst, he saw a small boat"""
-CAUSES = {"model 1": "rotary base 10,000", "model 2": "repeat for repeat_interleave", "model 3": "positions restart at 0"}
+CAUSES = {
+    "model 1": "rotary base 10,000",
+    "model 2": "repeat for repeat_interleave",
+    "model 3": "positions restart at 0",
+}
 
 Read = Callable[[Tensor, KVCache | None], Tensor]
 
@@ -83,7 +88,15 @@ def main() -> None:
         moved = (logits_one_by_one(read, changed, model.config)[0, -1] - logits[0, -1]).pow(2).mean().sqrt().item()
         errors["influence"] = round(moved, 3)  # of token 10 on the last logits, read one at a time
         results[name] = {**errors, "sample": tokenizer.decode(continuation(read, ids[:, :24], model.config))}
-        print(name, cause, errors["whole"][::8], errors["one_by_one"][::8], moved, repr(results[name]["sample"]), flush=True)
+        print(
+            name,
+            cause,
+            errors["whole"][::8],
+            errors["one_by_one"][::8],
+            moved,
+            repr(results[name]["sample"]),
+            flush=True,
+        )
     save_recorded(
         "modern_llm_lab04",
         results,

@@ -6,7 +6,6 @@
 # **How this works.** Each question has a function or class to complete (remove the line that raises) followed by a `check`. Checks never stop the notebook, show what was expected, and recognise common mistakes. The grader uses the same checks with fresh random inputs. You may use any tensor operation of PyTorch, but not `scaled_dot_product_attention`, `rms_norm`, `nn.RMSNorm` or the library's own model: those are the answer.
 
 # %%
-import math
 import statistics
 import time
 

@@ -271,7 +271,9 @@ LAB = Lab(
                 Mistake(
                     "is theta used? It is 10,000 by default only",
                     when=lambda value, x, p, theta=1e4: (
-                        theta != 1e4 and getattr(value, "shape", None) == x.shape and torch.allclose(value, _turned(x, p), atol=1e-4)
+                        theta != 1e4
+                        and getattr(value, "shape", None) == x.shape
+                        and torch.allclose(value, _turned(x, p), atol=1e-4)
                     ),
                 ),
             ),
@@ -347,7 +349,10 @@ LAB = Lab(
                 ),
                 Mistake(
                     "a token should also see itself",
-                    wrong=lambda past, T: (_standing(past, T)[0], torch.ones(T, past + T, dtype=torch.bool).tril(past - 1)),
+                    wrong=lambda past, T: (
+                        _standing(past, T)[0],
+                        torch.ones(T, past + T, dtype=torch.bool).tril(past - 1),
+                    ),
                 ),
                 Mistake(
                     "new tokens see later new tokens: everything in the cache is allowed, the future is not",
@@ -356,7 +361,10 @@ LAB = Lab(
                 Mistake(
                     "the mask needs a column for every token in the cache, too: (T, past + T)",
                     when=lambda value, past, T: (
-                        isinstance(value, tuple) and len(value) == 2 and past > 0 and tuple(getattr(value[1], "shape", ())) == (T, T)
+                        isinstance(value, tuple)
+                        and len(value) == 2
+                        and past > 0
+                        and tuple(getattr(value[1], "shape", ())) == (T, T)
                     ),
                 ),
             ),
@@ -375,12 +383,18 @@ LAB = Lab(
                 Case("in pieces", inputs=layer_in_pieces, expected=_outcome(ReferenceCachedAttention)),
             ),
             mistakes=(
-                Mistake("cached positions restart at 0: the new tokens stand behind the cached ones", wrong=_outcome(_Restarts)),
+                Mistake(
+                    "cached positions restart at 0: the new tokens stand behind the cached ones",
+                    wrong=_outcome(_Restarts),
+                ),
                 Mistake(
                     "the causal mask is aligned top-left: with a cache its first row belongs to position `past`",
                     wrong=_outcome(_TopLeft),
                 ),
-                Mistake("the keys are not turned: both queries and keys need their positions", wrong=_outcome(_KeysNotTurned)),
+                Mistake(
+                    "the keys are not turned: both queries and keys need their positions",
+                    wrong=_outcome(_KeysNotTurned),
+                ),
                 Mistake("neither queries nor keys are turned by their positions", wrong=_outcome(_NothingTurned)),
                 Mistake("the cached keys and values are stored but not attended to", wrong=_outcome(_Forgets)),
                 Mistake(
@@ -400,7 +414,9 @@ LAB = Lab(
             difficulty=2,
             minutes=6,
             cases=(
-                Case("Llama-2-70B, 8,192 tokens", inputs=lambda draw: (80, 64, 8, 128, 8192, 2), expected=2_684_354_560),
+                Case(
+                    "Llama-2-70B, 8,192 tokens", inputs=lambda draw: (80, 64, 8, 128, 8192, 2), expected=2_684_354_560
+                ),
                 Case("other shapes", inputs=shape_and_tokens, expected=bytes_held),
             ),
             mistakes=(

@@ -94,7 +94,7 @@ def grouped_attention(q, k, v, mask):
 
 def _grouped(
     repeat: str = "k, v = k.repeat_interleave(share, 1), v.repeat_interleave(share, 1)",
-    scores: str = "(q @ k.transpose(-2, -1) / q.size(-1) ** 0.5).masked_fill(~mask, -math.inf)",
+    scores: str = "(q @ k.transpose(-2, -1) / q.size(-1) ** 0.5).masked_fill(~mask, -torch.inf)",
 ) -> str:
     return _GROUPED.format(repeat=repeat, scores=scores)
 
@@ -158,7 +158,7 @@ MUTANTS = [
     Mutant("lab04.q4", "repeat for repeat_interleave", _grouped(repeat="k, v = k.repeat(1, share, 1, 1), v.repeat(1, share, 1, 1)"), "repeat_interleave"),
     Mutant("lab04.q4", "one key head for all", _grouped(repeat="k, v = k[:, :1], v[:, :1]"), "multi-query"),
     Mutant("lab04.q4", "no mask", _grouped(scores="q @ k.transpose(-2, -1) / q.size(-1) ** 0.5"), "is the mask used"),
-    Mutant("lab04.q4", "no scale", _grouped(scores="(q @ k.transpose(-2, -1)).masked_fill(~mask, -math.inf)"), "sqrt(d)"),
+    Mutant("lab04.q4", "no scale", _grouped(scores="(q @ k.transpose(-2, -1)).masked_fill(~mask, -torch.inf)"), "sqrt(d)"),
     Mutant("lab04.q5", "positions restart at 0", _standing(positions="torch.arange(T)"), "restart at 0"),
     Mutant("lab04.q5", "mask top-left", _standing(mask="torch.ones(T, past + T, dtype=torch.bool).tril()"), "top-left"),
     Mutant("lab04.q5", "not itself", _standing(mask="torch.ones(T, past + T, dtype=torch.bool).tril(past - 1)"), "see itself"),
