@@ -1,6 +1,6 @@
 # A thin coat over tasks.py, which works on every system: `make test` is `python tasks.py test`.
 #   make test PYTHON=python3.12      another Python
-#   make lab CPU=1                   the CPU build of torch (Linux laptops: the default one brings gigabytes of CUDA)
+#   make lab CPU=ADDRESS             torch from an index of CPU builds (Linux laptops, see the README)
 #   make demo ARGS="--steps 200"     options for the tool behind the command
 PYTHON ?= python3
 RUN = $(PYTHON) tasks.py
@@ -12,7 +12,7 @@ help:
 	@$(RUN) --help
 
 $(TASKS):
-	@$(RUN) $@ $(if $(CPU),--cpu) $(ARGS)
+	@$(RUN) $@ $(if $(CPU),--cpu $(CPU)) $(ARGS)
 
 start:  # make start LAB=03
 	@$(RUN) start $(LAB)

@@ -28,7 +28,6 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "installed.json"
-CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
 # --- set-up -----------------------------------------------------------------------------------------------------------
@@ -59,8 +58,8 @@ def works(python: Path) -> bool:
         return False
 
 
-def setup(cpu: bool = False) -> None:
-    """Make .venv and install the course into it, once."""
+def setup(cpu: str | None = None) -> None:
+    """Make .venv and install the course into it, once. cpu: the address of an index that has torch's CPU build."""
     if installed():
         return
     start = time.monotonic()
@@ -71,9 +70,9 @@ def setup(cpu: bool = False) -> None:
     pip = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "-c", "constraints.txt"]
     if cpu:  # one look-up for torch alone: its CPU build sorts above the default one, and the rest comes as usual
         say("installing the CPU build of torch")
-        install([*pip, "--no-deps", "--extra-index-url", CPU_INDEX, "torch"])
+        install([*pip, "--no-deps", "--extra-index-url", cpu, "torch"])
     elif sys.platform == "linux" and not shutil.which("nvidia-smi"):
-        say("no NVIDIA driver here; if pip now wants gigabytes of CUDA packages, stop it and add --cpu (make: CPU=1)")
+        say("no NVIDIA driver here; if pip now wants gigabytes of CUDA packages, stop it and see --cpu in the README")
     say("installing the course (a few minutes the first time)")
     install([*pip, "-e", ".[course,test]"])
     # Threads that spin while they wait make a busy two-core laptop ten times slower; the kernel must know at its start.
@@ -272,8 +271,9 @@ def main(argv: list) -> int:
     parser.add_argument("command", choices=TASKS, metavar="COMMAND")
     parser.add_argument(
         "--cpu",
-        action="store_true",
-        help="install the CPU build of torch: on Linux the default one brings gigabytes of CUDA (only the first time)",
+        metavar="ADDRESS",
+        help="take torch from this index of CPU builds (PyTorch's installation page gives the address): on Linux the "
+        "default build brings gigabytes of CUDA; only the first time",
     )
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes for the unit tests")
     options, rest = parser.parse_known_args(argv)

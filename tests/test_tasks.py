@@ -62,10 +62,10 @@ def test_setup_installs_once_and_again_only_when_what_is_needed_changes(tasks, c
 
 
 def test_setup_with_cpu_takes_torch_alone_from_the_cpu_index(tasks, commands):
-    tasks.setup(cpu=True)
+    tasks.setup(cpu="file:///some/index")
     first, second = installs(commands)
-    assert first[-1] == "torch" and "--no-deps" in first and tasks.CPU_INDEX in first
-    assert tasks.CPU_INDEX not in second and second[-1] == ".[course,test]"
+    assert first[-1] == "torch" and "--no-deps" in first and "file:///some/index" in first
+    assert "file:///some/index" not in second and second[-1] == ".[course,test]"
 
 
 def test_a_failed_installation_is_not_taken_for_done(tasks, monkeypatch, capsys):

@@ -17,7 +17,6 @@
 
 # %%
 import math
-import random
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -558,9 +557,9 @@ for name, model in (("with the mask", masked), ("without", leaky)):
 # %% [markdown]
 # ## V. Training one, live
 #
-# The model above is one layer. Now a real one, on the same text: 4 layers, 128 wide, 4 heads, context 64, at most 0.8 million parameters, the size of nanoGPT's recipe for laptops (Karpathy, 2022). Everything from here on runs in the library whose parts you have just rebuilt; the recipe is the one behind `make demo`.
+# The model above is one layer. Now a real one, on the same text: 4 layers, 96 wide, 3 heads, context 64; just over half the parameters of nanoGPT's recipe for laptops (Karpathy, 2022), which is the plain curve in the figure below. Everything from here on runs in the library whose parts you have just rebuilt; the recipe is the one behind `make demo`, cut to its first part unless you have a GPU.
 #
-# Four ingredients make it learn faster than our plain version; each gets its own lecture, and none changes the picture of parts II to IV: rotary positions and a normalisation of $q$ and $k$ (lecture 04), a squared ReLU instead of GELU (04), and an optimizer called Muon for the matrices (07).
+# Five ingredients make it learn faster than our plain version; each is explained later, and none changes the picture of parts II to IV: rotary positions, a normalisation of $q$ and $k$, and a squared ReLU instead of GELU (lecture 04); an optimizer called Muon for the matrices, and averaging the weights over the last steps (lecture 07).
 #
 # **Write down three numbers** before you run it: the validation loss you expect after this short run, in bits per character, and at which loss the text starts to contain English words.
 
@@ -570,7 +569,9 @@ from llmlib.model import preset
 from llmlib.train import Trainer, evaluate_loss, train_preset
 
 model_config = preset("shakespeare-cpu").replace(vocab_size=tokenizer.vocab_size)
-train_config = train_preset("shakespeare-cpu").replace(steps=200, batch_size=16, device="cpu")
+train_config = train_preset("shakespeare-cpu")
+if not torch.cuda.is_available():
+    train_config = train_config.replace(steps=200, batch_size=16)       # the first part of the recipe: about 20 seconds
 torch.manual_seed(0)
 gpt = Transformer(model_config)
 PROMPT, samples = "ROMEO:\n", {}
@@ -585,6 +586,7 @@ def keep_samples(trainer, event):
 
 
 history = Trainer(gpt, train_config, train_tokens, callbacks=[keep_samples]).run()
+gpt.cpu()
 gpt_bits = evaluate_loss(gpt, val_tokens, seq_len=64) / math.log(2)
 print(f"{gpt.num_parameters():,} parameters; validation {gpt_bits:.2f} bits per character")
 
@@ -885,7 +887,7 @@ print("right, not told:", " ".join(f"{a:.0f} %" for a in generalist_accuracy[Fal
 # %% [markdown]
 # ## Scale warning
 #
-# > **What this lecture's models can and cannot tell you.** The mechanisms are exact at any size: a mask that leaks here leaks in GPT-3, and $\sqrt d$ matters *more* at width 12,288. The *quality* is not: 0.8 million parameters trained on 1 million characters learn spelling and layout, and say nothing about meaning, memory of facts, or following instructions. Our attention heads are few and shallow; "induction heads" and other circuits need more layers and data (lecture 09). That most of the gain comes from the last eight characters is a fact about a small character model, not about transformers, which profit from thousands of tokens. And a recipe that wins by four times at this size may win by much less at a thousand times the size; lecture 07 measures that as a curve.
+# > **What this lecture's models can and cannot tell you.** The mechanisms are exact at any size: a mask that leaks here leaks in GPT-3, and $\sqrt d$ matters *more* at width 12,288. The *quality* is not: half a million parameters trained on a million characters learn spelling and layout, and say nothing about meaning, memory of facts, or following instructions. Our attention heads are few and shallow; "induction heads" and other circuits need more layers and data (lecture 09). That most of the gain comes from the last eight characters is a fact about a small character model, not about transformers, which profit from thousands of tokens. And a recipe that wins by four times at this size may win by much less at a thousand times the size; lecture 07 measures that as a curve.
 
 # %% [markdown]
 # ## Claims
@@ -922,7 +924,7 @@ claims_table([
 # 4. A GPT is embeddings, a stack of such blocks, and a score for every next token. Ours beats counting within its first hundred steps.
 # 5. GPT-2 small has 124 million parameters, not 117; a stale vocabulary size explains all four numbers on the slide.
 #
-# **Still unexplained.** Why does a learned position table stop dead at 64 characters, and what would not? What are the four ingredients that made training fast, and which of them mattered? Every new character recomputes the whole window: can that be avoided? Lecture 04 takes these up.
+# **Still unexplained.** Why does a learned position table stop dead at 64 characters, and what would not? What are the five ingredients that made training fast, and which of them mattered? Every new character recomputes the whole window: can that be avoided? Lecture 04 takes these up.
 #
 # ## Exercises
 #
