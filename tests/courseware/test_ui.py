@@ -42,7 +42,7 @@ def test_show_gives_a_small_png_with_alt_text_and_closes_the_figure(shown):
     (output,) = shown
     assert output.metadata["image/png"] == {"alt": "A line.", "width": 864}
     assert output.data["text/plain"] == "A line."
-    assert picture(output).size == (1296, 432)
+    assert picture(output).size == (1080, 360)
     assert len(output.data["image/png"]) < 30_000
     assert not plt.fignum_exists(fig.number)
 
@@ -79,7 +79,7 @@ def test_panels_come_first_as_one_picture_then_the_slider(shown):
 def test_wide_panels_go_below_each_other(shown):
     ui.explore(lambda k: figure(k, 9), panels=[1, 2], alt="A line.", k=(1, 5, 1))
     panels, _ = shown
-    assert picture(panels).size == (1296, 864)
+    assert picture(panels).size == (1080, 720)
 
 
 def test_alt_may_depend_on_the_setting(shown):
