@@ -3,31 +3,56 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from llmlib.model import ModelConfig, Transformer, decoding_layout, load_hf_state_dict, permute_rope_rows
-from llmlib.model.gguf import GGUFError, GGUFFile
+from llmlib.model import GGUFError, GGUFFile, ModelConfig, Transformer, Unfilled, decoding_layout, permute_rope_rows
 
 LONGEST_CONTEXT = 1 << 20  # a table of positions is made for the whole context: a damaged length must not fill memory
 
-# GGUF's names -> those of the published checkpoints, which `load_hf_state_dict` knows. `*` is the number of the layer.
-_OUTSIDE = {"token_embd": "embed_tokens", "output_norm": "norm", "output": "lm_head"}
-_IN_LAYER = {
-    "attn_norm": "input_layernorm",
-    "attn_q": "self_attn.q_proj",
-    "attn_k": "self_attn.k_proj",
-    "attn_v": "self_attn.v_proj",
-    "attn_output": "self_attn.o_proj",
-    "ffn_norm": "post_attention_layernorm",
+# GGUF's names -> ours; the second ones stand after "blk.0." and "blocks.0." and so on.
+OUTSIDE = {"token_embd": "token_embedding", "output_norm": "final_norm", "output": "lm_head"}
+IN_BLOCK = {
+    "attn_norm": "norm1",
+    "attn_q": "attention.q_proj",
+    "attn_k": "attention.k_proj",
+    "attn_v": "attention.v_proj",
+    "attn_output": "attention.o_proj",
+    "ffn_norm": "norm2",
     "ffn_gate": "mlp.gate_proj",
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
+
+
+def load_llama_gguf(
+    path: str | os.PathLike, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> tuple[Transformer, dict[str, Any]]:
+    """A Llama from a GGUF file, in evaluation mode, and the file's metadata, which hold its tokenizer.
+
+    The weights are unpacked one tensor at a time out of the memory-mapped file into the model, so that the peak is the
+    model itself plus its largest matrix. Query and key rows, which GGUF keeps for the interleaved RoPE, are put in the
+    order of the published checkpoint. In float32 on the CPU the matrices lie as `decoding_layout` puts them. Raises
+    GGUFError for a file that is damaged or holds another kind of model, before memory is taken.
+    """
+    with GGUFFile(path) as file:
+        config = llama_config(file)
+        _check_tensors(file, config)
+        with Unfilled():
+            model = Transformer(config).to(device, dtype).eval()
+        if dtype == torch.float32 and torch.device(device).type == "cpu":
+            decoding_layout(model, keep_values=False)
+        parameters = dict(model.named_parameters())
+        with torch.no_grad():
+            for name, values in file.items():
+                tensor = torch.from_numpy(values)
+                if name.endswith(("attn_q.weight", "attn_k.weight")):
+                    tensor = permute_rope_rows(tensor, config.head_dim, to="half")
+                parameters[_our_name(name)].copy_(tensor)
+    return model, file.metadata
 
 
 def llama_config(file: GGUFFile) -> ModelConfig:
@@ -36,10 +61,9 @@ def llama_config(file: GGUFFile) -> ModelConfig:
     if metadata.get("general.architecture") != "llama":
         raise GGUFError(f"{file.path.name} holds architecture {metadata.get('general.architecture')!r}; expected llama")
     try:
-        vocab_size = file.tensors["token_embd.weight"].shape[0]
         return ModelConfig(
-            vocab_size=vocab_size,
-            n_layers=_whole(metadata, "block_count", most=len(file.tensors)),
+            vocab_size=file.tensors["token_embd.weight"].shape[0],
+            n_layers=_whole(metadata, "block_count", most=len(file.tensors) // len(IN_BLOCK)),
             d_model=_whole(metadata, "embedding_length"),
             n_heads=_whole(metadata, "attention.head_count"),
             n_kv_heads=_whole(metadata, "attention.head_count_kv"),
@@ -55,45 +79,32 @@ def llama_config(file: GGUFFile) -> ModelConfig:
         raise GGUFError(f"{file.path.name} describes a model that cannot be built: {error}") from None
 
 
-def load_llama_gguf(
-    path: str | os.PathLike, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
-) -> tuple[Transformer, dict[str, Any]]:
-    """A Llama from a GGUF file, in evaluation mode, and the file's metadata, which hold its tokenizer.
-
-    The weights are unpacked one tensor at a time out of the memory-mapped file, so that the peak is the model itself
-    plus its largest matrix. Query and key rows, which GGUF keeps for the interleaved RoPE, are put in the order of the
-    published checkpoint. Raises GGUFError for a file that is damaged or holds another kind of model.
-    """
-    with GGUFFile(path) as file:
-        config = llama_config(file)
-        with torch.device("meta"):
-            model = Transformer(config).to(dtype).eval()
-        try:
-            load_hf_state_dict(model, dict(_published_weights(file, config, device, dtype)))
-        except ValueError as error:
-            raise GGUFError(f"{file.path.name} contradicts itself: {error}") from None
-    if dtype == torch.float32 and model.token_embedding.weight.device.type == "cpu":
-        decoding_layout(model)
-    return model, file.metadata
+def _check_tensors(file: GGUFFile, config: ModelConfig) -> None:
+    """Raise GGUFError unless the file holds the tensors that its metadata promise, and no others."""
+    d, q, kv = config.d_model, config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
+    shapes = {"attn_norm": (d,), "ffn_norm": (d,), "attn_q": (q, d), "attn_k": (kv, d), "attn_v": (kv, d)}
+    shapes |= {"attn_output": (d, q), "ffn_down": (d, config.d_ff)}
+    shapes |= dict.fromkeys(("ffn_gate", "ffn_up"), (config.d_ff, d))
+    expected = {f"blk.{i}.{part}.weight": shapes[part] for i in range(config.n_layers) for part in IN_BLOCK}
+    expected |= {"token_embd.weight": (config.vocab_size, d), "output_norm.weight": (d,)}
+    if not config.tie_embeddings:
+        expected["output.weight"] = (config.vocab_size, d)
+    for name, shape in expected.items():
+        if name not in file.tensors:
+            raise GGUFError(f"{file.path.name} has no tensor {name!r}, which its metadata promise")
+        if file.tensors[name].shape != shape:
+            raise GGUFError(f"{file.path.name}: {name} has shape {file.tensors[name].shape}, its metadata say {shape}")
+    for name in file.tensors:
+        if name not in expected:
+            raise GGUFError(f"{file.path.name} has a tensor {name[:80]!r}, which is no part of a Llama as known here")
 
 
-def _published_weights(
-    file: GGUFFile, config: ModelConfig, device: torch.device | str, dtype: torch.dtype
-) -> Iterator[tuple[str, Tensor]]:
-    for name, values in file.items():
-        tensor = torch.from_numpy(values)
-        if name.endswith(("attn_q.weight", "attn_k.weight")):
-            tensor = permute_rope_rows(tensor, config.head_dim, to="half")
-        yield _published_name(name), tensor.to(device, dtype)
-
-
-def _published_name(name: str) -> str:
-    """GGUF's name of a tensor -> the published checkpoint's; an unknown one is left for the loader to report."""
-    path, _, kind = name.rpartition(".")
-    if path in _OUTSIDE:
-        return f"{_OUTSIDE[path]}.{kind}"
-    block, _, part = path.partition(".")[2].partition(".")
-    return f"layers.{block}.{_IN_LAYER[part]}.{kind}" if part in _IN_LAYER else name
+def _our_name(name: str) -> str:
+    path = name.removesuffix(".weight")
+    if path in OUTSIDE:
+        return f"{OUTSIDE[path]}.weight"
+    _, number, part = path.split(".")
+    return f"blocks.{number}.{IN_BLOCK[part]}.weight"
 
 
 def _whole(metadata: Mapping[str, Any], key: str, most: int = 1 << 24) -> int:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from llmlib.data import fetch
-from llmlib.model import Transformer, default_device, load_hf_state_dict, preset
+from llmlib.model import Transformer, Unfilled, default_device, load_hf_state_dict, preset
 from llmlib.text import WordPieceTokenizer
 
 MAX_TOKENS = 256  # what the model was tuned on; its position table would reach 512
@@ -25,10 +25,10 @@ def load_minilm(
     Gurevych (2019), until those that belong together lie close. Fetches the assets "minilm" (91 MB) and
     "minilm-vocab". device: default `default_device()`.
     """
-    with torch.device("meta"):
-        model = Transformer(preset("minilm-l6")).to(dtype).eval()
-    load_hf_state_dict(model, load_file(fetch("minilm"), device=str(device or default_device())))
-    return model, WordPieceTokenizer.load(fetch("minilm-vocab"))
+    with Unfilled():
+        model = Transformer(preset("minilm-l6")).eval()
+    load_hf_state_dict(model, load_file(fetch("minilm")))
+    return model.to(device or default_device(), dtype), WordPieceTokenizer.load(fetch("minilm-vocab"))
 
 
 @torch.inference_mode()

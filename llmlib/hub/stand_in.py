@@ -8,7 +8,7 @@ import torch
 from safetensors import safe_open
 
 from llmlib.data.recordings import FOLDER
-from llmlib.model import ModelConfig, Transformer, decoding_layout, default_device
+from llmlib.model import ModelConfig, Transformer, Unfilled, default_device, preset
 from llmlib.text import BPETokenizer
 
 WEIGHTS, VOCABULARY = FOLDER / "stand_in.safetensors", FOLDER / "stand_in.bpe"
@@ -22,15 +22,14 @@ def load_stand_in(
     Part of the course, so no download: `benchmarks/record_stand_in.py` trained it on Shakespeare's dialogues, each
     speech as a question and the next one as its answer. It speaks in verse and knows nothing.
     """
-    with safe_open(WEIGHTS, framework="pt", device=str(device or default_device())) as file:
+    with safe_open(WEIGHTS, framework="pt") as file:
         config = ModelConfig.from_dict(json.loads(file.metadata()["config"]))
-        with torch.device("meta"):
+        with Unfilled():
             model = Transformer(config).eval()
-        model.load_state_dict({name: file.get_tensor(name).to(dtype) for name in file.keys()}, assign=True)
-    model.position_table.to_empty(device=model.token_embedding.weight.device)
-    return decoding_layout(model), BPETokenizer.load(VOCABULARY)
+        model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
+    return model.to(device or default_device(), dtype), BPETokenizer.load(VOCABULARY)
 
 
 def is_stand_in(model: Transformer) -> bool:
     """Whether `load_smollm2` had to return the stand-in."""
-    return model.config.d_model < 200
+    return model.config.vocab_size != preset("smollm2-135m").vocab_size

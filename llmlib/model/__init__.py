@@ -14,6 +14,7 @@ from .pattern import causal_mask
 from .presets import preset, presets
 from .rope import apply_rope, permute_rope_rows, rope_tables, sinusoidal_table
 from .transformer import Block, Transformer
+from .unfilled import Unfilled
 
 __all__ = [
     "MLP",
@@ -27,6 +28,7 @@ __all__ = [
     "RMSNorm",
     "SwiGLU",
     "Transformer",
+    "Unfilled",
     "apply_rope",
     "causal_mask",
     "count_parameters",

@@ -31,12 +31,13 @@ _KNOWN |= {nn.ModuleList, nn.Linear, nn.Embedding, nn.Dropout}
 
 
 @torch.no_grad()
-def decoding_layout(model: Transformer) -> Transformer:
+def decoding_layout(model: Transformer, *, keep_values: bool = True) -> Transformer:
     """Store every matrix by columns, and side by side q, k, v and gate, up; in place, returns the model.
 
     Names, shapes and values of the parameters stay, so training, saving and everything else work as before; only their
     strides change, and with them the order in which a product is summed up: results agree to rounding. Worth it on a
     CPU, where `token_step` then takes over in `generate`. `model.to(...)` and copies return to the usual layout.
+    keep_values=False only sets out the memory, for a model whose weights are yet to be loaded in place.
     """
     together = []
     for block in model.blocks:
@@ -47,8 +48,10 @@ def decoding_layout(model: Transformer) -> Transformer:
     grouped = {id(weight) for group in together for weight in group}
     together += [[weight] for weight in model.parameters() if weight.dim() == 2 and id(weight) not in grouped]
     for group in together:
-        columns = torch.cat([weight.data.T for weight in group], 1).contiguous()  # (n_in, n_out of all)
-        for weight, part in zip(group, columns.split([len(weight) for weight in group], 1)):
+        columns = group[0].data.new_empty(group[0].shape[1], sum(map(len, group)))  # (n_in, n_out of all)
+        for weight, part in zip(group, columns.split(list(map(len, group)), 1)):
+            if keep_values:
+                part.copy_(weight.T)
             weight.data = part.T
     return model
 
