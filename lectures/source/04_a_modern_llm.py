@@ -170,7 +170,7 @@ for where in ("pre", "post"):
 # %%
 sweep = recorded("modern_llm_depth")["results"]["rows"]
 RATES = sorted({row["lr"] for row in sweep})
-fig, axes = plt.subplots(1, 3, figsize=(12, 3.7), sharey=True)
+fig, axes = plt.subplots(1, 3, figsize=(11.5, 3.3), sharey=True)
 for ax, lr in zip(axes, RATES):
     for arm, marker in (("pre", "o"), ("post", "s"), ("post, warm-up", "^")):
         rows = [row for row in sweep if row["arm"] == arm and row["lr"] == lr]
@@ -189,7 +189,7 @@ best = {arm: min((np.mean(losses), layers, lr) for (a, layers, lr), losses in de
 print({f"best {arm}-norm": f"{loss:.2f} nats with {layers} layers at {lr:g}" for arm, (loss, layers, lr) in best.items()})
 
 # %% [markdown]
-# The pattern does not depend on the seed. At two layers the two arrangements are close, with pre-norm a little ahead. From four to sixteen layers, post-norm falls off the edge at ever smaller learning rates: the deeper, the earlier, and always onto the *same* line, the letter frequencies. Pre-norm pays for too large a rate with a worse loss, but it keeps learning everywhere in this table. Warm-up (triangles, 16 layers only) rescues post-norm at 0.003, and two seeds of three at 0.01; at 0.03 it does not.
+# The pattern does not depend on the seed. At two layers the two arrangements are close, with pre-norm a little ahead. Then post-norm falls off the edge, and the deeper, the sooner: at a rate of 0.03 with four layers, at 0.01 with eight, at 0.003 with sixteen (one seed of three). It falls onto the *same* line every time, the letter frequencies. Pre-norm pays for too large a rate with a worse loss, but it keeps learning everywhere in this table. Warm-up (triangles, 16 layers only) rescues post-norm at 0.003, and two seeds of three at 0.01; at 0.03 it does not.
 #
 # Two honest remarks. At its best learning rate a *shallow* post-norm model is nearly as good, so the old arrangement was no mistake in 2017, at six layers and with a warm-up. And depth itself buys nothing here: after 150 steps, two or four layers are the best.
 
@@ -202,7 +202,7 @@ poll("Your post-norm model of 16 layers sits at the letter-frequency loss. Its g
 # %% [markdown]
 # ## III. RMSNorm: LayerNorm without the mean (*optional*)
 #
-# LayerNorm subtracts the mean of a vector, divides by its standard deviation, scales and shifts. RMSNorm (Zhang and Sennrich, 2019) only divides by the root mean square, and scales: $x / \sqrt{\tfrac{1}{d}\sum_i x_i^2 + \varepsilon}\; \cdot g$. The paper's argument is time: half of the passes over the data, 7 to 64 % faster in its experiments, with equal quality. The slide says "for stability"; we will come back to that.
+# LayerNorm subtracts the mean of a vector, divides by its standard deviation, scales and shifts. RMSNorm (Zhang and Sennrich, 2019) only divides by the root mean square, and scales: $x / \sqrt{\tfrac{1}{d}\sum_i x_i^2 + \varepsilon}\; \cdot g$. The paper's argument is time: fewer passes over the data, models 7 to 64 % faster in its experiments, with equal quality. The slide says "for stability"; we will come back to that.
 
 # %%
 def rms_norm(x, gain, eps=1e-5):
@@ -253,17 +253,17 @@ def timed_norms(d, rows=256):
 norm_times = {d: timed_norms(d) for d in (64, 256, 1024)}
 norm_ratio = {kind: {d: t[f"RMSNorm, {kind}"] / t[f"LayerNorm, {kind}"] for d, t in norm_times.items()} for kind in ("written out", "one operation")}
 fig, ax = plt.subplots(figsize=(9, 3.2))
-for i, (name, style) in enumerate(zip(norm_times[64], ("o-", "s-", "o--", "s--"))):
-    ax.plot(list(norm_times), [1e6 * t[name] / 256 for t in norm_times.values()], style, color=f"C{i % 2}", label=name)
-ax.set(xscale="log", yscale="log", xlabel="width of the vectors (log scale)", ylabel="µs per vector (log)", xticks=list(norm_times), xticklabels=list(norm_times))
-ax.minorticks_off()
+for i, (name, offset) in enumerate(zip(norm_times[64], (-0.3, -0.1, 0.1, 0.3))):
+    relative = [t[name] / t["LayerNorm, written out"] for t in norm_times.values()]
+    ax.bar(np.arange(len(norm_times)) + offset, relative, 0.18, color=f"C{i % 2}", alpha=1 if i < 2 else 0.45, label=name)
+ax.set(xticks=range(len(norm_times)), xticklabels=list(norm_times), xlabel="width of the vectors", ylabel="time, relative to LayerNorm\nwritten out", ylim=(0, 1.15))
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-show(fig, alt="Time of a norm, forward and backward, per vector against width. " + " ".join(f"{kind.capitalize()}, RMSNorm takes {norm_ratio[kind][256]:.1f} times LayerNorm's time at width 256." for kind in norm_ratio))
+show(fig, alt="Time of a norm, forward and backward, relative to LayerNorm written out, for three widths. " + " ".join(f"{kind.capitalize()}, RMSNorm takes {norm_ratio[kind][256]:.1f} times LayerNorm's time at width 256." for kind in norm_ratio))
 for kind, ratios in norm_ratio.items():
     print(f"time of RMSNorm / LayerNorm, {kind:12}", "  ".join(f"width {d}: {r:.1f}" for d, r in ratios.items()))
 
 # %% [markdown]
-# Written out in the same way, RMSNorm needs about two thirds of the time, within the range of the paper. As a single operation the picture is reversed on the machine that made this page: PyTorch's LayerNorm has a hand-written kernel for the CPU, its RMSNorm is assembled from smaller steps. Fewer operations are an opportunity; it takes a kernel to collect it. (Your numbers may differ, above all on a GPU, and either way a norm is a small part of a model's time.)
+# Written out in the same way, RMSNorm needs about two thirds of the time, within the range of the paper. As a single operation the picture is reversed on the machine that made this page: PyTorch's LayerNorm has a hand-written kernel for the CPU, while its RMSNorm is assembled from small steps, like ours, and takes as long as ours. Fewer operations are an opportunity; it takes a kernel to collect it. (Your numbers may differ, above all on a GPU, and either way a norm is a small part of a model's time.)
 #
 # As to "stability": Zhang and Sennrich claim time, not stability. The Llama paper does say "stability", one sentence earlier, as its reason to *normalise the input* of each sublayer, and that is part II. Does RMSNorm cost quality? Part V has the loss.
 
@@ -338,7 +338,7 @@ for layout in ("half", "interleaved"):
     torch.testing.assert_close(scores, moved, atol=1e-3, rtol=1e-3)     # only the differences of positions matter
 
 # %% [markdown]
-# **Look for** what the speeds do together. Take a key that equals its query: every pair contributes $\cos(\text{distance} \cdot \theta_i)$. What would happen if all pairs turned at the same speed?
+# **Look for** what the speeds do together. Take a key that equals its query, with pairs of equal length: every pair contributes $\cos(\text{distance} \cdot \theta_i)$. What would happen if all pairs turned at the same speed?
 
 # %%
 def score_by_distance(base, head_dim):
@@ -403,7 +403,7 @@ print("\n".join(f"{LABELS[n]:30} {a:.2f} nats at 33 to 64, {b:.2f} at 193 to 256
 # %% [markdown]
 # Inside the trained length, RoPE is the best by a wide margin, which the slide does not even mention: our short training is enough to learn "the character before", once, for all positions.
 #
-# Beyond it, look at *how* each one fails. The learned table jumps at character 65 and never recovers: those rows are still random. The sinusoids, a formula like RoPE, become worse than the untrained rows: the model adds them to its stream, and has never seen those sums. The model without any positions does not notice the border at all. (It is not blind to order either: the causal mask lets position $t$ average over $t$ tokens, which tells it roughly where it is.)
+# Beyond it, look at *how* each one fails. The learned table jumps at character 65 and never recovers: those rows are still random. The sinusoids, a formula like RoPE, become worse than the untrained rows: the model adds them to its stream, and has never seen those sums. (They do poorly inside, too, and not quite by their own fault: their entries are as large as 1, more than ten times those of a fresh token vector. The first Transformer multiplied its token vectors by $\sqrt d$ to balance this; our plain version does not.) The model without any positions does not notice the border at all. (It is not blind to order either: the causal mask lets position $t$ average over $t$ tokens, which tells it roughly where it is.)
 #
 # RoPE crosses the border smoothly and then *rises*, differently for each seed: it meets angles that no training pair had. Being computable is not being trained. The fifth curve is the usual repair: the same weights, read with a larger base, so that the slow hands of the clock turn through angles they know. It costs a little inside and saves most of the loss outside. Stretched contexts of published models are made this way, usually with some further training (Chen et al., 2023; Peng et al., 2023).
 #
@@ -443,15 +443,16 @@ from llmlib.model import SwiGLU
 x, layer = torch.randn(5, 48), SwiGLU(48, 128)
 torch.testing.assert_close(swiglu(x, layer.gate_proj.weight, layer.up_proj.weight, layer.down_proj.weight), layer(x))
 
-z = torch.linspace(-5, 5, 201)
+z = torch.linspace(-4, 4, 161)
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.3))
-for name, curve in (("ReLU", F.relu(z)), ("GELU", F.gelu(z)), ("swish, β = 1 (SiLU)", F.silu(z)), ("swish, β = 10", z * torch.sigmoid(10 * z))):
+for name, curve in (("GELU", F.gelu(z)), ("swish, β = 1 (SiLU)", F.silu(z)), ("swish, β = 10", z * torch.sigmoid(10 * z))):
     axes[0].plot(z, curve, label=name)
+axes[0].plot(z, F.relu(z), "--", color="black", linewidth=1.4, label="ReLU")
 for value in (-1.0, 0.5, 2.0):
-    axes[1].plot(z, F.silu(z) * value, color="C2", alpha=0.4 + 0.2 * abs(value))
-    axes[1].text(5.1, F.silu(z)[-1] * value, f"up = {value:g}", va="center")
-axes[0].set(xlabel="z", ylabel="activation", title="four bends")
-axes[1].set(xlabel="gate", ylabel="gate's swish x up", title="the gate scales the other branch", xlim=(-5, 7))
+    axes[1].plot(z, F.silu(z) * value, color="C1", alpha=0.4 + 0.2 * abs(value))
+    axes[1].text(4.1, F.silu(z)[-1] * value, f"up = {value:g}", va="center")
+axes[0].set(xlabel="z", ylabel="activation", title="four bends", xlim=(-4, 2), ylim=(-0.4, 2))
+axes[1].set(xlabel="gate", ylabel="gate's swish x up", title="the gate scales the other branch", xlim=(-4, 6.5))
 axes[0].legend(fontsize=11)
 show(fig, alt="Left: ReLU, GELU and swish against z; swish with beta 10 is close to ReLU. Right: the gated product for three values of the other branch; for a negative gate it is near zero whatever the other branch says.")
 
@@ -483,7 +484,7 @@ ax.invert_yaxis()
 show(fig, alt="Difference in validation loss from GPT-2's recipe with 95 % intervals over three seeds. " + " ".join(f"{n}: {m:+.3f} ± {h:.3f}." for n, (m, h) in change_gain.items() if n in names))
 
 # %% [markdown]
-# One effect is plain to see, and it is not a matter of activation functions: **RoPE** gains a fifth of a nat, and everything Llama does together gains what RoPE gains. ReLU against GELU against SwiGLU, LayerNorm against RMSNorm, six key heads against two: all within a hundredth or two of the start, with intervals that include zero. This is a null result, and we publish it as one. Shazeer measured about four hundredths of a nat for SwiGLU over GELU, in a model of 220 million parameters after 65,536 steps; three layers and 240 steps say nothing about that. Shazeer himself offers no explanation for them and attributes their success, "as all else, to divine benevolence".
+# One effect is plain to see, and it is not a matter of activation functions: **RoPE** gains a fifth of a nat, and everything Llama does together gains what RoPE gains. ReLU against GELU against SwiGLU, LayerNorm against RMSNorm, six key heads against two: all within a hundredth or two of the start, with intervals that include zero. This is a null result, and we publish it as one. Shazeer measured about four hundredths of a nat for SwiGLU over GELU, in a model of 220 million parameters after 65,536 steps; three layers and 240 steps say nothing about that. Shazeer himself offers no explanation and attributes the success of such gates, "as all else, to divine benevolence".
 #
 # For two of the changes a null result is what one hopes for. RMSNorm and grouped queries are there to *save* something; the question was whether they cost anything, and here we cannot see that they do. (Each contender is shown at its best rate as judged on the same held-out text: a slight flattery, equal for all.)
 #
@@ -591,8 +592,9 @@ decode_ms = {}
 for past in (512, 8192):
     times = least_times({heads: decoder_step(heads, past) for heads in (8, 4, 2, 1)}, rounds=40)
     decode_ms[past] = {heads: 1e3 * seconds for heads, seconds in times.items()}
-    cached = {heads: past * kv_bytes_per_token(wide.replace(n_kv_heads=heads), torch.float32) / 2**20 for heads in times}
-    print(f"{past:5} tokens in the cache: " + "   ".join(f"{heads} key heads {cached[heads]:4.0f} MiB {decode_ms[past][heads]:6.1f} ms" for heads in times))
+for heads in (8, 4, 2, 1):
+    print(f"{heads} key heads: " + "    ".join(
+        f"{ms[heads]:5.1f} ms a token with {past:,} in the cache ({past * kv_bytes_per_token(wide.replace(n_kv_heads=heads), torch.float32) / 2**20:g} MiB)" for past, ms in decode_ms.items()))
 gqa_speed = {past: ms[8] / ms[1] for past, ms in decode_ms.items()}
 print("8 key heads take", " and ".join(f"{ratio:.1f} times as long as 1 after {past:,} tokens" for past, ratio in gqa_speed.items()))
 
@@ -669,7 +671,7 @@ torch.testing.assert_close(theirs, whole)                               # the li
 # %% [markdown]
 # ### Three ways to get it wrong without an error
 #
-# Each of these runs, gives the right shape, and is wrong. **Predict** which of them still gives the right logits when the prompt is read whole and then one token at a time, the commonest case.
+# Each of these runs, gives the right shape, and is wrong. **Predict** which of them you would notice if you only ever compared the logits of whole texts.
 
 # %%
 from unittest.mock import patch
@@ -827,7 +829,7 @@ MISLOADED = {
     "repeat for repeat_interleave": with_repeat,
     "norm's epsilon 1e-3, not 1e-5": lambda ids: llama(smol_weights, smol_config.replace(norm_eps=1e-3), ids),
 }
-page = alice()[20_000:20_900]
+page = alice()[20_000:20_700]
 misloaded = {name: (perplexity(model, SENTENCE), perplexity(model, page)) for name, model in MISLOADED.items()}
 print(f"{'perplexity':34} {'sentence':>12} {'page':>12}   ({len(smol_tokenizer.encode(page))} tokens)")
 print("\n".join(f"{name:34} {short:12,.1f} {long:12,.1f}" for name, (short, long) in misloaded.items()))
@@ -853,7 +855,7 @@ from llmlib.infer import stream
 
 
 def chat(question, max_new_tokens=40):
-    """Ask one question, print the reply while it is being written; returns tokens per second."""
+    """Ask one question, print the reply while it is being written; returns pieces of text per second."""
     prompt, pieces, start = encode_chat(smol_tokenizer, [{"role": "user", "content": question}]), 0, time.perf_counter()
     print(f"> {question}\n  ", end="")
     for piece in stream(smol, prompt, tokenizer=smol_tokenizer, max_new_tokens=max_new_tokens, stop_tokens=[END], greedy=True):
