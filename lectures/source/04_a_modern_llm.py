@@ -263,7 +263,7 @@ for kind, ratios in norm_ratio.items():
     print(f"time of RMSNorm / LayerNorm, {kind:12}", "  ".join(f"width {d}: {r:.1f}" for d, r in ratios.items()))
 
 # %% [markdown]
-# Written out in the same way, RMSNorm needs about two thirds of the time, within the range of the paper. As a single operation the picture is reversed on the machine that made this page: PyTorch's LayerNorm has a hand-written kernel for the CPU, while its RMSNorm is assembled from small steps, like ours, and takes as long as ours. Fewer operations are an opportunity; it takes a kernel to collect it. (Your numbers may differ, above all on a GPU, and either way a norm is a small part of a model's time.)
+# Written out in the same way, RMSNorm needs about two thirds of the time. As a single operation the picture is reversed on the machine that made this page: PyTorch's LayerNorm has a hand-written kernel for the CPU, while its RMSNorm is assembled from small steps, like ours, and takes as long as ours. Fewer operations are an opportunity; it takes a kernel to collect it. (Your numbers may differ, above all on a GPU, and either way a norm is a small part of a model's time.)
 #
 # As to "stability": Zhang and Sennrich claim time, not stability. The Llama paper does say "stability", one sentence earlier, as its reason to *normalise the input* of each sublayer, and that is part II. Does RMSNorm cost quality? Part V has the loss.
 
@@ -484,7 +484,7 @@ ax.invert_yaxis()
 show(fig, alt="Difference in validation loss from GPT-2's recipe with 95 % intervals over three seeds. " + " ".join(f"{n}: {m:+.3f} ± {h:.3f}." for n, (m, h) in change_gain.items() if n in names))
 
 # %% [markdown]
-# One effect is plain to see, and it is not a matter of activation functions: **RoPE** gains a fifth of a nat, and everything Llama does together gains what RoPE gains. ReLU against GELU against SwiGLU, LayerNorm against RMSNorm, six key heads against two: all within a hundredth or two of the start, with intervals that include zero. This is a null result, and we publish it as one. Shazeer measured about four hundredths of a nat for SwiGLU over GELU, in a model of 220 million parameters after 65,536 steps; three layers and 240 steps say nothing about that. Shazeer himself offers no explanation and attributes the success of such gates, "as all else, to divine benevolence".
+# One effect is plain to see, and it is not a matter of activation functions: **RoPE** gains a fifth of a nat, and everything Llama does together gains what RoPE gains. ReLU against GELU against SwiGLU, LayerNorm against RMSNorm, six key heads against two: all within a hundredth or two of the start, with intervals that include zero. This is a null result, and we publish it as one. Shazeer reports a few hundredths of a nat for SwiGLU over GELU, in a model two thousand times larger (T5's base size) and trained far longer; three layers and 240 steps say nothing about that. Shazeer himself offers no explanation and attributes the success of such gates, "as all else, to divine benevolence".
 #
 # For two of the changes a null result is what one hopes for. RMSNorm and grouped queries are there to *save* something; the question was whether they cost anything, and here we cannot see that they do. (Each contender is shown at its best rate as judged on the same held-out text: a slight flattery, equal for all.)
 #
