@@ -268,7 +268,7 @@ MUTANTS = [
 
 RUBRICS = {
     "lab02.t1": "3: explains the bend by the order of merging (frequent first, each later merge applies to fewer "
-    "places), says that the gap to the two other texts is what was learned about one text, and names a cost of a larger "
-    "vocabulary (rows of the embedding, or rows too rare to be learned) with its direction for a small model. 2: two of "
+    "places), says that the gap to the two other texts is what was learned about one text, and names a cost of more "
+    "tokens (rows of the embedding, or rows too rare to be learned) with its direction for a small model. 2: two of "
     "the three. 1: describes the curves without a reason. 0: no plot read.",
 }
