@@ -426,7 +426,7 @@ print(f"on the slide {slide:.1f}")
 # %% [markdown]
 # ## VI. Strawberry
 #
-# Deck B shows a chat model that is asked for the R's in *strawberry*. It answers one; asked again, two; and then spells the word out, letter by letter, under a count that its own spelling refutes. Here is what two real models are given:
+# Deck B shows a chat model that is asked for the R's in *strawberry*. It answers one; asked again, two; and then spells the word out, letter by letter, under a count that its own spelling refutes. Here is what GPT-2 is given (SmolLM2 cuts all four the same way):
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -542,7 +542,7 @@ show(fig, alt="Accuracy of counting letters, mean of three seeds (dotted: guessi
 # %% [markdown]
 # The letters twin sees what it is asked about and counts nearly always right. The BPE twin has to know how many of each letter are in each of a thousand tokens, and it can find out only by being told the answer for whole words: training it three times longer hardly helps (question 1), and the coarser the tokens, the harder it gets, all the way (question 2).
 #
-# Teaching it to spell closes more than half of the gap (question 3). And then a surprise: spelling *afterwards* does about as well as spelling first (question 4; over three seeds the ranges overlap). We had expected that the model must look at the letters it wrote. It need not: learning to spell has put the letters into the *embeddings*, where counting can use them. A fair objection: the spelling twins read 2.6 times as many tokens per example. But so, nearly, did the BPE twin that trained three times longer.
+# Teaching it to spell closes more than half of the gap (question 3). And then a surprise: spelling *afterwards* does about as well as spelling first (question 4; over three seeds the ranges overlap). We had expected that the model must look at the letters it wrote. It need not: what it learned in order to spell must be somewhere in its weights (we think of the embeddings), and counting can use it there. A fair objection: the spelling twins read 2.6 times as many tokens per example. But the BPE twin that trained three times longer read even more, and it did not help.
 #
 # And strawberry itself, which none of the twins was trained on? The BPE twin gets it right with all three seeds, while it is wrong on four words in ten. One word is an anecdote, in either direction.
 
@@ -644,7 +644,7 @@ for row in numbers["smaller"]:
 # Three findings, none of them about tokens.
 #
 # 1. **As asked, SmolLM2 is little better than a coin** from three digits on: it names the number it heard *last*. A question asked in one order only would have measured that.
-# 2. **Take the order out, and it compares positive numbers of equal length almost without error**, up to eleven digits. Something in it knows. But with different lengths it is back at guessing, and the right panel shows the rule it seems to follow: it prefers the number that comes later in the dictionary. It compares from the left and does not count digits, so 999934 beats 32323232332, which is just the pair that the deck asked about.
+# 2. **Take the order out, and it compares positive numbers of equal length almost without error**, up to eleven digits. Something in it knows. But with different lengths it is back at guessing, and the right panel shows the rule it seems to follow: it prefers the number that comes later in the dictionary. It behaves as if it compared from the left without counting digits, so 999934 beats 32323232332, which is just the pair that the deck asked about.
 # 3. **A minus destroys it**: nothing better than guessing from two digits on, and where the lengths differ a little it tends to the longer number, as if the sign were not there. The check printed below the figure is sobering, too: asked for the *smaller* number, it no longer prefers the larger one, so it does hear the question; but only for single digits does it mostly find the answer.
 #
 # All of this with every digit in plain view. Tokens that hide digits may well hurt other models (Singh and Strouse, 2024, measure it); here they are innocent, and the failure is one of learning. Blame needs a test.
