@@ -171,6 +171,7 @@ CHECKS = {
     "notebooks match their sources": ["-m", "courseware", "build", "--check"],
     "lectures are executed": ["-m", "courseware", "execute", "--check"],
     "badges and addresses": ["-m", "courseware", "badges", "--check"],
+    "claims are collected": ["-m", "courseware", "claims", "--check"],
 }
 
 

@@ -5,7 +5,7 @@ new tokens must be the same. The two take turns, so that whatever else the machi
 Each number of threads runs in a process of its own. The aim is at least 1.8 times the tokens per second of
 transformers with one thread and 2.5 times with two. The ratios come last.
 
-    python benchmarks/decode_vs_transformers.py [--threads 1 2] [--new-tokens 64] [--rounds 7]
+    python benchmarks/decode_vs_transformers.py [--threads 1 2] [--new-tokens 128] [--rounds 5]
 
 Wall-clock time counts. On a machine that does other work as well, `--clock processor` gives a steadier ratio for one
 thread: the seconds that the process itself has used.
@@ -91,8 +91,8 @@ def compare(threads: int, new_tokens: int, rounds: int, clock: Callable[[], floa
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--new-tokens", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--new-tokens", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     settings = parser.parse_args()

@@ -151,7 +151,7 @@ class Reader(nn.Module):
         return self.out((self.weights * self.v_proj(x)).sum(dim=1))
 
 # %%
-def train_reader(attend, seed, steps=150):
+def train_reader(attend, seed, steps=100):
     torch.manual_seed(seed)
     generator, reader = torch.Generator().manual_seed(seed), Reader(attend)
     optimizer = torch.optim.AdamW(reader.parameters(), lr=1e-2)
@@ -514,7 +514,7 @@ print(f"first loss {first_loss:.2f}, ln 64 = {math.log(64):.2f}")
 # The second check is the one promised in part III: the same model with and without the mask.
 
 # %%
-def train_small(causal, steps=250, seed=0):
+def train_small(causal, steps=180, seed=0):
     """A one-layer GPT on windows of 32 characters; returns the model and its training loss at every step."""
     torch.manual_seed(seed)
     generator, model = torch.Generator().manual_seed(seed), GPT(tokenizer.vocab_size, 32, 1, 64, 4, causal)
@@ -546,7 +546,7 @@ ax.plot(leaky_losses, label="without")
 ax.axhline(bigram_bits * math.log(2), color="0.5", linestyle=":", label="bigram counts")
 ax.set(xlabel="step", ylabel="training loss (nats per character)", ylim=(0, 4.3))
 ax.legend()
-show(fig, alt=f"Training loss over 250 steps. With the mask it levels off near {np.mean(masked_losses[-20:]):.1f} nats; without it drops to {np.mean(leaky_losses[-20:]):.2f}.")
+show(fig, alt=f"Training loss over 180 steps. With the mask it levels off near {np.mean(masked_losses[-20:]):.1f} nats; without it drops to {np.mean(leaky_losses[-20:]):.2f}.")
 for name, model in (("with the mask", masked), ("without", leaky)):
     written = continue_text(model, "First Citizen:\n")
     print(f"{name:14} {written!r}")
@@ -571,7 +571,7 @@ from llmlib.train import Trainer, evaluate_loss, train_preset
 model_config = preset("shakespeare-cpu").replace(vocab_size=tokenizer.vocab_size)
 train_config = train_preset("shakespeare-cpu")
 if not torch.cuda.is_available():
-    train_config = train_config.replace(steps=200, batch_size=16)       # the first part of the recipe: about 20 seconds
+    train_config = train_config.replace(steps=160, batch_size=16)       # the first part of the recipe: about 15 seconds
 torch.manual_seed(0)
 gpt = Transformer(model_config)
 PROMPT, samples = "ROMEO:\n", {}
@@ -591,14 +591,14 @@ gpt_bits = evaluate_loss(gpt, val_tokens, seq_len=64) / math.log(2)
 print(f"{gpt.num_parameters():,} parameters; validation {gpt_bits:.2f} bits per character")
 
 # %% [markdown]
-# **Look for** three things in the samples below, made from the same prompt before training, early on, and at the end: at which point are there words, at which point are there *lines*, and does it know what a speaker's name looks like?
+# **Look for** three things in the samples below, made from the same prompt before training, early on, and at the end: at which point are there words, at which point are there *lines*, and is there any sense in them?
 
 # %%
 for step, sample in samples.items():
     print(f"--- after {step} steps ---\n{PROMPT}{sample}\n")
 
 # %% [markdown]
-# The first sample is uniform noise. Within a few dozen steps the model has the frequencies of letters and the length of words. At the end it has spelling, names in capitals followed by a colon, line breaks about where verse has them, and no idea what it is talking about.
+# The first sample is uniform noise. Within a few dozen steps the model has the frequencies of letters and the length of words. At the end many words are English and lines break about where verse breaks them, but it has no idea what it is talking about. Speakers' names, in capitals with a colon, are rarer and come later; watch for them in the samples of part VII.
 #
 # **Look for** where the curve crosses the two counting baselines, and how quickly.
 
@@ -856,7 +856,7 @@ def two_task_batch(n, told, generator):
     return torch.cat([(10 + task if told else torch.full((n,), 12))[:, None], digits], dim=1), answer
 
 
-def train_two_tasks(told, seed, steps=150):
+def train_two_tasks(told, seed, steps=100):
     torch.manual_seed(seed)
     generator, model = torch.Generator().manual_seed(seed), GPT(13, 3, 1, 32, 4)
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)

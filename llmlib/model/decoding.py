@@ -104,18 +104,17 @@ class TokenStep:
         rotated, share = c.n_heads + c.n_kv_heads, c.n_heads // c.n_kv_heads
         x = self.embedding[token[0]]  # (d_model,), the residual stream
         for number, layer in enumerate(self.layers):
-            h = F.rms_norm(x, (c.d_model,), layer.gain1, c.norm_eps)
+            h = rms_norm(x, layer.gain1, c.norm_eps)
             qkv = weighted_sum(layer.qkv, h).view(-1, c.head_dim)  # the heads of q, k and v under each other
             qk = rotate(qkv[:rotated], cos, sin, c.rope_layout)
             q = qk[: c.n_heads].view(1, c.n_kv_heads, share, c.head_dim)  # heads that share a key, as if queries of it
             k, v = cache.update(number, qk[None, c.n_heads :, None], qkv[None, rotated:, None])
             mixed = F.scaled_dot_product_attention(q, k, v)
             x = x + weighted_sum(layer.o, mixed.view(-1))
-            h = F.rms_norm(x, (c.d_model,), layer.gain2, c.norm_eps)
+            h = rms_norm(x, layer.gain2, c.norm_eps)
             gate, up = weighted_sum(layer.gate_up, h).chunk(2)
             x = x + weighted_sum(layer.down, F.silu(gate) * up)
-        x = F.rms_norm(x, (c.d_model,), self.final_gain, c.norm_eps)
-        return weighted_sum(self.head, x)[None]
+        return weighted_sum(self.head, rms_norm(x, self.final_gain, c.norm_eps))[None]
 
 
 class _Layer(NamedTuple):
@@ -165,9 +164,15 @@ def weighted_sum(columns: Tensor, weights: Tensor) -> Tensor:
     """
     if not _fast_bags():
         return weights @ columns
-    rows, starts = _bags(len(columns), torch.get_num_threads())
+    n_bags = torch.get_num_threads()
+    rows, starts = _bags(columns.shape[0], n_bags)
     sums = torch.embedding_bag(columns, rows, starts, False, 0, False, weights)[0]
-    return sums[0] if len(sums) == 1 else sums.sum(0)
+    return sums[0] if n_bags == 1 else sums.sum(0)
+
+
+def rms_norm(x: Tensor, gain: Tensor, eps: float) -> Tensor:
+    """`RMSNorm` of a single vector (d,), in half the time: the scale is a plain number."""
+    return (x * gain).mul_((x.dot(x).item() / x.numel() + eps) ** -0.5)
 
 
 @lru_cache
