@@ -200,7 +200,7 @@ def task_check(options, rest) -> int:
 
 def task_demo(options, rest) -> int:
     """train a GPT on Shakespeare in the terminal and let it write"""
-    return python("-m", "llmlib.train", "--preset", "shakespeare-cpu", *rest)
+    return python("-m", "llmlib.train", "--preset", "shakespeare-cpu", "--steps", "800", *rest)
 
 
 def task_lectures(options, rest) -> int:
