@@ -105,6 +105,7 @@ def main() -> None:
         command = [sys.executable, __file__, "--worker", "--threads", str(threads), "--clock", settings.clock]
         command += ["--new-tokens", str(settings.new_tokens), "--rounds", str(settings.rounds)]
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        environment.pop("OMP_WAIT_POLICY", None)  # threads wait as torch has it, which takes an otherwise idle machine
         run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
         *lines, last = run.stdout.splitlines()
         print("\n".join(lines), flush=True)
