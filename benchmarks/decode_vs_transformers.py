@@ -1,4 +1,4 @@
-"""Greedy decoding of SmolLM2-135M in fp32, one prompt: llmlib.infer.generate against transformers' generate.
+"""Greedy decoding of SmolLM2-135M in fp32, one prompt: llmlib.infer.generation against transformers' generate.
 
 The same weights, prompt and number of new tokens, a key-value cache in both, transformers with its sdpa attention. The
 new tokens must be the same. The two take turns, so that whatever else the machine does meets both; the medians count.

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from courseware import check
-from courseware.ui import setup_style, show
+from courseware.classroom.ui import setup_style, show
 from llmlib.data import recorded, split_text, tiny_shakespeare
 
 setup_style()

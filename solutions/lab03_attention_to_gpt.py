@@ -14,7 +14,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from courseware import check
-from courseware.ui import setup_style, show
+from courseware.classroom.ui import setup_style, show
 from llmlib.data import random_batch, recorded, split_text, tiny_shakespeare
 from llmlib.text import CharTokenizer
 

@@ -15,7 +15,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from courseware import check
-from courseware.ui import setup_style, show
+from courseware.classroom.ui import setup_style, show
 from llmlib.data import recorded
 
 setup_style()

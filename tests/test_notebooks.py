@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from courseware import badges, build, execute
+from courseware.authoring import badges, build, execute
 
 ROOT = Path(__file__).resolve().parents[1]
 LECTURES = sorted((ROOT / "lectures").glob("*.ipynb"))
@@ -144,7 +144,7 @@ def test_lecture_has_two_interactive_views_and_two_polls(path):
 def test_lecture_ends_in_one_claims_table(path):
     tables = [o for o in outputs(path) if o.get("metadata", {}).get("courseware", {}).get("claims")]
     assert len(tables) == 1
-    assert len(tables[0].metadata.courseware.claims) >= 3
+    assert len(tables[0].metadata.courseware.authoring.claims) >= 3
 
 
 @every_lecture
@@ -152,7 +152,7 @@ def test_every_picture_has_alt_text(path):
     images = [o for o in outputs(path) if any(mime.startswith("image/") for mime in o.get("data", {}))]
     assert images, "a lecture without a figure"
     without = [o.data.get("text/plain", "") for o in images if len(o.metadata.get("image/png", {}).get("alt", "")) < 20]
-    assert without == [], "show figures with courseware.ui.show(fig, alt=...)"
+    assert without == [], "show figures with courseware.classroom.ui.show(fig, alt=...)"
 
 
 @every_lecture

@@ -27,9 +27,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from courseware.claims import Claim, claims_table
-from courseware.concept_test import show_concept_test
-from courseware.ui import explore, heatmap, poll, setup_style, show
+from courseware import Claim, claims_table
+from courseware import show_concept_test
+from courseware import explore, heatmap, poll, setup_style, show
 from llmlib.data import alice, botchan, first_names
 from llmlib.text import NGramModel, gpt2_tokenizer
 
@@ -46,7 +46,7 @@ setup_style();
 show_concept_test()
 
 # %% [markdown]
-# *For teachers:* what a class learned is usually reported as the **normalised gain** (Hake, 1998), the share of the possible improvement that happened, $\langle g\rangle = (\text{after} - \text{before})/(1 - \text{before})$; `python -m courseware.concept_test` computes it, with an interval, from the files your students choose to hand in.
+# *For teachers:* what a class learned is usually reported as the **normalised gain** (Hake, 1998), the share of the possible improvement that happened, $\langle g\rangle = (\text{after} - \text{before})/(1 - \text{before})$; `python -m courseware gain` computes it, with an interval, from the files your students choose to hand in.
 
 # %% [markdown]
 # ## II. The probability of a text

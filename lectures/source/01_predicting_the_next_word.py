@@ -24,8 +24,8 @@ from collections import Counter, defaultdict
 import matplotlib.pyplot as plt
 import numpy as np
 
-from courseware.claims import Claim, claims_table
-from courseware.ui import explore, heatmap, poll, setup_style, show
+from courseware import Claim, claims_table
+from courseware import explore, heatmap, poll, setup_style, show
 from llmlib.data import alice, all_plays, botchan, split_text, tiny_shakespeare
 from llmlib.text import CharTokenizer, MarkovSource, NGramModel
 

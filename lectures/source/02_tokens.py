@@ -30,8 +30,8 @@ import regex
 import torch
 import torch.nn.functional as F
 
-from courseware.claims import Claim, claims_table
-from courseware.ui import explore, heatmap, poll, setup_style, show
+from courseware import Claim, claims_table
+from courseware import explore, heatmap, poll, setup_style, show
 from llmlib.data import alice, all_plays, botchan, recorded, split_text, tiny_shakespeare
 from llmlib.hub import is_stand_in, load_smollm2
 from llmlib.text import GPT2_PATTERN, BPETokenizer, encode_chat, gpt2_tokenizer
@@ -505,7 +505,7 @@ live_twins = {name: train_twin(p)[1] for name, p in pieces.items()}
 print("right on held-out words:", ", ".join(f"{name} {accuracy:.0f} %" for name, accuracy in live_twins.items()))
 
 # %% [markdown]
-# Same model, same words, same number of steps, and a large gap. But a fair trial asks for more than one seed and for the conditions under which the verdict could change. The figure is **recorded** (three seeds, three times as many steps; the script is `benchmarks/record_tokens_twins.py`). Four questions were put to it:
+# Same model, same words, same number of steps, and a large gap. But a fair trial asks for more than one seed and for the conditions under which the verdict could change. The figure is **recorded** (three seeds, three times as many steps; the script is `experiments/tokens_twins.py`). Four questions were put to it:
 #
 # 1. Does the BPE twin catch up when trained three times longer?
 # 2. Does it depend on how coarse the tokens are?
@@ -605,7 +605,7 @@ for _ in range(12):
 print(f"12 random pairs of two digits: {live[1]} right; the same pairs with a minus: {live[-1]} right")
 
 # %% [markdown]
-# Twelve pairs are an anecdote, and each was asked about in one order only. **Recorded** (`benchmarks/record_tokens_numbers.py`): 60 pairs for each number of digits and each sign, each pair in both orders, with 95 % intervals. **Look for**, from left to right: how often the likelier answer is right; how often it is right once we take the liking for a place out (the number that is preferred *on the whole*, both orders together); and how often that preferred number is the one that comes later *in a dictionary*, where 9 comes after 10, as *b* comes after *ab*.
+# Twelve pairs are an anecdote, and each was asked about in one order only. **Recorded** (`experiments/tokens_numbers.py`): 60 pairs for each number of digits and each sign, each pair in both orders, with 95 % intervals. **Look for**, from left to right: how often the likelier answer is right; how often it is right once we take the liking for a place out (the number that is preferred *on the whole*, both orders together); and how often that preferred number is the one that comes later *in a dictionary*, where 9 comes after 10, as *b* comes after *ab*.
 
 # %%
 def wilson(right, n, z=1.96):

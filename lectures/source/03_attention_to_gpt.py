@@ -24,8 +24,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from courseware.claims import Claim, claims_table
-from courseware.ui import explore, heatmap, poll, setup_style, show
+from courseware import Claim, claims_table
+from courseware import explore, heatmap, poll, setup_style, show
 from llmlib.data import random_batch, recorded, split_text, tiny_shakespeare
 from llmlib.text import CharTokenizer
 

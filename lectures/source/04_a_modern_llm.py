@@ -27,8 +27,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from courseware.claims import Claim, claims_table
-from courseware.ui import explore, poll, setup_style, show
+from courseware import Claim, claims_table
+from courseware import explore, poll, setup_style, show
 from llmlib.data import alice, fetch, random_batch, recorded, split_text, tiny_shakespeare
 from llmlib.model import KVCache, ModelConfig, Transformer, count_parameters, preset, record
 from llmlib.text import CharTokenizer
@@ -772,7 +772,7 @@ print(f"{smol.num_parameters():,} parameters, {smol_config.n_layers} layers, wid
 # %%
 from collections import Counter
 
-from llmlib.model import GGUFFile
+from llmlib.hub import GGUFFile
 
 if real:
     with GGUFFile(fetch("smollm2")) as file:

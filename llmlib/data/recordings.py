@@ -1,17 +1,15 @@
 """Results that take too long to compute in class: small JSON files under llmlib/recorded/, and whether they are stale.
 
 A recording keeps the script, the date, the machine and a hash of the code that produced it. When that code changes,
-`stale` says so; comments, docstrings and blank lines do not count, so wording may improve without an hour of training.
+`stale` says so. What counts is the syntax tree: rewording, formatting and moving a file cost no hour of training.
 """
 
 import ast
 import datetime
 import hashlib
-import io
 import json
 import os
 import platform
-import tokenize
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -58,7 +56,10 @@ def save_recorded(name: str, results: Any, script: str, modules: Sequence[str], 
 
 
 def stale(name: str) -> list[str]:
-    """The modules of recording `name` whose code has changed, or that are gone, since it was made. Empty: fresh."""
+    """The modules of recording `name` whose code has changed, or that are gone, since it was made. Empty: fresh.
+
+    A module that was moved or renamed is found again by its hash.
+    """
 
     def now(module: str) -> str | None:
         try:
@@ -66,37 +67,56 @@ def stale(name: str) -> list[str]:
         except FileNotFoundError:
             return None
 
-    return [module for module, then in recorded(name)["modules"].items() if now(module) != then]
+    then = recorded(name)["modules"]
+    changed = {module: code for module, code in then.items() if now(module) != code}
+    gone = [module for module in changed if now(module) is None]
+    elsewhere = _hashes_of_all_files() if gone else set()
+    return [module for module, code in changed.items() if module not in gone or code not in elsewhere]
 
 
 def source_hash(module: str) -> str:
-    """A hash of the code of a module ("llmlib.data.batches"), a package (all files in it) or a script ("a/b.py")."""
+    """A hash of the code of a module ("llmlib.data.batches"), a package (all files in it) or a script ("a/b.py").
+
+    It is taken over the syntax tree without docstrings and imports, and knows no names of files, so that formatting,
+    rewording and moving leave it as it is.
+    """
     root = PACKAGE.parent
     path = root / module if module.endswith(".py") else root.joinpath(*module.split("."))
-    if path.is_dir():
-        files = sorted(path.rglob("*.py"))
-    else:
-        files = [path.with_suffix(".py")]
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
     if not files or not files[0].exists():
         raise FileNotFoundError(f"module {module!r} is not a file or folder of this repository: name it as imported")
-    codes = [f"{file.relative_to(root).as_posix()}\n{_code(file.read_text(encoding='utf-8'))}" for file in files]
-    return hashlib.sha256("\n".join(codes).encode()).hexdigest()[:16]
+    hashes = sorted(_code_hash(file.read_text(encoding="utf-8")) for file in files)
+    return _digest("\n".join(hashes)) if path.is_dir() else hashes[0]
 
 
 @lru_cache(maxsize=256)
-def _code(source: str) -> str:
-    """`source` without comments, docstrings and blank lines."""
-    lines = source.splitlines()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column]
-    for node in ast.walk(ast.parse(source)):
+def _code_hash(source: str) -> str:
+    return _digest(ast.dump(_Bare().visit(ast.parse(source))))
+
+
+class _Bare(ast.NodeTransformer):
+    """Takes docstrings and imports out of a syntax tree: neither decides a number."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             if ast.get_docstring(node, clean=False) is not None:
-                text = node.body[0]
-                lines[text.lineno - 1 : text.end_lineno] = [""] * (text.end_lineno - text.lineno + 1)
-    return "\n".join(line.rstrip() for line in lines if line.strip())
+                del node.body[0]
+        return super().generic_visit(node)
+
+    def visit_Import(self, node: ast.Import) -> None:
+        return None
+
+    visit_ImportFrom = visit_Import
+
+
+def _hashes_of_all_files() -> set[str]:
+    root = PACKAGE.parent
+    files = [*PACKAGE.rglob("*.py"), *(root / "experiments").rglob("*.py"), *(root / "benchmarks").rglob("*.py")]
+    return {_code_hash(file.read_text(encoding="utf-8")) for file in files}
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def describe_machine() -> str:

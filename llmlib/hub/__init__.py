@@ -1,7 +1,20 @@
-"""Published weights and their tokenizers in our own core: SmolLM2 and MiniLM."""
+"""Published weights and their tokenizers in our own core, and the file formats they come in."""
 
+from .gguf import GGUFError, GGUFFile
 from .minilm import embed_texts, load_minilm
 from .smollm2 import load_smollm2
 from .stand_in import is_stand_in, load_stand_in
+from .state_dicts import load_hf_state_dict
+from .unfilled import Unfilled
 
-__all__ = ["embed_texts", "is_stand_in", "load_minilm", "load_smollm2", "load_stand_in"]
+__all__ = [
+    "GGUFError",
+    "GGUFFile",
+    "Unfilled",
+    "embed_texts",
+    "is_stand_in",
+    "load_hf_state_dict",
+    "load_minilm",
+    "load_smollm2",
+    "load_stand_in",
+]

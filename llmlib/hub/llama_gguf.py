@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from llmlib.model import GGUFError, GGUFFile, ModelConfig, Transformer, Unfilled, decoding_layout, permute_rope_rows
+from llmlib.infer import decoding_layout
+from llmlib.model import ModelConfig, Transformer, permute_rope_rows
+
+from .gguf import GGUFError, GGUFFile
+from .unfilled import Unfilled
 
 LONGEST_CONTEXT = 1 << 20  # a table of positions is made for the whole context: a damaged length must not fill memory
 

@@ -10,8 +10,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from llmlib.data import fetch
-from llmlib.model import Transformer, Unfilled, default_device, load_hf_state_dict, preset
+from llmlib.model import Transformer, default_device, preset
 from llmlib.text import WordPieceTokenizer
+
+from .state_dicts import load_hf_state_dict
+from .unfilled import Unfilled
 
 MAX_TOKENS = 256  # what the model was tuned on; its position table would reach 512
 

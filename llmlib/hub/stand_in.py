@@ -8,8 +8,10 @@ import torch
 from safetensors import safe_open
 
 from llmlib.data.recordings import FOLDER
-from llmlib.model import ModelConfig, Transformer, Unfilled, default_device, preset
+from llmlib.model import ModelConfig, Transformer, default_device, preset
 from llmlib.text import BPETokenizer
+
+from .unfilled import Unfilled
 
 WEIGHTS, VOCABULARY = FOLDER / "stand_in.safetensors", FOLDER / "stand_in.bpe"
 
@@ -19,7 +21,7 @@ def load_stand_in(
 ) -> tuple[Transformer, BPETokenizer]:
     """A Llama of 0.4M parameters and its tokenizer, with SmolLM2's interface: ChatML and its special tokens.
 
-    Part of the course, so no download: `benchmarks/record_stand_in.py` trained it on Shakespeare's dialogues, each
+    Part of the course, so no download: `experiments/stand_in.py` trained it on Shakespeare's dialogues, each
     speech as a question and the next one as its answer. It speaks in verse and knows nothing.
     """
     with safe_open(WEIGHTS, framework="pt") as file:

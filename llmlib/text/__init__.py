@@ -6,9 +6,9 @@ from .bytes import ByteTokenizer
 from .chars import CharTokenizer
 from .chat import CHATML_TOKENS, SMOLLM2_SYSTEM, encode_chat, render_chat
 from .ngram import NGramModel
+from .published import gpt2_tokenizer, smollm2_tokenizer
 from .sources import MarkovSource
-from .vocabularies import gpt2_tokenizer, smollm2_tokenizer
-from .vocabulary import read_ranks
+from .token_files import read_ranks
 from .wordpiece import WordPieceTokenizer
 
 __all__ = [

@@ -16,7 +16,7 @@ import regex
 import tiktoken
 
 from llmlib.text.bpe_training import GPT2_PATTERN, MergeStep, Source, compile_pattern, count_words, merge_steps
-from llmlib.text.vocabulary import check_special_tokens, check_vocabulary, read_vocabulary, write_vocabulary
+from llmlib.text.token_files import check_special_tokens, check_vocabulary, read_vocabulary, write_vocabulary
 
 Special = Literal["all"] | Collection[str]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from llmlib.text.vocabulary import read_utf8
+from llmlib.text.token_files import read_utf8
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 MAX_WORD = 100  # a longer word is [UNK], as in BERT

@@ -4,11 +4,11 @@ from llmlib.train.adamw import AdamW
 from llmlib.train.averaging import WeightAverage
 from llmlib.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from llmlib.train.config import TrainConfig
-from llmlib.train.evaluate import bits, count_baselines, evaluate_loss, token_loss
-from llmlib.train.groups import build_optimizers, route_parameters
+from llmlib.train.evaluation import bits, count_baselines, evaluate_loss, token_loss
 from llmlib.train.history import History
 from llmlib.train.loop import Callback, Trainer, accumulate_gradients, clip_gradients
 from llmlib.train.muon import Muon, orthogonalize
+from llmlib.train.parameter_groups import build_optimizers, route_parameters
 from llmlib.train.presets import train_preset, train_presets
 from llmlib.train.progress import ProgressBar
 from llmlib.train.schedules import cosine_schedule, wsd_schedule

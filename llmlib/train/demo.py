@@ -13,7 +13,7 @@ from llmlib.model import ModelConfig, Transformer, default_device
 from llmlib.text import CharTokenizer
 from llmlib.train.checkpoint import save_checkpoint
 from llmlib.train.config import TrainConfig
-from llmlib.train.evaluate import bits, count_baselines, evaluate_loss
+from llmlib.train.evaluation import bits, count_baselines, evaluate_loss
 from llmlib.train.loop import Trainer
 from llmlib.train.progress import can_write, clock
 

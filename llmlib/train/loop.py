@@ -12,9 +12,9 @@ from llmlib.data.batches import random_batch
 from llmlib.model import default_device
 from llmlib.train.averaging import WeightAverage
 from llmlib.train.config import DTYPES, TrainConfig
-from llmlib.train.evaluate import evaluate_loss, token_loss
-from llmlib.train.groups import build_optimizers
+from llmlib.train.evaluation import evaluate_loss, token_loss
 from llmlib.train.history import History
+from llmlib.train.parameter_groups import build_optimizers
 from llmlib.train.progress import ProgressBar
 from llmlib.train.schedules import cosine_schedule, wsd_schedule
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from courseware import claims, ui
+from courseware.classroom import claims, ui
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -21,8 +21,8 @@ import sys
 
 import matplotlib.pyplot as plt
 
-from courseware.claims import Claim, claims_table
-from courseware.ui import explore, poll, progress, setup_style
+from courseware.classroom.claims import Claim, claims_table
+from courseware.classroom.ui import explore, poll, progress, setup_style
 
 setup_style()
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from courseware import badges, build
+from courseware.authoring import badges, build
 
 LINK = "https://colab.research.google.com/github/{}/blob/{}/labs/lab90_waves.ipynb"
 

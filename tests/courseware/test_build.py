@@ -6,8 +6,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from courseware import adopt, build
-from courseware.stubs import BuildError, strip_solutions
+from courseware.authoring import adopt, build
+from courseware.authoring.stubs import BuildError, strip_solutions
 
 
 def run(course: Path, *args: str) -> int:

@@ -7,10 +7,11 @@ import pytest
 import torch
 from minilab import LAB, RIGHT, WRONG
 
-from courseware import cases, check, log_prediction
-from courseware.cases import Case, Draw, Lab, Mistake, Question, Tolerance, Ungraded, set_parameters
-from courseware.check import forbidden_names, run_case
-from courseware.judge import difference, recipe_text
+from courseware import check, log_prediction
+from courseware.classroom import cases
+from courseware.classroom.cases import Case, Draw, Lab, Mistake, Question, Tolerance, Ungraded, set_parameters
+from courseware.classroom.checker import forbidden_names, run_case
+from courseware.classroom.compare import difference, recipe_text
 
 
 def answer(question, source):

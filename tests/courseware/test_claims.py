@@ -2,8 +2,8 @@
 
 import pytest
 
-from courseware import claims, execute
-from courseware.claims import Claim, claims_table, markdown_table
+from courseware.authoring import claims, execute
+from courseware.classroom.claims import Claim, claims_table, markdown_table
 
 
 def claim(**changes: str) -> Claim:

@@ -6,8 +6,17 @@ from types import SimpleNamespace
 import ipywidgets as widgets
 import pytest
 
-from courseware import concept_test
-from courseware.concept_test import ITEMS, LETTERS, feedback, gain_interval, keep, kept, normalised_gain, score
+from courseware.classroom import concept_test
+from courseware.classroom.concept_test import (
+    ITEMS,
+    LETTERS,
+    feedback,
+    gain_interval,
+    keep,
+    kept,
+    normalised_gain,
+    score,
+)
 
 ALL_RIGHT = {item.id: item.answer for item in ITEMS}
 ALL_A = dict.fromkeys(ALL_RIGHT, "A")

@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from courseware import build, execute, run
+from courseware.authoring import build, execute, run
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 

@@ -7,10 +7,12 @@ import json
 import pytest
 from minilab import HASTY, HERE, LAB, RIGHT, STAFF, STUBS, WRONG, cells, sources
 
-from courseware import exports, grade, grading
-from courseware.grading import Report, grade_cells, judge_mutants
-from courseware.staff import StaffFilesMissing, load_staff_files, notebook_of, percent_cells
-from courseware.submission import SubmissionError, definitions, guess_lab, read_cells, runnable
+from courseware.grading import command as grade
+from courseware.grading import exports
+from courseware.grading import grader as grading
+from courseware.grading.grader import Report, grade_cells, judge_mutants
+from courseware.grading.staff_files import StaffFilesMissing, load_staff_files, notebook_of, percent_cells
+from courseware.grading.submission import SubmissionError, definitions, guess_lab, read_cells, runnable
 from llmlib.sandbox import available_backend
 
 needs_sandbox = pytest.mark.skipif(
@@ -140,7 +142,7 @@ ATTACKS = {
         "q3",
     ),
     "import_the_answer": (
-        "from courseware.staff import StaffFiles\nfrom llmlib.sandbox import decode\n" + OK1,
+        "from courseware.grading.staff_files import StaffFiles\nfrom llmlib.sandbox import decode\n" + OK1,
         "from minilab.lab90 import pairs as bigrams",
         OK3,
         "q3",

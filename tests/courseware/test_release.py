@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from courseware import release
-from courseware.release import ReleaseError, release_student, student_files
+from courseware.grading import release
+from courseware.grading.release import ReleaseError, release_student, student_files
 
 
 @pytest.fixture
@@ -19,8 +19,8 @@ def course(tmp_path):
         "tests/labs/lab90_hidden.py": "MUTANTS",
         "tests/model/test_x.py": "",
         "tests/courseware/minilab/lab90_hidden.py": "MUTANTS",
-        "benchmarks/record_lab90_runs.py": "cause",
-        "courseware/cases/lab90.py": "LAB",
+        "experiments/lab90_runs.py": "cause",
+        "courseware/classroom/cases/lab90.py": "LAB",
     }
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ def test_students_get_no_answers(course, tmp_path):
         "tasks.py",
         "labs/lab90_mini.ipynb",
         "tests/model/test_x.py",
-        "courseware/cases/lab90.py",
+        "courseware/classroom/cases/lab90.py",
     }
 
 

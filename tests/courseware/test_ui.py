@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import pytest
 from PIL import Image
 
-from courseware import ui
+from courseware.classroom import ui
 
 
 @pytest.fixture(autouse=True)

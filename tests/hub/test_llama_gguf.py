@@ -6,8 +6,9 @@ import pytest
 import torch
 import transformers
 
+from llmlib.hub import GGUFError
 from llmlib.hub.llama_gguf import load_llama_gguf
-from llmlib.model import GGUFError, token_step
+from llmlib.infer import token_step
 
 SHAPE = {
     "block_count": 2,

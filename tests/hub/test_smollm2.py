@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from llmlib.data import fetch
-from llmlib.hub import is_stand_in, load_smollm2
-from llmlib.infer import generate, stream
-from llmlib.model import GGUFFile, KVCache, preset, token_step
+from llmlib.hub import GGUFFile, is_stand_in, load_smollm2
+from llmlib.infer import generate, stream, token_step
+from llmlib.model import KVCache, preset
 from llmlib.text import SMOLLM2_SYSTEM, encode_chat
 
 pytestmark = pytest.mark.assets

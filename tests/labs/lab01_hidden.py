@@ -1,7 +1,7 @@
 """Lab 01, for staff: hidden cases, mutants, rubrics."""
 
-from courseware.cases import Case, Mutant
-from courseware.cases.lab01 import (
+from courseware.classroom.cases import Case, Mutant
+from courseware.classroom.cases.lab01 import (
     a_distribution,
     added,
     context_at_the_end,

@@ -1,7 +1,7 @@
 """Lab 02, for staff: hidden cases, mutants, rubrics."""
 
-from courseware.cases import Case, Mutant
-from courseware.cases.lab02 import (
+from courseware.classroom.cases import Case, Mutant
+from courseware.classroom.cases.lab02 import (
     _each,
     a_run,
     a_text,

@@ -1,7 +1,7 @@
 """Lab 03, for staff: hidden cases, mutants, rubrics."""
 
-from courseware.cases import Case, Mutant
-from courseware.cases.lab03 import (
+from courseware.classroom.cases import Case, Mutant
+from courseware.classroom.cases.lab03 import (
     ReferenceAttention,
     ReferenceBlock,
     _outcome,

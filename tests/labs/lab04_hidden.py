@@ -1,7 +1,7 @@
 """Lab 04, for staff: hidden cases, mutants, rubrics."""
 
-from courseware.cases import Case, Mutant
-from courseware.cases.lab04 import (
+from courseware.classroom.cases import Case, Mutant
+from courseware.classroom.cases.lab04 import (
     ReferenceCachedAttention,
     _outcome,
     bytes_held,

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from courseware import cases, check
-from courseware.grading import grade_cells, judge_mutants
-from courseware.staff import load_staff_files, untouched_cells
+from courseware import check
+from courseware.classroom import cases
+from courseware.grading.grader import grade_cells, judge_mutants
+from courseware.grading.staff_files import load_staff_files, untouched_cells
 from llmlib.sandbox import available_backend
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,7 +4,8 @@ import pytest
 import torch
 import transformers
 
-from llmlib.model import EncoderConfig, KVCache, ModelConfig, Transformer, load_hf_state_dict
+from llmlib.hub import load_hf_state_dict
+from llmlib.model import EncoderConfig, KVCache, ModelConfig, Transformer
 from llmlib.model.rope import FixedTable
 
 TOLERANCE = 1e-4

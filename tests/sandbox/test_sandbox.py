@@ -395,7 +395,8 @@ def test_hidden_provided_stubbed_and_withheld(tmp_path):
     options = {"hide": ("given",), "provide": ("given.yes",), "stubs": ("courseware",)}
     with Session(SMALL, lend=lend, **options) as session:
         session.run(
-            "from given.yes import x\nfrom courseware import check\nfrom courseware.ui import show\nr = check('q', 1)"
+            "from given.yes import x\nfrom courseware import check\nfrom courseware.classroom.ui import show\n"
+            "r = check('q', 1)"
         )
         assert session.call("x", None) == 1
         assert session.call("r", None) is None

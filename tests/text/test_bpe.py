@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from llmlib.text import BPETokenizer, read_ranks
 from llmlib.text.bpe_training import GPT2_PATTERN, merge_steps
-from llmlib.text.vocabularies import bytes_to_printable
+from llmlib.text.published import bytes_to_printable
 
 TEXT = (
     "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness;\n"

@@ -3,9 +3,9 @@
 import dataclasses
 from pathlib import Path
 
-from courseware import cases
-from courseware.staff import load_staff_files
-from courseware.submission import Cell, runnable
+from courseware.classroom import cases
+from courseware.grading.staff_files import load_staff_files
+from courseware.grading.submission import Cell, runnable
 
 from .lab90 import LAB
 

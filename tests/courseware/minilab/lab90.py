@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from courseware.cases import Case, Lab, Mistake, Question, Ungraded, close_to
+from courseware.classroom.cases import Case, Lab, Mistake, Question, Ungraded, close_to
 
 
 def scores(draw):

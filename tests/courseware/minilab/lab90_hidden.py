@@ -1,6 +1,6 @@
 """Lab 90, staff's part: hidden cases, mutants, rubrics."""
 
-from courseware.cases import Case, Mutant
+from courseware.classroom.cases import Case, Mutant
 from minilab.lab90 import counted, large_scores, pairs, scores_and_target, sightings, softmax, surprise, word
 
 HIDDEN = {

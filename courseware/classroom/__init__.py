@@ -1,0 +1,1 @@
+"""What a notebook shows and asks: figures, sliders, polls, checks and the concept test."""

@@ -1,0 +1,74 @@
+"""The claims table that ends a lecture.
+
+A claim is one number or statement of the source lectures, beside what the paper says and what the notebook measured.
+`python -m courseware claims` gathers the tables of all executed lectures into docs/claims.md.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+from IPython.display import display
+
+VERDICTS = ("holds", "fails", "cannot be tested at this scale")
+_HEAD = "| the lectures say | the paper says | measured here | verdict |\n| --- | --- | --- | --- |"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One row. `verdict` starts with one of VERDICTS; what limits it follows, best after a semicolon.
+
+    says:     the statement, with the letter of the deck that makes it, e.g. "GPT-2 small has 117M parameters (J)".
+    paper:    what the paper says, with its name and year.
+    measured: what the cells above found, with its spread.
+    Each may hold Markdown and LaTeX, on one line. Raises ValueError for an unknown verdict or an empty field.
+    """
+
+    says: str
+    paper: str
+    measured: str
+    verdict: str
+
+    def __post_init__(self) -> None:
+        for field, value in asdict(self).items():
+            if not value.strip():
+                raise ValueError(
+                    f"Claim({self.says!r}): {field} is empty; write a dash with a reason if there is nothing"
+                )
+        if not self.verdict_kind:
+            raise ValueError(f"verdict={self.verdict!r}: start with one of {', '.join(map(repr, VERDICTS))}")
+
+    @property
+    def verdict_kind(self) -> str:
+        """Which of VERDICTS this is, or the empty string."""
+        for kind in VERDICTS:
+            rest = self.verdict.removeprefix(kind)
+            if rest != self.verdict and (not rest or rest[0] in " ;,:"):
+                return kind
+        return ""
+
+
+def claims_table(claims: Iterable[Claim]) -> None:
+    """Display the claims as a Markdown table. The rows travel in the output's metadata too, for the ledger."""
+    claims = list(claims)
+    if not claims:
+        raise ValueError("claims is empty: give at least one Claim")
+    plain = "\n".join(f"{c.verdict}: {c.says}" for c in claims)
+    metadata = {"courseware": {"claims": [asdict(c) for c in claims]}}
+    display({"text/markdown": markdown_table(claims), "text/plain": plain}, metadata=metadata, raw=True)
+
+
+def markdown_table(claims: Sequence[Claim]) -> str:
+    """The claims as a GitHub-style table."""
+    rows = (
+        f"| {_cell(c.says)} | {_cell(c.paper)} | {_cell(c.measured)} | **{c.verdict_kind}**{_rest(c)} |" for c in claims
+    )
+    return "\n".join([_HEAD, *rows])
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", r"\|")
+
+
+def _rest(claim: Claim) -> str:
+    rest = _cell(claim.verdict.removeprefix(claim.verdict_kind))
+    return rest if not rest or rest[0] in ";,:" else " " + rest

@@ -1,0 +1,164 @@
+"""Published weights into our Transformer: the names of the reference implementations, translated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from llmlib.model import Transformer, permute_rope_rows
+
+
+@dataclass(frozen=True)
+class _Family:
+    """How one reference implementation names its parameters. `*` is the number of the layer."""
+
+    prefixes: tuple[str, ...]  # what some classes put before every name
+    parts: dict[str, str]  # their path -> ours
+    transposed: tuple[str, ...] = ()  # stored (in, out), where nn.Linear has (out, in)
+    ignored: tuple[str, ...] = ()  # buffers that hold no weights
+
+
+_FAMILIES = {
+    "GPT-2": _Family(
+        prefixes=("transformer.",),
+        parts={
+            "wte": "token_embedding",
+            "wpe": "position_embedding",
+            "tokens_embed": "token_embedding",  # GPT-1 calls the tables so
+            "positions_embed": "position_embedding",
+            "h.*.ln_1": "blocks.*.norm1",
+            "h.*.attn.c_attn": "blocks.*.attention.qkv_proj",  # queries, keys and values side by side; split below
+            "h.*.attn.c_proj": "blocks.*.attention.o_proj",
+            "h.*.ln_2": "blocks.*.norm2",
+            "h.*.mlp.c_fc": "blocks.*.mlp.up_proj",
+            "h.*.mlp.c_proj": "blocks.*.mlp.down_proj",
+            "ln_f": "final_norm",
+            "lm_head": "lm_head",
+        },
+        transposed=("h.*.attn.c_attn", "h.*.attn.c_proj", "h.*.mlp.c_fc", "h.*.mlp.c_proj"),
+        ignored=("h.*.attn.bias", "h.*.attn.masked_bias"),
+    ),
+    "Llama": _Family(
+        prefixes=("model.",),
+        parts={
+            "embed_tokens": "token_embedding",
+            "layers.*.input_layernorm": "blocks.*.norm1",
+            "layers.*.self_attn.q_proj": "blocks.*.attention.q_proj",
+            "layers.*.self_attn.k_proj": "blocks.*.attention.k_proj",
+            "layers.*.self_attn.v_proj": "blocks.*.attention.v_proj",
+            "layers.*.self_attn.o_proj": "blocks.*.attention.o_proj",
+            "layers.*.post_attention_layernorm": "blocks.*.norm2",
+            "layers.*.mlp.gate_proj": "blocks.*.mlp.gate_proj",
+            "layers.*.mlp.up_proj": "blocks.*.mlp.up_proj",
+            "layers.*.mlp.down_proj": "blocks.*.mlp.down_proj",
+            "norm": "final_norm",
+            "lm_head": "lm_head",
+        },
+        ignored=("layers.*.self_attn.rotary_emb.inv_freq",),
+    ),
+    "BERT": _Family(
+        prefixes=("bert.",),
+        parts={
+            "embeddings.word_embeddings": "token_embedding",
+            "embeddings.position_embeddings": "position_embedding",
+            "embeddings.token_type_embeddings": "type_embedding",
+            "embeddings.LayerNorm": "embedding_norm",
+            "encoder.layer.*.attention.self.query": "blocks.*.attention.q_proj",
+            "encoder.layer.*.attention.self.key": "blocks.*.attention.k_proj",
+            "encoder.layer.*.attention.self.value": "blocks.*.attention.v_proj",
+            "encoder.layer.*.attention.output.dense": "blocks.*.attention.o_proj",
+            "encoder.layer.*.attention.output.LayerNorm": "blocks.*.norm1",
+            "encoder.layer.*.intermediate.dense": "blocks.*.mlp.up_proj",
+            "encoder.layer.*.output.dense": "blocks.*.mlp.down_proj",
+            "encoder.layer.*.output.LayerNorm": "blocks.*.norm2",
+            "pooler.dense": "pooler",
+        },
+        ignored=("embeddings.position_ids",),
+    ),
+}
+
+
+def load_hf_state_dict(model: Transformer, state_dict: Mapping[str, Tensor]) -> None:
+    """Copy a reference checkpoint of GPT-1, GPT-2, Llama or BERT into a Transformer of the same shape. Lectures 03-05.
+
+    The family is recognised by its names; Llama's query and key rows are reordered if the config asks for the
+    interleaved RoPE layout. Strict: raises one ValueError naming every parameter that is unknown, missing or of
+    another size, before anything is copied. A model built on the meta device takes the tensors over instead of
+    copying them, which saves the time and memory of initialising weights nobody will use.
+    """
+    translated, unknown = _translate(state_dict, model)
+    expected = model.state_dict()
+    problems = [("unknown names", unknown)]
+    problems.append(("not in the config", [name for name in translated if name not in expected]))
+    problems.append(("missing", [name for name in expected if name not in translated]))
+    wrong = [
+        f"{name} {tuple(tensor.shape)} instead of {tuple(expected[name].shape)}"
+        for name, tensor in translated.items()
+        if name in expected and tensor.shape != expected[name].shape
+    ]
+    problems.append(("wrong size", wrong))
+    if any(found for _, found in problems):
+        told = "; ".join(f"{kind}: {_some(found)}" for kind, found in problems if found)
+        raise ValueError(f"state_dict does not fit the model; make the config match the checkpoint. {told}")
+
+    on_meta = model.token_embedding.weight.is_meta
+    if on_meta:
+        translated = {name: tensor.to(expected[name].dtype).contiguous() for name, tensor in translated.items()}
+    model.load_state_dict(translated, assign=on_meta)
+    if on_meta and model.position_table is not None:
+        model.position_table.to_empty(device=model.token_embedding.weight.device)
+
+
+def _translate(state_dict: Mapping[str, Tensor], model: Transformer) -> tuple[dict[str, Tensor], list[str]]:
+    """The tensors under our names, in our layout, and the names nobody knows."""
+    family = max(_FAMILIES.values(), key=lambda family: sum(_look_up(family, name) is not None for name in state_dict))
+    translated: dict[str, Tensor] = {}
+    unknown = []
+    for name, tensor in state_dict.items():
+        target = _look_up(family, name)
+        if target is None:
+            unknown.append(name)
+        elif target:
+            path, transposed = target
+            if transposed and tensor.dim() == 2:
+                tensor = tensor.T
+            if "qkv_proj" in path:
+                for part, third in zip("qkv", tensor.chunk(3)):
+                    translated[path.replace("qkv_proj", f"{part}_proj")] = third.clone()
+            else:
+                translated[path] = tensor
+    if len(unknown) == len(state_dict):
+        raise ValueError(f"state_dict has none of the names of {', '.join(_FAMILIES)}; it begins with {_some(unknown)}")
+
+    head, table = translated.get("lm_head.weight"), translated.get("token_embedding.weight")
+    if model.lm_head is None and head is not None and table is not None and torch.equal(head, table):
+        del translated["lm_head.weight"]  # the same matrix under its second name
+    if model.config.position == "rope" and model.config.rope_layout == "interleaved":
+        for name, tensor in translated.items():
+            if re.search(r"attention\.[qk]_proj", name):
+                translated[name] = permute_rope_rows(tensor, model.config.head_dim, to="interleaved")
+    return translated, unknown
+
+
+def _look_up(family: _Family, name: str) -> tuple[str, bool] | tuple[()] | None:
+    """Our name and whether to transpose; () for a name to ignore, None for an unknown one."""
+    for prefix in family.prefixes:
+        name = name.removeprefix(prefix)
+    number = re.search(r"\.(\d+)\.", name)
+    general = re.sub(r"\.\d+\.", ".*.", name, count=1)
+    if general in family.ignored:
+        return ()
+    path, _, kind = general.rpartition(".")
+    if path not in family.parts or kind not in ("weight", "bias"):
+        return None
+    ours = family.parts[path].replace("*", number[1]) if number else family.parts[path]
+    return f"{ours}.{kind}", path in family.transposed
+
+
+def _some(names: list[str], most: int = 6) -> str:
+    """The first few names, and how many more."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

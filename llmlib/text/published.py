@@ -1,0 +1,73 @@
+"""Vocabularies that others learned, in our tokenizers: GPT-2's and SmolLM2's (lecture 02)."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from llmlib.data import fetch
+from llmlib.text.bpe import BPETokenizer
+from llmlib.text.bpe_training import GPT2_PATTERN
+from llmlib.text.token_files import read_ranks
+
+# SmolLM2 cuts every digit off before GPT-2's pattern applies, which as one pattern reads: digits first, and a run of
+# spaces before a digit stays whole.
+SMOLLM2_PATTERN = r"\p{N}|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?=\p{N})|\s+(?!\S)|\s+"
+
+_CONTROL = 3  # GGUF's token type of special tokens
+
+
+def gpt2_tokenizer() -> BPETokenizer:
+    """GPT-2's tokenizer (Radford et al., 2019): 50,256 tokens and <|endoftext|>. Fetches the asset "gpt2-ranks"."""
+    ranks = read_ranks(fetch("gpt2-ranks"))
+    return BPETokenizer(ranks, {"<|endoftext|>": len(ranks)}, GPT2_PATTERN)
+
+
+def smollm2_tokenizer(metadata: Mapping[str, Any]) -> BPETokenizer:
+    """SmolLM2's tokenizer (Allal et al., 2025) out of the metadata of its GGUF file: 49,152 tokens, 17 of them special.
+
+    metadata: `GGUFFile(path).metadata`; this room does not read model files, `llmlib.hub.load_smollm2` puts the two
+    together. 21 bytes that ordinary text does not contain have no token; text with them cannot be encoded. Metadata of
+    another tokenizer, or damaged, is a ValueError.
+    """
+    kind = metadata.get("tokenizer.ggml.model"), metadata.get("tokenizer.ggml.pre")
+    if kind != ("gpt2", "smollm"):
+        raise ValueError(f"metadata is of a tokenizer {kind[0]!r} with pre-tokenizer {kind[1]!r}: expected SmolLM2's")
+    try:
+        tokens, types = metadata["tokenizer.ggml.tokens"], metadata["tokenizer.ggml.token_type"]
+    except KeyError as error:
+        raise ValueError(f"metadata has no entry {error.args[0]!r}: pass the metadata of SmolLM2's GGUF file") from None
+    if len(tokens) != len(types):
+        raise ValueError(f"metadata has {len(tokens)} tokens but {len(types)} token types: the file is damaged")
+    ranks: dict[bytes, int] = {}
+    special_tokens: dict[str, int] = {}
+    for i, (token, kind) in enumerate(zip(tokens, types)):
+        if kind == _CONTROL:
+            known, key = special_tokens, token
+        else:
+            known, key = ranks, printable_to_bytes(token)
+        if key in known:
+            raise ValueError(f"metadata holds token {token!r} twice, as {known[key]} and {i}: the file is damaged")
+        known[key] = i
+    missing = [b for b in range(256) if bytes([b]) not in ranks]
+    return BPETokenizer(ranks, special_tokens, SMOLLM2_PATTERN, missing_bytes=missing)
+
+
+def bytes_to_printable() -> dict[int, str]:
+    """GPT-2's alphabet for writing bytes as visible characters: the visible Latin-1 stand for themselves, the other 68
+    bytes for U+0100 onwards, so that a space is "\u0120" (Radford et al., 2019; vocab.json and GGUF use it)."""
+    visible = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    alphabet = {b: chr(b) for b in visible}
+    others = (b for b in range(256) if b not in alphabet)
+    return alphabet | {b: chr(256 + i) for i, b in enumerate(others)}
+
+
+_BYTE_OF = {char: b for b, char in bytes_to_printable().items()}
+
+
+def printable_to_bytes(token: Iterable[str]) -> bytes:
+    """The bytes of a token written in GPT-2's alphabet. Another character is a ValueError."""
+    try:
+        return bytes([_BYTE_OF[char] for char in token])
+    except KeyError as error:
+        raise ValueError(
+            f"token {token!r} holds {error.args[0]!r}, which stands for no byte: not a byte-level vocabulary"
+        ) from None
