@@ -187,7 +187,7 @@ def lent_files(provides: Sequence[str]) -> dict[str, str]:
     import llmlib
 
     root = Path(llmlib.__file__).resolve().parent
-    lent = {"/sandbox/lib/llmlib/__init__.py": str(root / "__init__.py")}
+    lent = {f"/sandbox/lib/llmlib/{name}": str(root / name) for name in ("__init__.py", "files.py")}
     for name in provides:
         inside = Path(*name.split("."))
         source = root.parent / inside

@@ -23,6 +23,8 @@ import platformdirs
 from filelock import FileLock
 from tqdm import tqdm
 
+from llmlib.files import write_file
+
 from .archives import ArchiveError, read_member
 from .registry import ASSETS, Asset, Package, Source
 
@@ -121,8 +123,8 @@ def _obtain(asset: Asset, work: Path, damaged: str | None) -> None:
             try:
                 archive = find(asset, source.package, work)
                 if archive is not None:
-                    _store(asset, source, archive, work)
-                    _store_siblings(asset, source, archive, work)
+                    _store(asset, source, archive)
+                    _store_siblings(asset, source, archive)
                     return
             except (_Unavailable, ArchiveError) as error:
                 failures.append(str(error))
@@ -201,7 +203,7 @@ def _largest_archive(folder: Path) -> int:
     return max(sizes)
 
 
-def _store(asset: Asset, source: Source, archive: Path, work: Path) -> None:
+def _store(asset: Asset, source: Source, archive: Path) -> None:
     """Take the asset out of the archive, compare it with the registry, and move it into the cache in one step."""
     data = read_member(archive, source.member)
     if source.convert is not None:
@@ -213,18 +215,17 @@ def _store(asset: Asset, source: Source, archive: Path, work: Path) -> None:
             f"instead of {asset.size} bytes, {asset.sha256[:8]}...)"
         )
     path = path_of(asset)
-    (work / path.name).write_bytes(data)
-    os.replace(work / path.name, path)
+    write_file(path, data)
     stat = path.stat()
     _hashed.add((path, stat.st_size, stat.st_mtime_ns))
 
 
-def _store_siblings(asset: Asset, source: Source, archive: Path, work: Path) -> None:
+def _store_siblings(asset: Asset, source: Source, archive: Path) -> None:
     for other in ASSETS.values():
         for theirs in other.sources:
             if other is not asset and theirs.package == source.package and flaw(other) is not None:
                 try:
-                    _store(other, theirs, archive, work)
+                    _store(other, theirs, archive)
                 except ArchiveError:
                     pass  # asking for that asset will say what is wrong
 

@@ -17,6 +17,8 @@ from typing import Any
 
 import torch
 
+from llmlib.files import write_file
+
 PACKAGE = Path(__file__).resolve().parents[1]
 FOLDER = PACKAGE / "recorded"
 
@@ -50,9 +52,7 @@ def save_recorded(name: str, results: Any, script: str, modules: Sequence[str], 
         "results": results,
     }
     text = json.dumps(recording, indent=1, allow_nan=False)
-    path = FOLDER / f"{name}.json"
-    path.write_text(text + "\n", encoding="utf-8", newline="\n")
-    return path
+    return write_file(FOLDER / f"{name}.json", text + "\n")
 
 
 def stale(name: str) -> list[str]:

@@ -4,6 +4,9 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from llmlib.files import write_file
+from llmlib.text.token_files import read_saved
+
 
 class ByteTokenizer:
     """Ids 0 to 255 are the bytes of the text in UTF-8. Nothing to train and nothing that it cannot encode."""
@@ -28,14 +31,12 @@ class ByteTokenizer:
 
     def save(self, path: str | Path) -> None:
         """Write a JSON file that says which tokenizer this is; there is no vocabulary to keep."""
-        Path(path).write_text(json.dumps({"type": "byte"}), encoding="utf-8")
+        write_file(path, json.dumps({"type": "byte"}))
 
     @classmethod
     def load(cls, path: str | Path) -> "ByteTokenizer":
-        """Read what `save` wrote."""
-        saved = json.loads(Path(path).read_text(encoding="utf-8"))
-        if not isinstance(saved, dict) or saved.get("type") != "byte":
-            raise ValueError(f"path {str(path)!r} does not hold a ByteTokenizer: pass a file that its save() wrote")
+        """Read what `save` wrote. A damaged file, or one that holds something else, is a ValueError."""
+        read_saved(path, "byte", "ByteTokenizer")
         return cls()
 
     def __repr__(self) -> str:

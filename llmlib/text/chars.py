@@ -4,6 +4,9 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from llmlib.files import write_file
+from llmlib.text.token_files import read_saved
+
 
 class CharTokenizer:
     """Maps each character of a fixed alphabet to an id, in the order of `alphabet`.
@@ -53,15 +56,18 @@ class CharTokenizer:
 
     def save(self, path: str | Path) -> None:
         """Write the alphabet as JSON."""
-        Path(path).write_text(json.dumps({"type": "char", "alphabet": self.alphabet}), encoding="utf-8")
+        write_file(path, json.dumps({"type": "char", "alphabet": self.alphabet}))
 
     @classmethod
     def load(cls, path: str | Path) -> "CharTokenizer":
-        """Read what `save` wrote."""
-        saved = json.loads(Path(path).read_text(encoding="utf-8"))
-        if not isinstance(saved, dict) or saved.get("type") != "char":
-            raise ValueError(f"path {str(path)!r} does not hold a CharTokenizer: pass a file that its save() wrote")
-        return cls(saved["alphabet"])
+        """Read what `save` wrote. A damaged file, or one that holds something else, is a ValueError."""
+        alphabet = read_saved(path, "char", "CharTokenizer").get("alphabet")
+        try:
+            if not isinstance(alphabet, str):
+                raise ValueError(f"alphabet is {str(alphabet)[:40]!r}, not a text: save the tokenizer again")
+            return cls(alphabet)
+        except ValueError as error:
+            raise ValueError(f"vocabulary file {str(path)!r}: {error}") from None
 
     def __repr__(self) -> str:
         return f"CharTokenizer(vocab_size={self.vocab_size})"

@@ -8,6 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from llmlib.files import write_file
+
 
 def check_vocabulary(
     ranks: Mapping[bytes, int],
@@ -89,19 +91,13 @@ def write_vocabulary(
     head["missing_bytes"] = list(missing_bytes)
     rows = [json.dumps([base64.b64encode(token).decode(), i]) for token, i in ranks.items()]
     text = json.dumps(head, indent=1).removesuffix("\n}") + ',\n "tokens": [\n  ' + ",\n  ".join(rows) + "\n ]\n}\n"
-    Path(path).write_text(text, encoding="utf-8")
+    write_file(path, text)
 
 
 def read_vocabulary(path: str | os.PathLike) -> dict[str, Any]:
     """Read what `write_vocabulary` wrote: its arguments after `path`, by name. A damaged file is a ValueError."""
     what = f"vocabulary file {str(path)!r}"
-    text = read_utf8(Path(path))
-    try:
-        saved = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{what} is not JSON ({error}): pass a file that BPETokenizer.save() wrote") from None
-    if not isinstance(saved, dict) or saved.get("type") != "bpe":
-        raise ValueError(f"{what} does not hold a BPETokenizer: pass a file that its save() wrote")
+    saved = read_saved(path, "bpe", "BPETokenizer")
     ranks: dict[bytes, int] = {}
     try:
         fields = {key: saved[key] for key in ("special_tokens", "pattern", "missing_bytes")}
@@ -117,6 +113,19 @@ def read_vocabulary(path: str | os.PathLike) -> dict[str, Any]:
             raise ValueError(f"{what}: token {token!r} occurs twice, with ids {ranks[token]} and {i}")
         ranks[token] = i
     return {"ranks": ranks, **fields}
+
+
+def read_saved(path: str | os.PathLike, kind: str, owner: str) -> dict[str, Any]:
+    """The JSON object that the save() of the class `owner` wrote, of that "type"; anything else is a ValueError."""
+    what = f"vocabulary file {str(path)!r}"
+    text = read_utf8(Path(path))
+    try:
+        saved = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{what} is not JSON ({error}): pass a file that {owner}.save() wrote") from None
+    if not isinstance(saved, dict) or saved.get("type") != kind:
+        raise ValueError(f"{what} does not hold a {owner}: pass a file that its save() wrote")
+    return saved
 
 
 def read_utf8(path: Path) -> str:

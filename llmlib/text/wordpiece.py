@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from llmlib.files import write_file
 from llmlib.text.token_files import read_utf8
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
@@ -69,7 +70,7 @@ class WordPieceTokenizer:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a vocab.txt, one token a line."""
-        Path(path).write_bytes("".join(f"{token}\n" for token in self.vocab).encode("utf-8"))
+        write_file(path, "".join(f"{token}\n" for token in self.vocab))
 
     @property
     def vocab_size(self) -> int:
