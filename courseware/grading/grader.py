@@ -152,7 +152,7 @@ class Bench:
             Limits(),
             preload=lab.preload,
             hide=(*HIDDEN_LIBRARIES, *(name for name in lab.forbids if name.islower())),
-            provide=lab.provides,
+            provide=(*lab.provides, "llmlib.files"),  # what the provided rooms stand on
             stubs=("courseware",),
             withhold=lab.forbids,
             lend=lent_files(lab.provides),
