@@ -7,6 +7,7 @@ from .config import EncoderConfig, ModelConfig
 from .device import default_device
 from .hooks import record
 from .layers import MLP, RMSNorm, SwiGLU
+from .memory import LayerMemory
 from .pattern import causal_mask
 from .presets import preset, presets
 from .rope import apply_rope, permute_rope_rows, rope_tables, sinusoidal_table
@@ -18,6 +19,7 @@ __all__ = [
     "Block",
     "EncoderConfig",
     "KVCache",
+    "LayerMemory",
     "ModelConfig",
     "RMSNorm",
     "SwiGLU",

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from .config import ModelConfig
+from .memory import LayerMemory
+from .pattern import PADDING
 
 
 class KVCache:
@@ -15,6 +20,9 @@ class KVCache:
     column per token to every row. Rows of different lengths are padded, on either side, and say so with pad_mask: a
     padded column is never looked at, but it does use its column. `lengths` counts the real tokens of each row.
 
+    `select` reorders, repeats or drops rows (beam search, several samples of one prompt), `truncate` takes back the
+    newest columns (rejected drafts, a prompt used again), `reset` all of them. `layers[i]` is what block i is given.
+
     Under autograd the columns are concatenated instead of written in place, so gradients flow through earlier calls
     and into the prefix of `KVCache.with_prefix` (Li and Liang, 2021).
 
@@ -22,7 +30,8 @@ class KVCache:
         h = model.hidden(prompt, cache=cache)       # prefill, whole or in chunks
         h = model.hidden(next_token, cache=cache)   # (1, 1): one step
 
-    dtype and device follow the model's keys unless given.
+    config: a ModelConfig, of the decoder where a model has an encoder too. dtype and device follow the model's keys
+    unless given.
     """
 
     def __init__(
@@ -44,11 +53,10 @@ class KVCache:
             )
         self.batch_size, self.max_len = batch_size, max_len
         self.n_layers, self.n_kv_heads, self.head_dim = config.n_layers, config.n_kv_heads, config.head_dim
-        self.dtype, self.device = dtype, device
+        shape = (batch_size, config.n_kv_heads, config.head_dim)
+        self.layers = [LayerMemory(max_len, shape=shape, dtype=dtype, device=device) for _ in range(config.n_layers)]
         self._prefix: tuple[Tensor, Tensor] | None = None
-        self._k: list[Tensor | None] = [None] * self.n_layers  # (B, n_kv_heads, >= filled, head_dim) each
-        self._v: list[Tensor | None] = [None] * self.n_layers
-        self._owned = [False] * self.n_layers  # our own memory, in no autograd graph: may be written to in place
+        self._prefix_rows: Tensor | None = None  # which rows of the prefix `select` has left, in which order
         self.reset()
 
     @classmethod
@@ -67,28 +75,29 @@ class KVCache:
                     f"{name} has shape {tuple(tensor.shape)}; "
                     f"give (n_layers, batch, n_kv_heads, P, head_dim), here {shape}"
                 )
-        cache._check_room(0, k.shape[-2])
+        cache.layers[0].check_room(k.shape[-2])
         cache._prefix = (k, v)
         cache.reset()
         return cache
 
     def reset(self) -> None:
         """Forget every token; a prefix stays. A static cache keeps its memory."""
-        if self._prefix is not None:
-            self._k, self._v = list(self._prefix[0]), list(self._prefix[1])
-            self._owned = [False] * self.n_layers
-        else:
-            self._k, self._v = (
-                [t if own else None for t, own in zip(side, self._owned)] for side in (self._k, self._v)
-            )
-        self._filled = [0 if self._prefix is None else self._prefix[0].shape[-2]] * self.n_layers
         self._tags: Tensor | None = None  # (B, columns): document of each column, -1 = padding; None: all one document
-        self._segmented = False
+        self._segments_from: int | None = None  # columns before the first pass that told segments apart
+        if self._prefix is None:
+            for layer in self.layers:
+                layer.truncate(0)
+            return
+        sides = self._prefix
+        if self._prefix_rows is not None:
+            sides = tuple(side.index_select(1, self._prefix_rows.to(side.device)) for side in sides)
+        for layer, k, v in zip(self.layers, *sides, strict=True):
+            layer.hold(k, v)
 
     @property
     def columns(self) -> int:
         """Columns in use in every layer: tokens and padding."""
-        return self._filled[-1]
+        return self.layers[-1].columns
 
     @property
     def lengths(self) -> Tensor:
@@ -100,7 +109,50 @@ class KVCache:
     @property
     def nbytes(self) -> int:
         """Bytes of memory held for keys and values."""
-        return sum(t.nbytes for t in (*self._k, *self._v) if t is not None)
+        return sum(layer.nbytes for layer in self.layers)
+
+    def select(self, rows: Sequence[int] | Tensor) -> None:
+        """Go on with these rows, in this order; a row may be left out or named several times.
+
+        select([2, 0, 1]) reorders, select([0] * 8) makes eight of the first, select([0, 0, 1, 1]) forks both. rows:
+        whole numbers from 0 to batch_size - 1, a list or a tensor (n,), n >= 1; batch_size becomes n. Gradients flow
+        to the rows selected from. Raises ValueError for anything else and changes nothing.
+        """
+        rows = _row_numbers(rows, self.batch_size)
+        for layer in self.layers:
+            layer.select(rows, self.columns)
+        if self._tags is not None:
+            tags = self._tags[:, : self.columns].index_select(0, rows.to(self._tags.device))
+            self._tags = _simplest(tags)
+        if self._prefix is not None:
+            self._prefix_rows = rows if self._prefix_rows is None else self._prefix_rows[rows]
+        self.batch_size = len(rows)
+
+    def truncate(self, n: int | Sequence[int] | Tensor) -> None:
+        """Keep the first n columns and forget the newer ones, as if they had never been read.
+
+        n: 0 <= n <= columns; or one such number for each row: then the columns past the largest go, and what a shorter
+        row holds past its own becomes padding. A prefix can be cut too; `reset` brings it back. Raises ValueError for
+        anything else and changes nothing.
+        """
+        try:
+            last, each = operator.index(n), None
+        except TypeError:
+            each = _column_numbers(n, self.batch_size)
+            last = int(each.max())
+        low = last if each is None else int(each.min())
+        if isinstance(n, bool) or low < 0 or last > self.columns:
+            wrong = low if low < 0 else n if isinstance(n, bool) else last
+            raise ValueError(f"n is {wrong}; keep between 0 and the {self.columns} columns that the cache holds")
+        tags = None if self._tags is None else self._tags[:, :last]
+        if low < last:
+            if tags is None:
+                tags = torch.zeros(self.batch_size, last, dtype=torch.int64, device=self.layers[0].keys.device)
+            beyond = torch.arange(last, device=tags.device) >= each.to(tags.device)[:, None]
+            tags = tags.masked_fill(beyond, PADDING)
+        for layer in self.layers:
+            layer.truncate(last)
+        self._tags = _simplest(tags)
 
     def check_fits(
         self, config: ModelConfig, shape: tuple[int, int], tags: Tensor | None = None, segmented: bool = False
@@ -124,7 +176,7 @@ class KVCache:
             raise ValueError(
                 f"cache was made for batch_size {self.batch_size}, not {B}; make a KVCache with batch_size={B}"
             )
-        self._check_room(self.columns, T)
+        self.layers[-1].check_room(T)
         if self._segmented and not segmented:
             raise ValueError(
                 "segments is None, but the cache holds packed segments; name the segment each new token continues"
@@ -138,49 +190,58 @@ class KVCache:
 
     def begin(self, tags: Tensor | None = None, segmented: bool = False) -> None:
         """Start a pass over all layers, with what `check_fits` returned. The model calls it before its first layer."""
-        self._filled = [self.columns] * self.n_layers  # drops what a pass that failed midway left behind
-        self._tags, self._segmented = tags, segmented
+        columns = self.columns
+        for layer in self.layers:
+            if layer.columns != columns:  # a pass that failed midway left something behind
+                layer.truncate(columns)
+        if segmented and not self._segmented:
+            self._segments_from = self.columns
+        self._tags = tags
 
-    def update(self, layer: int, k: Tensor, v: Tensor, positions: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Append new keys and values to a layer; -> all of that layer's, old and new.
+    def update(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Append to layer number `layer`; see `LayerMemory.update`."""
+        return self.layers[layer].update(k, v)
 
-        k, v: (B, n_kv_heads, T, head_dim) -> (B, n_kv_heads, columns, head_dim). `positions` is part of the interface
-        for caches that place tokens by position; this one appends in order of arrival, and keys come rotated.
-        Raises ValueError and changes nothing if max_len would be exceeded.
-        """
-        start = self._filled[layer]
-        stop = start + k.shape[2]
-        self._check_room(start, k.shape[2])
-        old_k, old_v = self._k[layer], self._v[layer]
-        if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (k, v, old_k, old_v)):
-            if old_k is not None and start:
-                k, v = torch.cat([old_k[:, :, :start], k], 2), torch.cat([old_v[:, :, :start], v], 2)
-            self._k[layer], self._v[layer], self._owned[layer] = k, v, False
-            self._filled[layer] = stop
-            return k, v
-        if old_k is None or old_k.shape[2] < stop or not self._owned[layer]:
-            self._allocate(layer, k, start, stop)
-        all_k, all_v = self._k[layer].narrow(2, 0, stop), self._v[layer].narrow(2, 0, stop)
-        all_k.narrow(2, start, stop - start).copy_(k)
-        all_v.narrow(2, start, stop - start).copy_(v)
-        self._filled[layer] = stop
-        return all_k.to(k.dtype), all_v.to(v.dtype)
+    @property
+    def _segmented(self) -> bool:
+        return self._segments_from is not None and self.columns > self._segments_from
 
-    def _allocate(self, layer: int, like: Tensor, start: int, stop: int) -> None:
-        """Fresh memory for a layer, with its first `start` columns carried over."""
-        size = self.max_len or max(2 * start, stop, 64)
-        shape = (self.batch_size, self.n_kv_heads, size, self.head_dim)
-        for store in (self._k, self._v):
-            with torch.inference_mode(False):  # an inference tensor could not be written to outside inference mode
-                fresh = torch.zeros(shape, dtype=self.dtype or like.dtype, device=self.device or like.device)
-            if start:
-                fresh.narrow(2, 0, start).copy_(store[layer].detach().narrow(2, 0, start))
-            store[layer] = fresh
-        self._owned[layer] = True
 
-    def _check_room(self, n_used: int, n_new: int) -> None:
-        if self.max_len is not None and n_used + n_new > self.max_len:
-            raise ValueError(
-                f"cache overflow: {n_used} columns used + {n_new} new > max_len {self.max_len}; "
-                "make the KVCache with a larger max_len (or None to let it grow), or reset() it"
-            )
+def _row_numbers(rows: Sequence[int] | Tensor, batch_size: int) -> Tensor:
+    """rows as (n,) int64, checked."""
+    numbers = _whole_numbers("rows", rows)
+    if not len(numbers):
+        raise ValueError("rows is empty; select at least one row")
+    low, high = int(numbers.min()), int(numbers.max())
+    if low < 0 or high >= batch_size:
+        raise ValueError(
+            f"rows holds {low if low < 0 else high}, outside 0..{batch_size - 1} (batch_size {batch_size})"
+        )
+    return numbers
+
+
+def _column_numbers(n: Sequence[int] | Tensor, batch_size: int) -> Tensor:
+    """n as (batch_size,) int64, of any size."""
+    numbers = _whole_numbers("n", n)
+    if len(numbers) != batch_size:
+        raise ValueError(f"n has {len(numbers)} entries; give one number, or one for each of the {batch_size} rows")
+    return numbers
+
+
+def _simplest(tags: Tensor | None) -> Tensor | None:
+    """None where all is one document again: nothing to mask then."""
+    return None if tags is None or not tags.any() else tags
+
+
+def _whole_numbers(name: str, given: Sequence[int] | Tensor) -> Tensor:
+    """A list or tensor of whole numbers as (n,) int64; ValueError for anything else, a mask of booleans included."""
+    try:
+        numbers = torch.as_tensor(given)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        numbers = None
+    if numbers is not None and numbers.dim() == 1 and not numbers.numel():
+        return numbers.long()
+    bad = numbers is None or numbers.dim() != 1 or numbers.dtype == torch.bool
+    if bad or numbers.is_floating_point() or numbers.is_complex():
+        raise ValueError(f"{name} is {str(given)[:60]!r}; give whole numbers, as a list or a tensor (n,)")
+    return numbers.long()

@@ -121,12 +121,12 @@ def test_reset_forgets_everything(model, max_len):
 def test_a_static_cache_takes_its_memory_once(model):
     cache = KVCache(model.config, max_len=20)
     model(tokens(1, 3), cache=cache)
-    storage = [tensor.data_ptr() for tensor in cache._k]
+    storage = [layer.keys.data_ptr() for layer in cache.layers]
     assert cache.nbytes == 20 * model.kv_bytes_per_token()
     model(tokens(1, 9), cache=cache)
     cache.reset()
     model(tokens(1, 20), cache=cache)
-    assert [tensor.data_ptr() for tensor in cache._k] == storage
+    assert [layer.keys.data_ptr() for layer in cache.layers] == storage
 
 
 @torch.no_grad()
@@ -178,11 +178,13 @@ def test_a_prefix_equals_tokens_read_before():
     with torch.no_grad():
         first = KVCache(model.config, batch_size=2)
         model(ids[:, :5], cache=first)
-        k, v = (torch.stack([t[:, :, :5] for t in side]) for side in (first._k, first._v))
+        k, v = (torch.stack([getattr(layer, side) for layer in first.layers]) for side in ("keys", "values"))
         prefixed = KVCache.with_prefix(model.config, k, v, max_len=11)
         assert prefixed.lengths.tolist() == [5, 5]
         assert (read_in_chunks(model, ids[:, 5:], [2, 1, 3], prefixed) - model(ids)[:, 5:]).abs().max() <= CLOSE
-        assert torch.equal(k, torch.stack([t[:, :, :5] for t in first._k]))  # the caller's tensors were not written to
+        assert torch.equal(
+            k, torch.stack([layer.keys for layer in first.layers])
+        )  # the caller's tensors were not written to
         prefixed.reset()
         assert prefixed.columns == 5
         assert (model(ids[:, 5:], cache=prefixed) - model(ids)[:, 5:]).abs().max() <= CLOSE
@@ -270,8 +272,8 @@ def test_update_alone_appends_and_returns_everything():
     config = small_config("llama")
     cache = KVCache(config, batch_size=1, max_len=5)
     k, v = torch.randn(2, 1, config.n_kv_heads, 3, config.head_dim)
-    assert torch.equal(cache.update(0, k, v, torch.arange(3))[0], k)
-    both = cache.update(0, k[:, :, :2], v[:, :, :2], torch.arange(3, 5))
+    assert torch.equal(cache.update(0, k, v)[0], k)
+    both = cache.update(0, k[:, :, :2], v[:, :, :2])
     assert torch.equal(both[1], torch.cat([v, v[:, :, :2]], 2))
     assert cache.columns == 0  # a column counts once every layer has it
     with pytest.raises(ValueError, match="cache overflow"):
