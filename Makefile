@@ -2,10 +2,12 @@
 #   make test PYTHON=python3.12      another Python
 #   make lab CPU=ADDRESS             torch from an index of CPU builds (Linux laptops, see the README)
 #   make demo ARGS="--steps 200"     options for the tool behind the command
+#   make grade ARGS="submissions/*.ipynb --out grades.csv"
 PYTHON ?= python3
 RUN = $(PYTHON) tasks.py
 
-TASKS = setup lab test check demo lectures labs badges recorded
+TASKS = setup lab author test check demo lectures labs recorded mutation browser fresh update \
+	check-lab grade release gain assets badges adopt pages claims run
 .PHONY: help start $(TASKS)
 
 help:

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -28,6 +29,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "installed.json"
+PINNED = ("-c", "constraints.txt")
 
 
 # --- set-up -----------------------------------------------------------------------------------------------------------
@@ -67,7 +69,7 @@ def setup(cpu: str | None = None) -> None:
         say(f"making {VENV.name} with Python {sys.version.split()[0]}")
         if subprocess.run([sys.executable, "-m", "venv", "--clear", VENV]).returncode:
             sys.exit("Could not make a virtual environment. On Debian and Ubuntu: apt install python3-venv")
-    pip = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "-c", "constraints.txt"]
+    pip = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", *PINNED]
     if cpu:  # one look-up for torch alone: its CPU build sorts above the default one, and the rest comes as usual
         say("installing the CPU build of torch")
         install([*pip, "--no-deps", "--extra-index-url", cpu, "torch"])
@@ -119,9 +121,17 @@ def environment(one_thread: bool = False) -> dict:
     return env
 
 
-def python(*arguments: str) -> int:
-    """Run the course's Python in the repository; returns the exit code."""
-    return subprocess.run([PYTHON, *arguments], cwd=ROOT, env=environment()).returncode
+def python(*arguments: str, here: bool = False) -> int:
+    """Run the course's Python in the repository (here: where the user is); returns the exit code.
+
+    Ctrl-C reaches the tool as well, and the tool decides: JupyterLab asks first, the grader finishes its row.
+    """
+    before = signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which the tool would inherit
+    try:
+        code = subprocess.run([PYTHON, *arguments], cwd=None if here else ROOT, env=environment()).returncode
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return 130 if code == -signal.SIGINT else code
 
 
 def steps(names: dict) -> int:
@@ -181,9 +191,13 @@ def task_setup(options, rest) -> int:
 
 
 def task_lab(options, rest) -> int:
-    """open the course in JupyterLab"""
-    as_root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []  # usual inside a container
-    return python("-m", "jupyterlab", "--LabApp.default_url=/lab/tree/README.md", *as_root, *rest)
+    """open JupyterLab on your own copies of the notebooks, in work/"""
+    return python("-m", "courseware", "lab", *rest)
+
+
+def task_author(options, rest) -> int:
+    """open JupyterLab on the originals, to change the course"""
+    return python("-m", "courseware", "lab", "--author", *rest)
 
 
 def task_test(options, rest) -> int:
@@ -213,11 +227,6 @@ def task_labs(options, rest) -> int:
     return python("-m", "courseware", "build", *rest)
 
 
-def task_badges(options, rest) -> int:
-    """write badges, set-up cells and addresses from [tool.course] in pyproject.toml"""
-    return python("-m", "courseware", "badges", *rest)
-
-
 def task_recorded(options, rest) -> int:
     """run again the scripts behind llmlib/recorded (names to run only some; takes long)"""
     scripts = {}
@@ -237,39 +246,97 @@ def task_recorded(options, rest) -> int:
 
 
 def task_start(options, rest) -> int:
-    """copy a lab into work/, where updates of the course never touch your answers: start 03"""
-    labs = {path.name[3:5]: path for path in sorted((ROOT / "labs").glob("lab[0-9][0-9]*.ipynb"))}
-    wanted = [number.removeprefix("lab").zfill(2) for number in rest]
-    unknown = [number for number in wanted if number not in labs]
-    if not wanted or unknown:
-        what = f"There is no lab {', '.join(unknown)}" if unknown else "Say which lab: start 03"
-        say(f"{what}. Labs: {', '.join(labs) or 'none yet'}")
+    """copy a lecture and its lab into work/ without opening anything: start 03"""
+    from courseware.classroom import copies, lab
+
+    if not rest:
+        say(f"say which: start 03. There are {', '.join(copies.notebooks(ROOT)) or 'none yet'}")
         return 2
-    for number in wanted:
-        source = labs[number]
-        target = ROOT / "work" / source.name
-        if target.exists():
-            say(f"{target.relative_to(ROOT)} is there already and was left as it is; to begin again, rename it first")
-            continue
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(source, target)
-        say(f"your copy: {target.relative_to(ROOT)}")
+    return lab.start(rest, ROOT)
+
+
+def task_update(options, rest) -> int:
+    """git pull; notebooks of the course that you changed in place are moved into work/ first"""
+    from courseware.classroom import copies
+
+    try:
+        for line in copies.rescue(ROOT):
+            say(line)
+    except copies.GitError as error:
+        say(str(error))
+        return 1
+    if code := subprocess.run(["git", "pull", "--ff-only", *rest], cwd=ROOT).returncode:
+        return code
+    for line in copies.refresh(ROOT):
+        say(line)
     return 0
 
 
+def task_mutation(options, rest) -> int:
+    """change the labs' references one operator at a time: every change must cost points (takes long)"""
+    return python("-m", "courseware", "mutation", *rest)
+
+
+def task_browser(options, rest) -> int:
+    """walk through JupyterLab in a real browser (needs Chromium; a few minutes)"""
+    install([PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PINNED, "-e", ".[browser]"])
+    return python("-m", "pytest", "-q", "-s", "--run-browser", "tests/browser", *rest)
+
+
+def task_fresh(options, rest) -> int:
+    """what a new machine does: clone, set up, fetch, check and run one lecture and one lab (fresh test: all of it)"""
+    import tempfile
+
+    commands = [["setup"], rest] if rest else [["setup"], ["check"], ["run", "01", "lab01"]]
+    with tempfile.TemporaryDirectory() as scratch:
+        clone, seconds = Path(scratch) / "course", {}
+        env = dict(os.environ, LLMLIB_CACHE=str(Path(scratch) / "cache"))
+        for command in [["git", "clone", "-q", str(ROOT), str(clone)], *commands]:
+            start = time.monotonic()
+            program = command if command[0] == "git" else [sys.executable, "tasks.py", *command]
+            if code := subprocess.run(program, cwd=scratch if command[0] == "git" else clone, env=env).returncode:
+                say(f"{' '.join(command)} failed")
+                return code
+            seconds[" ".join(command[:1] if command[0] == "git" else command)] = time.monotonic() - start
+    say(", ".join(f"{name} {taken:.0f} s" for name, taken in seconds.items()))
+    return 0
+
+
+# --- the course's tools: whatever follows is theirs, and files are named from where you are ---------------------------
+
+TOOLS = {
+    "check-lab": ("courseware check", "what the public cases say about a lab notebook of yours"),
+    "grade": ("courseware grade", "grade submissions in a sandbox (Linux)"),
+    "release": ("courseware release", "write the students' copy of the course"),
+    "gain": ("courseware gain", "what a class learned, from the concept tests its students kept"),
+    "assets": ("llmlib.data.assets", "list or fetch the texts and models that the notebooks need"),
+    "badges": ("courseware badges", "write badges, set-up cells and addresses from [tool.course] in pyproject.toml"),
+    "adopt": ("courseware adopt", "carry an edit made in a lecture's .ipynb back to its source"),
+    "pages": ("courseware pages", "export an executed lecture to HTML and pictures"),
+    "claims": ("courseware claims", "collect the claims tables into docs/claims.md"),
+    "run": ("courseware run", "run notebooks from an empty folder, as the tests do: run 03 lab03"),
+}
+
+
+def tool(name: str, rest: list) -> int:
+    return python("-m", *TOOLS[name][0].split(), *rest, here=True)
+
+
 TASKS = {name.removeprefix("task_"): task for name, task in list(globals().items()) if name.startswith("task_")}
-WITHOUT_SETUP = {"start"}
+WITHOUT_SETUP = {"start", "update"}
 
 
 def main(argv: list) -> int:
+    lines = {name: task.__doc__ for name, task in TASKS.items()} | {name: what for name, (_, what) in TOOLS.items()}
     parser = argparse.ArgumentParser(
         prog="tasks.py",
-        description="The course's commands. What follows the command's own options is handed on to the tool it runs.",
-        epilog="commands:\n" + "\n".join(f"  {name:9} {task.__doc__}" for name, task in TASKS.items()),
+        description="The course's commands. What follows the command's own options is handed on to the tool it runs; "
+        "`tasks.py COMMAND --help` shows the options of the tools.",
+        epilog="commands:\n" + "\n".join(f"  {name:9} {what}" for name, what in lines.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("command", choices=TASKS, metavar="COMMAND")
+    parser.add_argument("command", choices=lines, metavar="COMMAND")
     parser.add_argument(
         "--cpu",
         metavar="ADDRESS",
@@ -277,13 +344,17 @@ def main(argv: list) -> int:
         "default build brings gigabytes of CUDA; only the first time",
     )
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes for the unit tests")
-    options, rest = parser.parse_known_args(argv)
+    if argv and argv[0] in TOOLS:  # its options are its own: nothing of them is ours but --cpu ADDRESS in front
+        ours = 3 if argv[1:2] == ["--cpu"] else 1
+        options, rest = parser.parse_args(argv[:ours]), list(argv[ours:])
+    else:
+        options, rest = parser.parse_known_args(argv)
     if hasattr(sys.stdout, "reconfigure"):  # a Windows console may not know every character that tools print
         sys.stdout.reconfigure(errors="replace")
     try:
         if options.command not in WITHOUT_SETUP:
             setup(options.cpu)
-        return TASKS[options.command](options, rest)
+        return tool(options.command, rest) if options.command in TOOLS else TASKS[options.command](options, rest)
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130

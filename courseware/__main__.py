@@ -1,10 +1,14 @@
 """`python -m courseware COMMAND ...`: each command is a function of one of the three rooms, loaded when asked for."""
 
+from __future__ import annotations  # an older Python must get as far as being told so
+
 import importlib
 import sys
 from collections.abc import Sequence
 
 COMMANDS = {  # command: (where its function is, what it does)
+    "lab": ("classroom.lab:main", "open JupyterLab on your own copies of the notebooks"),
+    "start": ("classroom.lab:start_main", "copy a lecture and its lab into work/"),
     "build": ("authoring.build:main", "write lectures/, labs/ (and on demand solution notebooks) from their sources"),
     "execute": ("authoring.execute:main", "run lectures and store their normalised outputs"),
     "run": ("authoring.run:main", "run every notebook once from an empty folder, as a test"),
@@ -29,7 +33,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"unknown command {argv[0]!r}: choose one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     module, _, function = COMMANDS[argv[0]][0].partition(":")
-    return getattr(importlib.import_module(f"courseware.{module}"), function)(argv[1:]) or 0
+    try:
+        if sys.version_info < (3, 11):  # noqa: UP036 - a student's `python` is often older
+            raise ModuleNotFoundError("it is older than 3.11")
+        run = getattr(importlib.import_module(f"courseware.{module}"), function)
+        return run(argv[1:]) or 0
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in {"courseware", "llmlib"}:
+            raise
+        print(wrong_python(argv, error), file=sys.stderr)
+        return 2
+
+
+def wrong_python(argv: Sequence[str], error: ModuleNotFoundError) -> str:
+    """What to type instead, when this Python is not the one that the course was installed for."""
+    task = {"check": "check-lab", "build": "labs", "execute": "lectures", "run": "test"}.get(argv[0], argv[0])
+    command = " ".join([task, *(argv[1:] if task not in {"labs", "lectures", "test"} else ())])
+    return (
+        f"{sys.executable} is not the course's Python: {error}.\n"
+        f"Use the course's own, in the folder of the course: python tasks.py {command}"
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 import importlib.util
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -78,25 +81,76 @@ def test_a_failed_installation_is_not_taken_for_done(tasks, monkeypatch, capsys)
     assert not tasks.STAMP.exists() and not tasks.installed()
 
 
-def test_start_copies_a_lab_and_never_overwrites_answers(tasks, tmp_path, capsys):
+@pytest.fixture
+def one_lab(tmp_path):
     (tmp_path / "labs").mkdir()
-    (tmp_path / "labs" / "lab03_topic.ipynb").write_text("questions")
+    lab = tmp_path / "labs" / "lab03_topic.ipynb"
+    lab.write_text(json.dumps({"cells": [{"cell_type": "code", "source": "questions"}]}))
+    return lab
+
+
+def test_start_copies_a_lab_and_never_overwrites_answers(tasks, tmp_path, capsys, one_lab):
     assert tasks.main(["start", "3"]) == 0
-    copy = tmp_path / "work" / "lab03_topic.ipynb"
-    assert copy.read_text() == "questions"
+    copy = tmp_path / "work" / "labs" / "lab03_topic.ipynb"
+    assert copy.read_text() == one_lab.read_text()
     copy.write_text("my answers")
     assert tasks.main(["start", "03"]) == 0
     assert copy.read_text() == "my answers"
-    assert "left as it is" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "left as it is" in out and "make lab" in out
 
 
 @pytest.mark.parametrize("arguments", [["start"], ["start", "17"], ["start", "03", "17"]])
-def test_start_says_which_labs_there_are(tasks, tmp_path, capsys, arguments):
-    (tmp_path / "labs").mkdir()
-    (tmp_path / "labs" / "lab03_topic.ipynb").write_text("questions")
+def test_start_says_which_labs_there_are(tasks, tmp_path, capsys, arguments, one_lab):
     assert tasks.main(arguments) == 2
-    assert "Labs: 03" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert re.search(r"(There are|choose from) 03", shown.out + shown.err)
     assert not (tmp_path / "work").exists()
+
+
+def test_a_tools_options_are_its_own_and_its_files_are_named_from_where_you_are(tasks, monkeypatch, tmp_path):
+    ran = []
+    monkeypatch.setattr(tasks, "setup", lambda cpu: ran.append(cpu))
+
+    def run(command, cwd, env):
+        ran.append((command[1:], cwd))
+        return subprocess.CompletedProcess(command, 3)
+
+    monkeypatch.setattr(tasks.subprocess, "run", run)
+    assert tasks.main(["grade", "--cpu", "ADDRESS", "a.ipynb", "--workers", "4", "b.ipynb", "--help"]) == 3
+    asked = ["-m", "courseware", "grade", "a.ipynb", "--workers", "4", "b.ipynb", "--help"]
+    assert ran == ["ADDRESS", (asked, None)]
+
+
+def test_every_command_of_make_is_one_of_tasks(tasks):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    listed = set(re.search(r"^TASKS = (.+)$", makefile, re.MULTILINE)[1].split()) | {"start"}
+    assert listed == {*tasks.TASKS, *tasks.TOOLS}
+    assert all(tasks.TASKS[name].__doc__ for name in tasks.TASKS)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal as a terminal does")
+def test_ctrl_c_is_for_the_tool_to_decide(tmp_path):
+    """One Ctrl-C, to both processes as a terminal sends it: the tool asks, and lives on until it wants to end."""
+    tool = (
+        "import signal, time\n"
+        "asked = []\n"
+        "signal.signal(signal.SIGINT, lambda *_: asked.append(1))\n"
+        "print('ready', flush=True)\n"
+        "while not asked: time.sleep(0.01)\n"
+        "time.sleep(1)\n"  # subprocess.run by itself gives up, and kills, after a quarter of a second
+        "print('answered', flush=True)\n"
+        "raise SystemExit(7)"
+    )
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nimport tasks\nfrom pathlib import Path\n"
+    program += f"tasks.PYTHON = Path(sys.executable)\nsys.exit(tasks.python('-c', {tool!r}))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.stdout.read() == "answered\n"
+    assert process.wait() == 7
 
 
 PASS = ["-c", "print('===== 7 passed, 2 skipped in 0.10s =====')"]

@@ -1,10 +1,12 @@
 """Train a GPT on Shakespeare while you watch: `python -m llmlib.train`, and what `make demo` runs."""
 
+import itertools
 import os
 import shutil
 import sys
 import textwrap
 import time
+from collections.abc import Iterable
 
 import torch
 
@@ -29,23 +31,46 @@ class Screen:
     def __init__(self) -> None:
         self.coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
         self.edge = "│" if can_write(sys.stdout, "│") else "|"
-        self.width = min(shutil.get_terminal_size((100, 24)).columns, 100) - 6
+        self.width = min(shutil.get_terminal_size((100, 24)).columns, 100) - 4
 
     def paint(self, text: str, code: str) -> str:
         return f"\033[{code}m{text}\033[0m" if self.coloured else text
 
-    def line(self, text: str = "") -> None:
-        print("  " + text if text else "", flush=True)
+    def line(self, text: str = "", code: str | None = None, indent: int = 0) -> None:
+        """One line, broken between words where the terminal is narrow; what is broken off is indented."""
+        fits = len(text) <= self.width
+        for part in [text] if fits else textwrap.wrap(text, self.width, subsequent_indent=" " * indent):
+            print("  " + (self.paint(part, code) if code else part) if part else "", flush=True)
 
     def title(self, text: str) -> None:
         self.line()
-        self.line(self.paint(text, "1"))
+        self.line(text, "1")
 
     def quote(self, text: str) -> None:
         """A sample, wrapped, behind a vertical edge; control characters of an untrained model do no harm."""
         for row in text.strip("\n").split("\n"):
-            for part in textwrap.wrap(row, self.width, drop_whitespace=False) or [""]:
-                self.line(self.paint(self.edge, "2") + " " + self.paint(part, "36"))
+            for part in textwrap.wrap(row, self.width - 2, drop_whitespace=False) or [""]:
+                print("  " + self.paint(self.edge, "2") + " " + self.paint(part, "36"), flush=True)
+
+    def type(self, pieces: Iterable[str]) -> None:
+        """Text as it comes, a word at a time, broken between words where the terminal ends."""
+        word, column = "", 0
+        sys.stdout.write("  ")
+        for character in itertools.chain.from_iterable(pieces):
+            word += character
+            if character.isspace() or len(word) >= self.width:
+                column = self._type_word(word, column)
+                word = ""
+        self._type_word(word, column)
+        print(flush=True)
+
+    def _type_word(self, word: str, column: int) -> int:
+        if column and column + len(word.rstrip()) > self.width:
+            sys.stdout.write("\n  ")
+            column = 0
+        sys.stdout.write(word.replace("\n", "\n  "))
+        sys.stdout.flush()
+        return 0 if "\n" in word else column + len(word)
 
 
 class Commentary:
@@ -116,11 +141,13 @@ def run_demo(
     screen.line(f"the task   read {config.seq_len} characters, say which comes next")
     screen.line(
         f"the text   tiny Shakespeare: {len(train_text):,} characters to learn from, {len(val_text):,} held out, "
-        f"{tokenizer.vocab_size} different"
+        f"{tokenizer.vocab_size} different",
+        indent=11,
     )
     screen.line(
         f"the model  {model_config.n_layers} layers, {model_config.d_model} wide, {model_config.n_heads} heads: "
-        f"{model.num_parameters() / 1e6:.2f} million parameters, all of them random so far"
+        f"{model.num_parameters() / 1e6:.2f} million parameters, all of them random so far",
+        indent=11,
     )
     threads = torch.get_num_threads()
     cores = f", {threads} thread{'s' * (threads > 1)}" if device.type == "cpu" else ""
@@ -138,13 +165,9 @@ def run_demo(
     screen.title(f"after {trainer.step} steps, all of the held-out text: {in_words(loss, baselines)}")
     screen.title(f"and now it writes ({characters} characters, as they come)")
     screen.line()
-    sys.stdout.write("  " + prompt)
     generator = torch.Generator(device).manual_seed(config.seed)
     options = dict(tokenizer=tokenizer, max_new_tokens=characters, temperature=TEMPERATURE, generator=generator)
-    for piece in stream(model, prompt, sliding=True, **options):
-        sys.stdout.write(piece.replace("\n", "\n  "))
-        sys.stdout.flush()
-    print()
+    screen.type(itertools.chain([prompt], stream(model, prompt, sliding=True, **options)))
     ended = time.perf_counter()
     speed = trainer.step * config.tokens_per_step / history.training_seconds
     screen.title(

@@ -189,7 +189,8 @@ class Trainer:
 
     def _note(self, loss: float) -> str:
         note = f"loss {loss:.2f}"
-        return f"{note}, held out {self.history.val_loss[-1]:.2f}" if self.history.val_loss else note
+        past = self.history
+        return f"{note}, held out {past.val_loss[-1]:.2f} at step {past.val_steps[-1]}" if past.val_loss else note
 
 
 def _check_tokens(name: str, tokens: Tensor, model: nn.Module, at_least: int) -> None:

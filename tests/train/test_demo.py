@@ -5,6 +5,7 @@ import pytest
 from llmlib.model import ModelConfig, preset
 from llmlib.train import ProgressBar, load_checkpoint, train_preset, train_presets
 from llmlib.train.__main__ import main
+from llmlib.train.demo import Screen
 from llmlib.train.progress import clock
 
 TEXT = "ROMEO:\nBut, soft! what light through yonder window breaks?\n\nJULIET:\nO Romeo, Romeo! wherefore art thou?\n\n"
@@ -35,6 +36,27 @@ def test_demo_tells_its_story(small_world, capsys, tmp_path):
     loaded = load_checkpoint(out)
     assert loaded.step == 20
     assert loaded.tokenizer.decode(loaded.tokenizer.encode("JULIET")) == "JULIET"
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+def test_on_a_narrow_terminal_lines_break_between_words(small_world, capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main(["--steps", "20", "--characters", "300", "--device", "cpu"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "step 20/20" not in line and " left " not in line]
+    assert max(map(len, lines)) <= columns - 2
+    told = " ".join(" ".join(lines).split())
+    for sentence in ("characters to learn from,", "all of them random so far", "for the last sample", "held-out text:"):
+        assert sentence in told
+
+
+def test_typing_breaks_between_words_and_loses_nothing(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "24")
+    text = "ROMEO:\nBut, soft! what light through yonder window breaks?\n" + "x" * 30 + " end"
+    Screen().type(text[i : i + 2] for i in range(0, len(text), 2))
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 23
+    assert shown.replace("\n", "").replace(" ", "") == text.replace("\n", "").replace(" ", "")
+    assert {"window", "through", "yonder"} <= set(shown.split())
 
 
 @pytest.mark.parametrize(
