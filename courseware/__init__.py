@@ -7,17 +7,27 @@ waits for no plotting library.
 import importlib
 
 _PLACES = {
+    "COLORS": "classroom.pictures",
     "Claim": "classroom.claims",
+    "Diagram": "classroom.diagrams",
+    "PALETTE": "classroom.pictures",
+    "attention_map": "classroom.maps",
+    "bars": "classroom.figures",
     "check": "classroom.checker",
     "claims_table": "classroom.claims",
+    "curves": "classroom.figures",
     "explore": "classroom.ui",
-    "heatmap": "classroom.ui",
+    "heat_map": "classroom.maps",
+    "heatmap": "classroom.maps",
     "log_prediction": "classroom.checker",
-    "poll": "classroom.ui",
+    "panels": "classroom.figures",
+    "poll": "classroom.polls",
     "progress": "classroom.ui",
-    "setup_style": "classroom.ui",
-    "show": "classroom.ui",
+    "setup_style": "classroom.pictures",
+    "show": "classroom.pictures",
     "show_concept_test": "classroom.concept_test",
+    "steps": "classroom.ui",
+    "table": "classroom.figures",
 }
 
 __all__ = list(_PLACES)

@@ -23,6 +23,7 @@ from courseware.authoring import badges
 from courseware.authoring.stubs import BuildError, reveal_solutions, strip_solutions
 
 ROOT = Path(__file__).resolve().parents[2]
+FOLDED = {"figure", "diagram"}  # tags of cells whose code is hidden; polls and claims tables need none
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -145,12 +146,18 @@ def _inject(notebook: NotebookNode, badge_row: str, root: Path) -> None:
     """Put the badge row on top and the set-up cell before the first code cell."""
     code_at = [i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
     for i in code_at:
-        if notebook.cells[i].source.lstrip().startswith("poll("):
-            _fold(notebook.cells[i])  # or the answer would stand above the question
+        if is_folded(notebook.cells[i]):
+            _fold(notebook.cells[i])
     setup = nbformat.v4.new_code_cell(badges.setup_cell(root), id=badges.SETUP_ID)
     _fold(setup)
     notebook.cells.insert(code_at[0] if code_at else len(notebook.cells), setup)
     notebook.cells.insert(0, nbformat.v4.new_markdown_cell(badge_row, id=badges.ROW_ID))
+
+
+def is_folded(cell: NotebookNode) -> bool:
+    """Is this code not for reading: a figure or diagram by its tag; a poll, whose answer it holds; a claims table?"""
+    tagged = FOLDED & set(cell.metadata.get("tags", []))
+    return bool(tagged) or bool(re.match(r"\s*(poll|claims_table|show_concept_test)\(", cell.source))
 
 
 def _fold(cell: NotebookNode) -> None:

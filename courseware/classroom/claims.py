@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass
 
 from IPython.display import display
 
+from courseware.classroom.sources import short_names
+
+SPLITS = ("train", "choose", "report")
 VERDICTS = ("holds", "fails", "cannot be tested at this scale")
 _HEAD = "| the lectures say | the paper says | measured here | verdict |\n| --- | --- | --- | --- |"
 
@@ -17,25 +20,34 @@ _HEAD = "| the lectures say | the paper says | measured here | verdict |\n| --- 
 class Claim:
     """One row. `verdict` starts with one of VERDICTS; what limits it follows, best after a semicolon.
 
-    says:     the statement, with the letter of the deck that makes it, e.g. "GPT-2 small has 117M parameters (J)".
+    says:     the statement, e.g. "GPT-2 small has 117M parameters".
     paper:    what the paper says, with its name and year.
     measured: what the cells above found, with its spread.
-    Each may hold Markdown and LaTeX, on one line. Raises ValueError for an unknown verdict or an empty field.
+    source:   the key of the source lecture that says it, or several (see `courseware.classroom.sources`).
+    split:    which of SPLITS a measured number comes from; empty for numbers that come from no data.
+    Each may hold Markdown and LaTeX, on one line. Raises ValueError for an unknown verdict, source or split, and for
+    an empty field.
     """
 
     says: str
     paper: str
     measured: str
     verdict: str
+    source: str | Sequence[str] = ""
+    split: str = ""
 
     def __post_init__(self) -> None:
-        for field, value in asdict(self).items():
-            if not value.strip():
+        for field in ("says", "paper", "measured", "verdict"):
+            if not getattr(self, field).strip():
                 raise ValueError(
                     f"Claim({self.says!r}): {field} is empty; write a dash with a reason if there is nothing"
                 )
         if not self.verdict_kind:
             raise ValueError(f"verdict={self.verdict!r}: start with one of {', '.join(map(repr, VERDICTS))}")
+        if self.split and self.split not in SPLITS:
+            raise ValueError(f"split={self.split!r}: choose one of {', '.join(map(repr, SPLITS))}, or leave it out")
+        if self.source:
+            short_names(self.source)
 
     @property
     def verdict_kind(self) -> str:
@@ -59,10 +71,16 @@ def claims_table(claims: Iterable[Claim]) -> None:
 
 def markdown_table(claims: Sequence[Claim]) -> str:
     """The claims as a GitHub-style table."""
-    rows = (
-        f"| {_cell(c.says)} | {_cell(c.paper)} | {_cell(c.measured)} | **{c.verdict_kind}**{_rest(c)} |" for c in claims
-    )
+    rows = (f"| {_says(c)} | {_cell(c.paper)} | {_measured(c)} | **{c.verdict_kind}**{_rest(c)} |" for c in claims)
     return "\n".join([_HEAD, *rows])
+
+
+def _says(claim: Claim) -> str:
+    return _cell(claim.says) + (f" ({short_names(claim.source)})" if claim.source else "")
+
+
+def _measured(claim: Claim) -> str:
+    return _cell(claim.measured) + (f" *({claim.split} split)*" if claim.split else "")
 
 
 def _cell(text: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from courseware.classroom.ui import PALETTE, setup_style
+from courseware.classroom.pictures import PALETTE, setup_style
 from llmlib.data import recorded
 
 WIDTH = 34  # characters to a line of a sample

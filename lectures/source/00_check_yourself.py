@@ -173,9 +173,8 @@ explore(wrong_coin, p=[0.5, 0.7, 0.9, 0.99], q=(0.01, 0.99, 0.01),
 
 # %%
 poll("A model gives the probability 0 to a token which then does occur, once in a million tokens. Its average loss over the million is",
-     options=["hardly changed: one token in a million", "about 1 bit higher", "infinite", "undefined, so the token is left out"],
-     answer="C",
-     explanation="$-\\log_2 0$ is infinite, and an average with one infinite term is infinite: A underestimates what *certainty* claims, and D would be cheating, since the one thing the model got wrong would be left out. A softmax never gives exactly 0, and models that count need *smoothing* (lecture 01) for this reason alone.")
+     ["infinite", "hardly changed: one token in a million", "about 1 bit higher", "undefined, so the token is left out"],
+     "$-\\log_2 0$ is infinite, and an average with one infinite term is infinite: <2> underestimates what *certainty* claims, and <4> would be cheating, since the one thing the model got wrong would be left out. A softmax never gives exactly 0, and models that count need *smoothing* (lecture 01) for this reason alone.")
 
 # %% [markdown]
 # The same with real letters. Three sources: *Alice*, the novel *Botchan* (translated from Japanese), and a list of first names; and a fourth "model" that finds all letters equally likely. **Look for** the two novels, then for the names, then compare the last row with the last column.
@@ -280,9 +279,8 @@ print(f"18.34 per word = {wiki2[-1]:.2f} bits per word; at {len(rest) / units['w
 
 # %%
 poll("Model A (vocabulary of 32,000 tokens) has perplexity 12 per token on a text, model B (256,000 tokens) has 18 per token on the same text. Which gives the text the higher probability?",
-     options=["A: its perplexity is lower", "B: its vocabulary is larger", "the two are equal", "one cannot tell without the number of tokens"],
-     answer="D",
-     explanation="A larger vocabulary cuts the text into *fewer* tokens. If A needs 1,000 tokens, it spends $1000 \\log_2 12 = 3585$ bits; if B needs 800, it spends $800 \\log_2 18 = 3336$ bits and is the better model, in spite of its higher perplexity; with 900 tokens it is the worse one. So A is a trap, B does not follow either, and equal they are only by accident.")
+     ["one cannot tell without the number of tokens", "A: its perplexity is lower", "B: its vocabulary is larger", "the two are equal"],
+     "A larger vocabulary cuts the text into *fewer* tokens. If A needs 1,000 tokens, it spends $1000 \\log_2 12 = 3585$ bits; if B needs 800, it spends $800 \\log_2 18 = 3336$ bits and is the better model, in spite of its higher perplexity; with 900 tokens it is the worse one. So A is a trap, B does not follow either, and equal they are only by accident.")
 
 # %% [markdown]
 # ## V. Softmax and its gradient
@@ -344,9 +342,8 @@ print(f"p - y equals autograd to {gradient_error:.0e}; each row sums to {ours.su
 
 # %%
 poll("The model gave the token that came a probability of 0.99. The gradient of the loss with respect to *that token's* logit is",
-     options=["0.99", "0.01", "-0.01", "-4.6"],
-     answer="C",
-     explanation="$p_y - 1 = 0.99 - 1 = -0.01$: raise this logit a little. A forgets to subtract the truth; B has the sign of a logit that should come *down*; D is $\\ln 0.01$, a logarithm, while the gradient of a logit always lies between -1 and 1. Tokens that are already well predicted hardly pull at the model; the badly predicted ones do the teaching.")
+     ["-0.01", "0.99", "0.01", "-4.6"],
+     "$p_y - 1 = 0.99 - 1 = -0.01$: raise this logit a little. <2> forgets to subtract the truth; <3> has the sign of a logit that should come *down*; <4> is $\\ln 0.01$, a logarithm, while the gradient of a logit always lies between -1 and 1. Tokens that are already well predicted hardly pull at the model; the badly predicted ones do the teaching.")
 
 # %% [markdown]
 # Is this line all that learning needs? Here is a "network" of 26 numbers, one logit per letter, trained on *Alice* by gradient descent with nothing but $p - y$ (averaged over the book, $y$ becomes the letter frequencies).
@@ -462,9 +459,8 @@ except RuntimeError as error:
 
 # %%
 poll("`x` has shape `(8, 32)`: 8 sentences, 32 features. You want to subtract from each *sentence* its own mean. Which expression does that?",
-     options=["`x - x.mean(dim=1)`", "`x - x.mean(dim=0)`", "`x - x.mean(dim=1, keepdim=True)`", "`x - x.mean()`"],
-     answer="C",
-     explanation="Means over the features have to be of shape `(8, 1)`, to be repeated along axis 1. A has shape `(8,)`, which is aligned with the *32* and raises; with 32 sentences of 32 features it would raise nothing and subtract the wrong means. B subtracts each feature's mean over the sentences; D one number from everything.")
+     ["`x - x.mean(dim=1, keepdim=True)`", "`x - x.mean(dim=1)`", "`x - x.mean(dim=0)`", "`x - x.mean()`"],
+     "Means over the features have to be of shape `(8, 1)`, to be repeated along axis 1. <2> has shape `(8,)`, which is aligned with the *32* and raises; with 32 sentences of 32 features it would raise nothing and subtract the wrong means. <3> subtracts each feature's mean over the sentences; <4> one number from everything.")
 
 # %% [markdown]
 # ## VII. How sure is an accuracy?
@@ -514,9 +510,8 @@ explore(two_models, questions=[20, 60, 200, 500, 2000], panels=[60, 500, 2000],
 
 # %%
 poll("A test of 500 questions gives an interval of ±4 points. You want ±2. How many questions do you need?",
-     options=["700", "1,000", "2,000", "8,000"],
-     answer="C",
-     explanation="The width shrinks with $\\sqrt n$: half the width takes four times the questions. B would need the width to shrink with $n$, and gives ±3; A and D are a factor of $\\sqrt 2$ and of 16.")
+     ["2,000", "700", "1,000", "8,000"],
+     "The width shrinks with $\\sqrt n$: half the width takes four times the questions. <3> would need the width to shrink with $n$, and gives ±3; <2> and <4> are a factor of $\\sqrt 2$ and of 16.")
 
 # %% [markdown]
 # Back to the table of decks C and J, which say that *scaling improves performance*. From size to size, does every one of its ten columns improve?

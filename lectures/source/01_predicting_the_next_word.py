@@ -38,8 +38,8 @@ setup_style()
 
 # %%
 poll("The cat sat on the ___",
-     options=["mat", "floor", "sofa", "throne"], answer=None,
-     explanation="Nearly everyone says *mat*, and nearly no cat sits on one: people answer from having *read* the sentence. A language model is in the same position. What it predicts is text, not cats. A full answer is not one word but a probability for every word, and a model that says *mat* 60 %, *floor* 15 %, *sofa* 10 % is more useful than one that just says *mat*.")
+     ["mat", "floor", "sofa", "throne"],
+     "Nearly everyone says *mat*, and nearly no cat sits on one: people answer from having *read* the sentence. A language model is in the same position. What it predicts is text, not cats. A full answer is not one word but a probability for every word, and a model that says *mat* 60 %, *floor* 15 %, *sofa* 10 % is more useful than one that just says *mat*.", opinion=True)
 
 # %% [markdown]
 # Now the program. The obvious plan: find every place in a library where this context occurs, and count what comes next. Our library: all of Shakespeare's plays, *Alice in Wonderland* (which has a cat in it), and a translated Japanese novel, 5.2 million characters.
@@ -272,9 +272,8 @@ print(f"\nheld-out text     uniform {perplexity(uniform):.1f} = {bits(uniform):.
 
 # %%
 poll("A model has perplexity 12 on held-out English, per character. Which statement is right?",
-     options=["Each character is guessed right once in 12 times", "It is as uncertain, on average, as a fair choice among 12 characters", "Its context is 12 characters long", "Per word it would have perplexity 12 too"],
-     answer="B",
-     explanation="Perplexity is an average on a log scale: at some places the model is nearly certain, at others it faces thirty options. A is a statement about accuracy, which can be much higher (the likeliest character is right far more often than once in 12). C confuses it with the order. D: a word of five characters and a space multiplies six such choices, $12^6 \\approx 3$ million; a perplexity means nothing until you know per *what*.")
+     ["It is as uncertain, on average, as a fair choice among 12 characters", "Each character is guessed right once in 12 times", "Its context is 12 characters long", "Per word it would have perplexity 12 too"],
+     "Perplexity is an average on a log scale: at some places the model is nearly certain, at others it faces thirty options. <2> is a statement about accuracy, which can be much higher (the likeliest character is right far more often than once in 12). <3> confuses it with the order. <4>: a word of five characters and a space multiplies six such choices, $12^6 \\approx 3$ million; a perplexity means nothing until you know per *what*.")
 
 # %% [markdown]
 # ### More context, and a wall
@@ -652,9 +651,8 @@ print(f"order 7 on its own 10,000 symbols: {own.mean(axis=0)[6]:.2f} bits, {limi
 
 # %%
 poll("A classmate reports 1.2 bits per symbol on this source (entropy 1.85). The most likely explanation:",
-     options=["a better smoothing than Kneser-Ney", "the test symbols were among the training symbols", "a longer context than ours", "a lucky test sample"],
-     answer="B",
-     explanation="No model of *new* symbols can average less than the entropy rate, so neither a better smoothing (A) nor a longer context (C) helps: the source has no more to give. Luck (D) exists but is small: over 100,000 symbols the average moves by about a hundredth of a bit. What does go below the entropy is a model that has seen the answers.")
+     ["the test symbols were among the training symbols", "a better smoothing than Kneser-Ney", "a longer context than ours", "a lucky test sample"],
+     "No model of *new* symbols can average less than the entropy rate, so neither a better smoothing (<2>) nor a longer context (<3>) helps: the source has no more to give. Luck (<4>) exists but is small: over 100,000 symbols the average moves by about a hundredth of a bit. What does go below the entropy is a model that has seen the answers.")
 
 # %% [markdown]
 # ## VIII. Looking both ways

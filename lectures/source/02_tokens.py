@@ -261,9 +261,8 @@ print("decoded together:    ", gpt2.decode(ids))
 
 # %%
 poll("GPT-2's tokenizer meets an emoji that was added to Unicode years after it was trained. What happens?",
-     options=["an error: the character is not in the vocabulary", "it becomes `<unk>`, the unknown token", "it becomes several tokens, possibly one for each of its bytes", "it is left out"],
-     answer="C",
-     explanation="All 256 bytes are tokens, so every text has an encoding and nothing is lost: A, B and D are what vocabularies of *words* do. Encodable is not the same as understood: a model that never met these bytes in this order has learned nothing about them, and it pays four tokens or so for one sign.")
+     ["it becomes several tokens, possibly one for each of its bytes", "an error: the character is not in the vocabulary", "it becomes `<unk>`, the unknown token", "it is left out"],
+     "All 256 bytes are tokens, so every text has an encoding and nothing is lost: <2>, <3> and <4> are what vocabularies of *words* do. Encodable is not the same as understood: a model that never met these bytes in this order has learned nothing about them, and it pays four tokens or so for one sign.")
 
 # %% [markdown]
 # ## IV. How large a vocabulary?
@@ -548,9 +547,8 @@ show(fig, alt="Accuracy of counting letters, mean of three seeds (dotted: guessi
 
 # %%
 poll("A chat model with a BPE vocabulary fails to count the R's in strawberry. What follows from the twins?",
-     options=["It cannot know the letters: the token does not contain them", "It can know them, but must have learned each token's spelling from text, token by token", "It would count correctly if only it were larger", "Tokenisation has nothing to do with it"],
-     answer="B",
-     explanation="A is refuted by the twins that were taught to spell: their tokens hold no letters either, and they count far better. D is refuted by the letters twin. C is not tested here: scale gives more chances to read spellings, and it is those that count. The fair summary is that BPE turns something visible into something to be learned by heart.")
+     ["It can know them, but must have learned each token's spelling from text, token by token", "It cannot know the letters: the token does not contain them", "It would count correctly if only it were larger", "Tokenisation has nothing to do with it"],
+     "<2> is refuted by the twins that were taught to spell: their tokens hold no letters either, and they count far better. <4> is refuted by the letters twin. <3> is not tested here: scale gives more chances to read spellings, and it is those that count. The fair summary is that BPE turns something visible into something to be learned by heart.")
 
 # %% [markdown]
 # ## VII. Numbers, and three more failures

@@ -319,9 +319,8 @@ print({name: f"{leak:.1e}" for name, leak in leaks.items()}, "= largest influenc
 
 # %%
 poll("You forget the causal mask and train on next-character prediction. Compared with the correct model, the training loss will",
-     options=["be higher: the extra positions are noise", "be about the same", "fall far lower", "be NaN"],
-     answer="C",
-     explanation="The target of position t is the input of position t+1. Without a mask the model learns to look one step to the right and copy. The loss goes towards zero and the model has learned nothing about language; the cell below shows both. A loss that is too good to be true is a symptom.")
+     ["fall far lower", "be higher: the extra positions are noise", "be about the same", "be NaN"],
+     "The target of position t is the input of position t+1. Without a mask the model learns to look one step to the right and copy. The loss goes towards zero and the model has learned nothing about language; the cell below shows both. A loss that is too good to be true is a symptom.")
 
 # %% [markdown]
 # To find out, we need a model. Here is the whole of the attention layer, with several **heads**: instead of one attention of width $d$, run $h$ of them of width $d/h$ next to each other. Each head can look for something different, at the same total cost. All that is needed is a reshape, and one trap: after splitting `(B, T, D)` into `(B, T, heads, D/heads)`, the heads have to move in front of the positions.
@@ -778,9 +777,8 @@ explore(written_at, temperature=(0.1, 1.6, 0.1), panels=[0.2, 0.8, 1.4])
 
 # %%
 poll("With top-k = 1, generation from a fixed prompt",
-     options=["is random, but conservative", "always gives the same text, and can fall into a loop", "is the same as temperature 1", "gives the most probable whole text"],
-     answer="B",
-     explanation="Keeping one candidate leaves nothing to draw: this is greedy decoding, the limit of temperature going to 0. It takes the likeliest *next* character each time, which is not the likeliest *text* (that would need a search), and since the same context always gives the same continuation, it easily ends in a cycle.")
+     ["always gives the same text, and can fall into a loop", "is random, but conservative", "is the same as temperature 1", "gives the most probable whole text"],
+     "Keeping one candidate leaves nothing to draw: this is greedy decoding, the limit of temperature going to 0. It takes the likeliest *next* character each time, which is not the likeliest *text* (that would need a search), and since the same context always gives the same continuation, it easily ends in a cycle.")
 
 # %% [markdown]
 # ## VIII. The same blocks, a thousand times larger

@@ -195,9 +195,8 @@ print({f"best {arm}-norm": f"{loss:.2f} nats with {layers} layers at {lr:g}" for
 
 # %%
 poll("Your post-norm model of 16 layers sits at the letter-frequency loss. Its gradients at initialisation look healthy. What would you try first?",
-     options=["train it ten times longer", "a smaller learning rate for the first steps", "a larger learning rate, to get out of the hole", "more attention heads"],
-     answer="B",
-     explanation="The damage is done in the first few updates, and cannot be undone, because the early blocks no longer receive a gradient: longer training or larger steps do not help, and the heads have nothing to do with it. Small first steps (warm-up) keep it from happening; moving the norm makes the model survive it.")
+     ["a smaller learning rate for the first steps", "train it ten times longer", "a larger learning rate, to get out of the hole", "more attention heads"],
+     "The damage is done in the first few updates, and cannot be undone, because the early blocks no longer receive a gradient: longer training or larger steps do not help, and the heads have nothing to do with it. Small first steps (warm-up) keep it from happening; moving the norm makes the model survive it.")
 
 # %% [markdown]
 # ## III. RMSNorm: LayerNorm without the mean (*optional*)
@@ -709,9 +708,8 @@ for mistake, replacement in MISTAKES.items():
 
 # %%
 poll("In a cached model with rotary positions, which of these must be stored in the cache?",
-     options=["keys, values and queries of all earlier tokens", "keys (already turned) and values of all earlier tokens", "only the last layer's output for each earlier token", "the attention weights of all earlier tokens"],
-     answer="B",
-     explanation="A new token asks with its own query; earlier queries have been answered and are never needed again (A), and neither are their weights (D). Every layer attends to that layer's own keys and values, so the last layer's output is not enough (C). Keys can be stored turned, because a token's position does not change when text is added behind it; only the difference to the new query's position matters.")
+     ["keys (already turned) and values of all earlier tokens", "keys, values and queries of all earlier tokens", "only the last layer's output for each earlier token", "the attention weights of all earlier tokens"],
+     "A new token asks with its own query; earlier queries have been answered and are never needed again (<2>), and neither are their weights (<4>). Every layer attends to that layer's own keys and values, so the last layer's output is not enough (<3>). Keys can be stored turned, because a token's position does not change when text is added behind it; only the difference to the new query's position matters.")
 
 # %% [markdown]
 # ### What it buys
@@ -876,9 +874,8 @@ print(f"about {rate:.0f} pieces of text a second; at {size:.2g} GB of weights fo
 
 # %%
 poll("Deck C asks: *Which of the following is a feature of Llama 2?* and marks one answer as right. Which would you mark?",
-     options=["Swishy activations", "Relativistic positional embeddings", "Multi-query attention", "Grouped-query attention"],
-     answer=None,
-     explanation="The deck's key is **D**. But **A** is just as true, and more widely: SwiGLU is swish times a linear branch, on the deck's own slide, and every Llama 2 has it, whereas of the released sizes (7B, 13B, 70B) only the 70B has grouped queries. A question with one key should not have two right answers. B is a pun: RoPE acts on relative positions, but nothing about it is relativistic. C is wrong for every size: multi-query means a single key head, and 70B has eight. A better question: *which of these is a feature of Llama-2-7B?* Then A is the only one.")
+     ["Swishy activations", "Relativistic positional embeddings", "Multi-query attention", "Grouped-query attention"],
+     "The deck's key is **D**. But **A** is just as true, and more widely: SwiGLU is swish times a linear branch, on the deck's own slide, and every Llama 2 has it, whereas of the released sizes (7B, 13B, 70B) only the 70B has grouped queries. A question with one key should not have two right answers. B is a pun: RoPE acts on relative positions, but nothing about it is relativistic. C is wrong for every size: multi-query means a single key head, and 70B has eight. A better question: *which of these is a feature of Llama-2-7B?* Then A is the only one.", opinion=True)
 
 # %% [markdown]
 # ## IX. The table of sizes, recounted (*optional*)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from courseware.classroom import claims, ui
+from courseware.classroom import claims, figures, pictures, polls, ui
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -22,7 +22,7 @@ import sys
 import matplotlib.pyplot as plt
 
 from courseware.classroom.claims import Claim, claims_table
-from courseware.classroom.ui import explore, poll, progress, setup_style
+from courseware import explore, poll, progress, setup_style
 
 setup_style()
 
@@ -36,7 +36,7 @@ def line(k):
 explore(line, panels=[1, 2], alt="A line of slope k.", k=(1, 5, 1))
 
 # %%
-poll("Is it straight?", ["yes", "no"], "A", "It is.")
+poll("Is it straight?", ["yes", "no"], "It is.")
 
 # %%
 for _ in progress(range(3), "waiting"):
@@ -50,7 +50,7 @@ print("careful", file=sys.stderr)
 1 + 1
 
 # %%
-claims_table([Claim("lines are straight (J)", "Euclid, 300 BC", "2 of 2", "holds; on paper")])
+claims_table([Claim("lines are straight", "Euclid, 300 BC", "2 of 2", "holds; on paper", source="hlt")])
 """
 
 LAB = '''\
@@ -103,6 +103,6 @@ def shown(monkeypatch) -> list:
     def display(thing, metadata=None, raw=False):
         outputs.append(SimpleNamespace(data=thing if raw else {}, metadata=metadata, widget=None if raw else thing))
 
-    monkeypatch.setattr(ui, "display", display)
-    monkeypatch.setattr(claims, "display", display)
+    for module in (claims, figures, pictures, polls, ui):
+        monkeypatch.setattr(module, "display", display)
     return outputs

@@ -56,7 +56,7 @@ def test_lecture_gets_badges_set_up_and_stamp(course):
 def test_the_code_of_a_poll_is_folded_away_since_it_holds_the_answer(course):
     notebook = build.lecture_notebook(course / "lectures" / "source" / "90_waves.py", course)
     folded = [c for c in notebook.cells if c.metadata.get("jupyter", {}).get("source_hidden")]
-    assert [cell.source.split("(")[0] for cell in folded[1:]] == ["poll"]
+    assert [cell.source.split("(")[0] for cell in folded[1:]] == ["poll", "claims_table"]
     assert folded[0]["id"] == "colab-setup"
 
 

@@ -59,5 +59,5 @@ def test_the_ledger_is_collected_from_executed_lectures(course, capsys):
     page = (course / "docs" / "claims.md").read_text()
     assert "1 claims: 1 holds, 0 fails" in page
     assert "## [90 · Waves](../lectures/90_waves.ipynb)" in page
-    assert "| lines are straight (J) | Euclid, 300 BC | 2 of 2 | **holds**; on paper |" in page
+    assert "| lines are straight (HLT) | Euclid, 300 BC | 2 of 2 | **holds**; on paper |" in page
     assert claims.main(["--check", "--root", str(course)]) == 0

@@ -7,14 +7,14 @@ from PIL import Image
 
 from courseware import __main__ as commands
 from courseware.authoring import pages
-from courseware.classroom import ui
+from courseware.classroom import pictures, polls
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
 
 
 @pytest.fixture
 def notebook(shown) -> nbformat.NotebookNode:
-    ui.poll("Is it?", ["yes", "no"], "A", "It **is**.")
+    polls.poll("Is it?", ["yes", "no"], "It **is**.")
     picture = new_output("display_data", data={"image/png": PIXEL}, metadata={"image/png": {"alt": "One pixel."}})
     poll = new_output("display_data", data=shown[0].data)
     cell = new_code_cell("1", outputs=[picture, poll])
@@ -27,7 +27,7 @@ def test_a_page_keeps_alt_text_and_the_folded_answer(notebook):
     html = pages.to_html(notebook)
     assert 'alt="One pixel."' in html
     assert "<details><summary>Answer</summary>" in html
-    assert "<strong>A.</strong> It <strong>is</strong>." in html
+    assert "It <strong>is</strong>." in html
 
 
 @pytest.mark.skipif(pages.browser() is None, reason="needs Chromium or Chrome")
