@@ -7,7 +7,7 @@ from PIL import Image
 
 from courseware import __main__ as commands
 from courseware.authoring import pages
-from courseware.classroom import pictures, polls
+from courseware.classroom import polls
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
 
