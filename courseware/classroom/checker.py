@@ -7,31 +7,27 @@ they are about: ``log_prediction("lab03.p1", value)``, or ``check`` with the sam
 """
 
 import ast
-import contextlib
 import inspect
-import io
-import json
 import textwrap
-from datetime import datetime
 
 from courseware.classroom import cases
 from courseware.classroom.cases import Case, Lab, Question, Ungraded
+from courseware.classroom.recording import record
 
-LOG = "predictions.jsonl"
 
+def check(entry_id: str, *answers: object, seconds: float | None = None) -> None:
+    """Print what the public cases say about the answer: the function, class or variable the question asks for.
 
-def check(entry_id: str, answer: object = ...) -> None:
-    """Print what the public cases say about ``answer``, the function, class or variable the question asks for.
-
-    For a prediction, a text or a challenge it records the answer. Returns None and never raises, so that a notebook
-    with unanswered questions runs from top to bottom.
+    A question that asks for two functions takes both, in the order in which the notebook defines them. For a
+    prediction, a text or a challenge (with the ``seconds`` it took) the answer is recorded. Returns None and never
+    raises, so that a notebook with unanswered questions runs from top to bottom.
     """
     try:
         lab, entry = cases.find(entry_id)
         if isinstance(entry, Ungraded):
-            _record(entry, answer)
+            record(entry, answers[0] if answers else ..., seconds)
         else:
-            _check_question(lab, entry, answer)
+            _check_question(lab, entry, answers or (...,))
     except KeyError as error:
         print(f"check: {error.args[0] if error.args else error}")
     except KeyboardInterrupt:
@@ -45,68 +41,46 @@ def log_prediction(entry_id: str, value: object = ...) -> None:
     check(entry_id, value)
 
 
-def _check_question(lab: Lab, question: Question, answer: object) -> None:
-    print(f"{question.id}  {question.title} ({question.points} point{'s' * (question.points != 1)})")
-    if answer is ...:
+def _check_question(lab: Lab, question: Question, answers: tuple) -> None:
+    from courseware.classroom.notebook_run import public_verdicts, smallest_failure
+
+    points = f"{question.points} point{'s' * (question.points != 1)}"
+    print(f"{question.id}  {question.title} ({points}, public cases only)")
+    if len(answers) != len(question.names):
+        print(f"  give check() {' and '.join(question.names)}, in this order")
+        return
+    if all(answer is ... for answer in answers):
         print("  not started yet")
         return
-    for name in forbidden_names(lab, question, _source(answer)):
+    for name in dict.fromkeys(n for a in answers for n in forbidden_names(lab, question, _source(a))):
         print(f"  note   your answer uses {name}: the grader will not accept that, write it yourself")
-    verdicts = [run_case(lab, question, case, answer) for case in question.cases]
+    verdicts = public_verdicts(lab, question, dict(zip(question.names, answers)))
     if all(v.not_started for v in verdicts):
-        print("  not started yet")
+        print(f"  {verdicts[0].message}")
         return
-    width = max(len(v.case) for v in verdicts)
+    width = min(60, max(len(v.case) for v in verdicts))
+    shown = False
     for verdict in verdicts:
         print(f"  ok     {verdict.case}" if verdict.passed else f"  wrong  {verdict.case:{width}}  {verdict.message}")
+        if not verdict.passed and not shown and (case := _case_named(question, verdict.case)):
+            text = smallest_failure(lab, question, case, answers[-1])
+            print(textwrap.indent(text, " " * 9), end="\n" if text else "")
+            shown = bool(text)
+    _conclude(question, verdicts)
+
+
+def _conclude(question: Question, verdicts: tuple) -> None:
     passed = sum(v.passed for v in verdicts)
-    if passed == len(verdicts):
-        print(f"  all {passed} public case{'s pass' if passed != 1 else ' passes'}; grading adds hidden ones")
-    else:
+    if passed < len(verdicts):
         print(f"  {passed} of {len(verdicts)} public cases pass: all must, for the points")
+    elif question.kind == "diagnosis":
+        print("  the format is right; whether the answer is, only the grader knows")
+    else:
+        print(f"  all {passed} public case{'s pass' if passed != 1 else ' passes'}; grading adds hidden ones")
 
 
-def run_case(lab: Lab, question: Question, case: Case, answer: object):
-    """Judge ``answer`` on one public case in this process. Returns a ``compare.Verdict``."""
-    from courseware.classroom import compare
-    from llmlib.sandbox import wire
-
-    seed = compare.case_seed(question, case, "public")
-    inputs = compare.draw_inputs(case, seed)
-    recipe = case.recipe or question.recipe
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            if inputs is None:
-                value = answer
-            elif recipe is not None:
-                space: dict = {"__name__": "recipe"}
-                exec(compare.recipe_text(recipe, "torch" in lab.preload), space)
-                value = compare.apply(space[recipe.__name__], inputs, answer)
-            else:
-                value = compare.apply(answer, inputs)
-        # Over the border and back: only plain values are judged, here as in the grader.
-        outcome = wire.decode(wire.encode(value))
-    except NotImplementedError:
-        outcome = compare.Failure("not started", "")
-    except wire.UnsupportedValue as error:
-        outcome = compare.Failure("error", str(error))
-    except (Exception, SystemExit) as error:
-        outcome = compare.Failure("error", _last_line(error))
-    return compare.judge(question, case, seed, outcome)
-
-
-def _last_line(error: BaseException) -> str:
-    trace, line = error.__traceback__, None
-    while trace is not None:
-        if "ipykernel" in trace.tb_frame.f_code.co_filename or trace.tb_frame.f_code.co_filename.startswith("<"):
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    try:
-        text = " ".join(str(error).split())[:200]
-    except Exception:
-        text = ""
-    place = f" (line {line} of its cell)" if line else ""
-    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
+def _case_named(question: Question, name: str) -> Case | None:
+    return next((case for case in question.cases if case.name == name and case.inputs is not None), None)
 
 
 def forbidden_names(lab: Lab, question: Question, source: str) -> list[str]:
@@ -135,25 +109,3 @@ def _source(answer: object) -> str:
         return textwrap.dedent(inspect.getsource(answer))
     except Exception:  # a variable, or something typed at a prompt
         return ""
-
-
-def _record(entry: Ungraded, value: object) -> None:
-    if value is ... or value is None or value == "":
-        print(f"{entry.id}  {entry.title}: write your answer down first, then run this cell")
-        return
-    if entry.options and value not in entry.options:
-        print(f"{entry.id}  {entry.title}: {value!r} is not one of {', '.join(map(str, entry.options))}")
-        return
-    kept = value if isinstance(value, int | float | str | bool) else repr(value)[:2000]
-    if entry.kind == "prediction":
-        line = {"id": entry.id, "value": kept, "time": datetime.now().astimezone().isoformat(timespec="seconds")}
-        try:
-            with open(LOG, "a", encoding="utf-8") as log:
-                log.write(json.dumps(line) + "\n")
-        except OSError as error:
-            print(f"{entry.id}: could not write {LOG} here ({error.strerror}); note your prediction elsewhere")
-            return
-    said = {"prediction": "logged. Now run it", "text": "noted; a person will read it", "challenge": "noted"}[
-        entry.kind
-    ]
-    print(f"{entry.id}  {entry.title}: {said}")

@@ -16,12 +16,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from courseware.classroom.cases import UNSET, Case, Draw, Mistake, Question, Tolerance, set_parameters
+from courseware.classroom.showing import as_array, describe, is_tensor, plain_number
 from llmlib.sandbox.wire import Unsupported
+
+REDRAWS = 200
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What came instead of a value: ``kind`` is "not started", "error" (an exception) or "died" (limits)."""
+    """What came instead of a value: ``kind`` is "not started", "error" (an exception) or "died" (limits).
+
+    ``text`` is the error; for "not started" the qualified name of the function whose stub raised, where it is known.
+    """
 
     kind: str
     text: str
@@ -29,12 +35,26 @@ class Failure:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of one case; ``message`` is empty when it passed."""
+    """The outcome of one case; ``message`` is empty when it passed. ``hidden`` cases are staff's: no feedback file
+    shows their message. ``shown``: a failing input with both outputs, for the notebook."""
 
     case: str
     passed: bool
     message: str = ""
     not_started: bool = False
+    hidden: bool = False
+    shown: str = ""
+
+
+class Complaint(str):
+    """What is wrong with a value, in one sentence; ``kind`` is "kind", "shape", "nan" or "value"."""
+
+    kind: str
+
+    def __new__(cls, text: str, kind: str = "value") -> "Complaint":
+        made = super().__new__(cls, text)
+        made.kind = kind
+        return made
 
 
 def case_seed(question: Question, case: Case, salt: str) -> int:
@@ -42,12 +62,29 @@ def case_seed(question: Question, case: Case, salt: str) -> int:
     return zlib.crc32(f"{question.id}/{case.name}/{salt}".encode())
 
 
-def draw_inputs(case: Case, seed: int) -> tuple | dict | None:
-    """The inputs of a case; None when the answer is a value."""
+def draw_inputs(case: Case, seed: int, small: bool = False) -> tuple | dict | None:
+    """The inputs of a case; None when the answer is a value. Inputs that do not tell ``case.separates`` from the right
+    answer are drawn again; ValueError when a generator cannot (a case that would judge by luck)."""
     if case.inputs is None:
         return None
-    inputs = case.inputs(Draw(seed))
-    return inputs if isinstance(inputs, tuple | dict) else (inputs,)
+    for attempt in range(REDRAWS):
+
+        def drawn(attempt: int = attempt) -> tuple | dict:
+            inputs = case.inputs(Draw(seed + attempt * 1_000_003, small))
+            return inputs if isinstance(inputs, tuple | dict) else (inputs,)
+
+        if all(_tells_apart(case, drawn, wrong) for wrong in case.separates):
+            return drawn()
+    raise ValueError(f"case {case.name!r}: {REDRAWS} draws (seed {seed}) never tell a mistake from the right answer")
+
+
+def _tells_apart(case: Case, drawn: Callable[[], tuple | dict], wrong: Callable) -> bool:
+    try:
+        with np.errstate(all="ignore"):
+            mistaken = apply(wrong, drawn())
+    except Exception:  # a mistake that raises on these inputs is found out
+        return True
+    return difference(mistaken, apply(case.expected, drawn()), case.tolerance) is not None
 
 
 def apply(function: Callable, inputs: tuple | dict | None, *first: object) -> object:
@@ -70,15 +107,17 @@ def recipe_text(recipe: Callable, with_torch: bool = True) -> str:
 
 
 @np.errstate(all="ignore")  # wrong answers overflow; the student should read our sentence, not numpy's warning
-def judge(question: Question, case: Case, seed: int, outcome: object, *, reveal: bool = True) -> Verdict:
+def judge(
+    question: Question, case: Case, seed: int, outcome: object, *, reveal: bool = True, small: bool = False
+) -> Verdict:
     """Compare what came back for ``case`` (a value or a :class:`Failure`) with what should have come.
 
     ``reveal=False`` keeps the expected value out of the message where it is the answer itself (a case without inputs).
     """
-    fresh = functools.partial(draw_inputs, case, seed)
+    fresh = functools.partial(draw_inputs, case, seed, small)
     if isinstance(outcome, Failure):
         if outcome.kind == "not started":
-            return Verdict(case.name, False, "not started yet", not_started=True)
+            return Verdict(case.name, False, outcome.text or "not started yet", not_started=True)
         return Verdict(case.name, False, _explain(question, case, fresh, outcome, outcome.text))
     if isinstance(outcome, Unsupported) and outcome.type_name == "ellipsis":
         return Verdict(case.name, False, "not started yet", not_started=True)
@@ -99,7 +138,7 @@ def _property(case: Case, fresh: Callable, value: object) -> str | None:
     try:
         return apply(case.judge, fresh(), value)
     except Exception:  # a judgement may assume the right type; a wrong one must not stop the grading
-        return f"unexpected kind of answer: {describe(value)}"
+        return Complaint(f"unexpected kind of answer: {describe(value)}", "kind")
 
 
 def _explain(question: Question, case: Case, fresh: Callable, outcome: object, complaint: str) -> str:
@@ -107,7 +146,9 @@ def _explain(question: Question, case: Case, fresh: Callable, outcome: object, c
         if _recognised(mistake, question, case, fresh, outcome):
             return mistake.message
     hint = case.hint or question.hint
-    return f"{complaint}. {hint}" if hint else complaint
+    # A hint is about a wrong value: it explains no exception, no wrong type or shape, no NaN.
+    attaches = hint and not isinstance(outcome, Failure) and getattr(complaint, "kind", "value") == "value"
+    return f"{complaint}. {hint}" if attaches else str(complaint)
 
 
 def _recognised(mistake: Mistake, question: Question, case: Case, fresh: Callable, outcome: object) -> bool:
@@ -120,7 +161,8 @@ def _recognised(mistake: Mistake, question: Question, case: Case, fresh: Callabl
         if mistake.wrong is UNSET:
             return False
         wrong = apply(mistake.wrong, fresh()) if callable(mistake.wrong) else mistake.wrong
-        return difference(outcome, wrong, tolerance) is None
+        # Nothing but NaN looks like everything else that is nothing but NaN: no cause can be read from it.
+        return difference(outcome, wrong, tolerance) is None and not _only_nan(wrong)
     except Exception:  # a mistake that makes no sense for these inputs was not made here
         return False
 
@@ -128,36 +170,33 @@ def _recognised(mistake: Mistake, question: Question, case: Case, fresh: Callabl
 # -- comparing values ----------------------------------------------------------------------------------------
 
 
-def describe(value: object) -> str:
-    """A value in a few words: kind, and shape or size, or the value itself when short."""
-    if isinstance(value, Unsupported):
-        return f"a {value.type_name} object"
-    if _is_tensor(value):
-        return f"a tensor of shape {tuple(value.shape)} and dtype {str(value.dtype).removeprefix('torch.')}"
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape} and dtype {value.dtype}"
-    text = repr(value)
-    if len(text) <= 60:
-        return text
-    return f"a {type(value).__name__} of length {len(value)}" if hasattr(value, "__len__") else text[:60] + "..."
+def _only_nan(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isnan(value)
+    if is_tensor(value) or isinstance(value, np.ndarray):
+        array = as_array(value)
+        return array.dtype.kind == "f" and array.size > 0 and bool(np.isnan(array).all())
+    if isinstance(value, list | tuple | dict) and value:
+        return all(map(_only_nan, value.values() if isinstance(value, dict) else value))
+    return False
 
 
 def difference(got: object, expected: object, tolerance: Tolerance | None = None) -> str | None:
-    """None if ``got`` is the expected value, else one short sentence about the first difference."""
+    """None if ``got`` is the expected value, else a :class:`Complaint` about the first difference."""
     return _differ(got, expected, tolerance or Tolerance(), "")
 
 
 def _differ(got: object, expected: object, tolerance: Tolerance, where: str) -> str | None:
     at = f" at {where}" if where else ""
     if got is None and expected is not None:
-        return f"got None{at}: is there a return?"
-    if _is_tensor(expected) or isinstance(expected, np.ndarray):
+        return Complaint(f"got None{at}: is there a return?", "kind")
+    if is_tensor(expected) or isinstance(expected, np.ndarray):
         return _differ_array(got, expected, tolerance, at)
-    got = _plain(got)
-    expected = _plain(expected)
+    got = plain_number(got)
+    expected = plain_number(expected)
     if isinstance(expected, dict):
         if not isinstance(got, dict):
-            return f"expected a dict{at}, got {describe(got)}"
+            return Complaint(f"expected a dict{at}, got {describe(got)}", "kind")
         if missing := [k for k in expected if k not in got]:
             return f"{missing[0]!r} is missing{at}"
         if extra := [k for k in got if k not in expected]:
@@ -165,30 +204,30 @@ def _differ(got: object, expected: object, tolerance: Tolerance, where: str) -> 
         return _first(_differ(got[k], v, tolerance, f"{where}[{k!r}]") for k, v in expected.items())
     if isinstance(expected, list | tuple):
         if not isinstance(got, list | tuple):
-            return f"expected a {type(expected).__name__}{at}, got {describe(got)}"
+            return Complaint(f"expected a {type(expected).__name__}{at}, got {describe(got)}", "kind")
         if len(got) != len(expected):
-            return f"expected {len(expected)} items{at}, got {len(got)}"
+            return Complaint(f"expected {len(expected)} items{at}, got {len(got)}")
         return _first(_differ(g, e, tolerance, f"{where}[{i}]") for i, (g, e) in enumerate(zip(got, expected)))
     if isinstance(expected, float) and not isinstance(expected, bool):
         if type(got) not in (int, float):
-            return f"expected a number{at}, got {describe(got)}"
+            return Complaint(f"expected a number{at}, got {describe(got)}", "kind")
         if math.isnan(got) and not math.isnan(expected):
-            return f"got NaN{at}"
+            return Complaint(f"got NaN{at}", "nan")
         same = got == expected or abs(got - expected) <= tolerance.atol + tolerance.rtol * abs(expected)
         same = same or (math.isnan(got) and math.isnan(expected))
         return None if same else f"expected {expected:.6g}{at}, got {got:.6g}"
     if type(got) is not type(expected):
-        return f"expected {describe(expected)}{at}, got {describe(got)} ({type(got).__name__})"
+        return Complaint(f"expected {describe(expected)}{at}, got {describe(got)} ({type(got).__name__})", "kind")
     return None if got == expected else f"expected {describe(expected)}{at}, got {describe(got)}"
 
 
 def _differ_array(got: object, expected: object, tolerance: Tolerance, at: str) -> str | None:
-    kind = "tensor" if _is_tensor(expected) else "numpy array"
-    if _is_tensor(got) != _is_tensor(expected) or not (_is_tensor(got) or isinstance(got, np.ndarray)):
-        return f"expected a {kind}{at}, got {describe(got)}"
-    a, b = _numpy(got), _numpy(expected)
+    kind = "tensor" if is_tensor(expected) else "numpy array"
+    if is_tensor(got) != is_tensor(expected) or not (is_tensor(got) or isinstance(got, np.ndarray)):
+        return Complaint(f"expected a {kind}{at}, got {describe(got)}", "kind")
+    a, b = as_array(got), as_array(expected)
     if a.shape != b.shape:
-        return f"expected shape {b.shape}{at}, got {a.shape}"
+        return Complaint(f"expected shape {b.shape}{at}, got {a.shape}", "shape")
     families = {
         "i": "integers",
         "u": "integers",
@@ -198,13 +237,13 @@ def _differ_array(got: object, expected: object, tolerance: Tolerance, at: str) 
         "U": "strings",
     }
     if families[a.dtype.kind] != families[b.dtype.kind]:
-        return f"expected {families[b.dtype.kind]}{at}, got {families[a.dtype.kind]} ({a.dtype})"
+        return Complaint(f"expected {families[b.dtype.kind]}{at}, got {families[a.dtype.kind]} ({a.dtype})", "kind")
     if b.dtype.kind not in "fc":
         wrong = a != b
     else:
         a, b = a.astype(np.result_type(b, np.float64)), b.astype(np.result_type(b, np.float64))
         if np.isnan(a).any() and not np.isnan(b).any():
-            return f"got NaN{at} in {int(np.isnan(a).sum())} of {a.size} entries"
+            return Complaint(f"got NaN{at} in {int(np.isnan(a).sum())} of {a.size} entries{_where_nan(a)}", "nan")
         wrong = ~np.isclose(a, b, rtol=tolerance.rtol, atol=tolerance.atol, equal_nan=True)
     if not wrong.any():
         return None
@@ -222,6 +261,21 @@ def _differ_array(got: object, expected: object, tolerance: Tolerance, at: str) 
     )
 
 
+def _where_nan(a: np.ndarray) -> str:
+    """Which rows hold the NaNs, when whole rows do: 0 / 0 or a softmax over nothing but minus infinity."""
+    if a.ndim < 2:
+        return ""
+    rows = np.isnan(a).any(-1)
+    rows = rows.reshape(-1, rows.shape[-1])
+    if rows.all():
+        return ""
+    which = np.flatnonzero(rows.all(0))
+    if len(which) and rows.sum() == len(which) * len(rows):
+        rows_named = f"row{'s' * (len(which) > 1)} {', '.join(map(str, which[:4].tolist()))}"
+        return f", all of them in {rows_named} of the last two axes"
+    return ""
+
+
 def _pattern(a: np.ndarray, b: np.ndarray) -> str:
     """A constant factor or offset between the two, when there is one: often the whole story."""
     if b.dtype.kind != "f" or a.size < 2 or not (np.isfinite(a).all() and np.isfinite(b).all()):
@@ -237,21 +291,3 @@ def _pattern(a: np.ndarray, b: np.ndarray) -> str:
 
 def _first(complaints) -> str | None:
     return next((c for c in complaints if c is not None), None)
-
-
-def _is_tensor(value: object) -> bool:
-    return type(value).__module__ == "torch" and type(value).__name__ in ("Tensor", "Parameter")
-
-
-def _numpy(value: object) -> np.ndarray:
-    if not _is_tensor(value):
-        return value
-    value = value.detach().cpu()
-    return (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
-
-
-def _plain(value: object) -> object:
-    """Numbers that came as zero-dimensional arrays or tensors, as Python numbers."""
-    if (_is_tensor(value) or isinstance(value, np.ndarray)) and value.ndim == 0:
-        return _numpy(value).item()
-    return value.item() if isinstance(value, np.generic) else value

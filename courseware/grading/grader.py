@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from courseware.classroom.cases import Case, Lab, Mutant, Question
+from courseware.classroom import judging
+from courseware.classroom.cases import Lab, Mutant, Question
 from courseware.classroom.checker import forbidden_names
-from courseware.classroom.compare import Failure, Verdict, case_seed, draw_inputs, judge, recipe_text
+from courseware.classroom.compare import Failure, Verdict, recipe_text
+from courseware.classroom.judging import Request
 from courseware.grading.staff_files import StaffFiles
 from courseware.grading.submission import Cell, defining_cells, definitions
 from llmlib.sandbox import CodeError, Limits, SandboxDied, Session, UnsupportedValue
@@ -23,6 +25,7 @@ from llmlib.sandbox import CodeError, Limits, SandboxDied, Session, UnsupportedV
 HIDDEN_LIBRARIES = ("llmlib", "transformers", "tokenizers", "nltk")
 MAX_RESTARTS = 12
 CACHE = "/sandbox/cache"
+STUDENT = "STUDENT"  # the variable of a lab that draws something by who hands it in
 
 
 @dataclass(frozen=True)
@@ -98,16 +101,10 @@ class Bench:
             self._session.close()
         self._session = None
 
-    def ask(self, question: Question, case: Case, seed: int) -> object:
-        """The value the answer gives on this case, or a Failure."""
-        inputs = draw_inputs(case, seed)
-        recipe = case.recipe or question.recipe
-        text = (
-            (recipe_text(recipe, "torch" in self.lab.preload), recipe.__name__)
-            if recipe and inputs is not None
-            else None
-        )
-        return self._value(question.name, inputs, text, seed)
+    def answer(self, request: Request) -> object:
+        """What the student's code gives for a request of the judging, or a Failure."""
+        recipe = request.recipe and (recipe_text(request.recipe, "torch" in self.lab.preload), request.recipe.__name__)
+        return self._value(request.name, request.inputs, recipe, request.seed)
 
     def variable(self, name: str) -> object:
         """The value of a variable of the submission, or a Failure."""
@@ -220,51 +217,46 @@ def grade_cells(
     """Grade one submission. ``salt`` decides the random inputs: a fresh one at every grading, printed in the report."""
     start = time.monotonic()
     with Bench(lab, cells, unsafe=unsafe, budget=budget) as bench:
-        results = judge_all(bench, staff, salt, cells)
+        student = bench.variable(STUDENT) if lab.needs_student else ""
+        results = judge_all(bench, staff, salt, cells, student)
         ungraded = {entry.id: _shown(bench.variable(entry.name)) for entry in lab.ungraded}
         notes = tuple(note for _, note in sorted(bench.notes.items()))
     return Report(name, lab, tuple(results), notes, ungraded, salt, time.monotonic() - start)
 
 
-def judge_all(bench: Bench, staff: StaffFiles, salt: str, cells: Sequence[Cell] = ()) -> list[Result]:
+def judge_all(
+    bench: Bench, staff: StaffFiles, salt: str, cells: Sequence[Cell] = (), student: object = ""
+) -> list[Result]:
     """Results of all questions: first on the answers alone, then carrying earlier mistakes forward."""
     lab = bench.lab
     results: dict[str, Result] = {}
     for question in lab.questions:
-        source = "\n".join(cell.source for cell in defining_cells(list(cells), question.name))
+        source = "\n".join(cell.source for name in question.names for cell in defining_cells(list(cells), name))
         if used := forbidden_names(lab, question, source):
             refused = f"the answer uses {used[0]}, which this question asks you to write yourself"
             results[question.id] = Result(question, (), refused)
         else:
-            results[question.id] = judge_question(bench, staff, question, salt)
+            results[question.id] = judge_question(bench, staff, question, salt, student)
     stand_ins: set[str] = set()
     for question in lab.questions:
         broken = [q for q in lab.questions if q.id in _all_uses(lab, question) and not results[q.id].passed]
-        references = {q.name: staff.reference_definition(q.name) for q in broken}
+        references = {name: staff.reference_definition(name) for q in broken for name in q.names}
         if results[question.id].passed or results[question.id].refused or not broken or None in references.values():
             continue
         for name, source in references.items():
             if name not in stand_ins:
                 stand_ins.add(name)
                 bench.run_trusted(source)
-        again = judge_question(bench, staff, question, salt)
+        again = judge_question(bench, staff, question, salt, student)
         if again.passed:  # otherwise the first messages stand: nothing about the reference is shown
             results[question.id] = replace(again, carried=True)
     return list(results.values())
 
 
-def judge_question(bench: Bench, staff: StaffFiles, question: Question, salt: str) -> Result:
+def judge_question(bench: Bench, staff: StaffFiles, question: Question, salt: str, student: object = "") -> Result:
     """All public and hidden cases of one question, on fresh inputs. The first death ends it."""
-    verdicts = []
-    for number, (case, hidden) in enumerate(
-        [*((c, False) for c in question.cases), *((c, True) for c in staff.hidden.get(question.id, ()))]
-    ):
-        seed = case_seed(question, case, f"{salt}/{number}")
-        outcome = bench.ask(question, case, seed)
-        verdicts.append(judge(question, case, seed, outcome, reveal=not hidden))
-        if isinstance(outcome, Failure) and outcome.kind == "died":
-            break
-    return Result(question, tuple(verdicts))
+    hidden = staff.hidden.get(question.id, ())
+    return Result(question, judging.judge_question(question, hidden, bench.answer, salt=salt, student=student))
 
 
 def _all_uses(lab: Lab, question: Question) -> set[str]:
@@ -280,14 +272,14 @@ def _all_uses(lab: Lab, question: Question) -> set[str]:
 def judge_mutants(lab: Lab, staff: StaffFiles, *, salt: str, unsafe: bool = False) -> list[tuple[Mutant, list[Result]]]:
     """What the grader says of every mutant, all in one sandbox session with the reference answers loaded."""
     found = []
-    reference = {q.name: staff.reference_definition(q.name) for q in lab.questions}
+    reference = {name: staff.reference_definition(name) for q in lab.questions for name in q.names}
     with Bench(lab, staff.reference, unsafe=unsafe) as bench:
         for mutant in staff.mutants:
             bench.overlay.clear()
             for source in filter(None, reference.values()):
                 bench.run_trusted(source)
             bench.run_trusted(mutant.source)
-            found.append((mutant, judge_all(bench, staff, salt, [Cell(1, mutant.source)])))
+            found.append((mutant, judge_all(bench, staff, salt, [Cell(1, mutant.source)], bench.variable(STUDENT))))
             stray = set(definitions(mutant.source)) - set(reference)
             for name in stray:  # a mutant may bring helpers; the next one must not meet them
                 bench.run_trusted(staff.reference_definition(name) or f"globals().pop({name!r}, None)")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from courseware.classroom.cases import Case, Lab, Mutant
+from courseware.classroom.cases import Case, Key, Lab, Mutant, Subject
 from courseware.grading.submission import Cell, SubmissionError, definitions, read_cells, runnable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +23,7 @@ class StaffFilesMissing(RuntimeError):
 class StaffFiles:
     """Hidden cases by question id, mutants, rubrics by entry id, and the reference notebook's code cells."""
 
-    hidden: Mapping[str, tuple[Case, ...]]
+    hidden: Mapping[str, tuple[Case | Subject | Key, ...]]
     mutants: tuple[Mutant, ...] = ()
     rubrics: Mapping[str, str] = field(default_factory=dict)
     reference: tuple[Cell, ...] = ()

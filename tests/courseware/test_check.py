@@ -10,8 +10,9 @@ from minilab import LAB, RIGHT, WRONG
 from courseware import check, log_prediction
 from courseware.classroom import cases
 from courseware.classroom.cases import Case, Draw, Lab, Mistake, Question, Tolerance, Ungraded, set_parameters
-from courseware.classroom.checker import forbidden_names, run_case
+from courseware.classroom.checker import forbidden_names
 from courseware.classroom.compare import difference, recipe_text
+from courseware.classroom.notebook_run import run_case
 
 
 def answer(question, source):

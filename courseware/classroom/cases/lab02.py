@@ -439,6 +439,7 @@ LAB = Lab(
                 Mistake("the counts change with every merge: count again before the next one", wrong=_counted_once),
                 Mistake("start from single bytes, not from characters: é is two of them", wrong=_characters),
                 Mistake("each different word counts as often as it occurs", wrong=_types),
+                Mistake("stop when no word has two tokens left", error=r"(max|min)\(\).*empty"),
             ),
         ),
         Question(

@@ -243,6 +243,10 @@ LAB = Lab(
             ),
             mistakes=(
                 Mistake(
+                    "use the last two axes, whatever comes before them: .T turns all of them around",
+                    error=r"must match the size|mat1 and mat2|Expected size for first two dimensions",
+                ),
+                Mistake(
                     "did you divide by sqrt(d_head) or by d_head?",
                     wrong=lambda q, k: (q @ k.transpose(-2, -1) / q.size(-1)).softmax(-1),
                 ),
