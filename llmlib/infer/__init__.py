@@ -1,19 +1,28 @@
 """Using a trained model: picking tokens, generating text, streaming it, and doing so fast on a CPU."""
 
 from llmlib.infer.cpu_decoder import decoding_layout, token_step
+from llmlib.infer.decoding import decode_steps, evaluation_mode, prefill
 from llmlib.infer.detokenize import StopFilter, TokenDecoder, Tokenizer
-from llmlib.infer.generation import generate
-from llmlib.infer.sampling import filter_logits, sample_next
+from llmlib.infer.generation import Generation, generate
+from llmlib.infer.sampling import Sampling, Step, filter_logits, log_probability, sample_next, sample_step
 from llmlib.infer.streaming import stream
 
 __all__ = [
+    "Generation",
+    "Sampling",
+    "Step",
     "StopFilter",
     "TokenDecoder",
     "Tokenizer",
+    "decode_steps",
     "decoding_layout",
+    "evaluation_mode",
     "filter_logits",
     "generate",
+    "log_probability",
+    "prefill",
     "sample_next",
+    "sample_step",
     "stream",
     "token_step",
 ]

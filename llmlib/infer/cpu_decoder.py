@@ -9,15 +9,18 @@ without the generality of `Transformer.forward`, with four products a layer.
 
 from __future__ import annotations
 
+import dataclasses
 from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
 
 from llmlib.model.attention import Attention
 from llmlib.model.cache import KVCache
+from llmlib.model.config import ModelConfig
 from llmlib.model.layers import RMSNorm, SwiGLU
 from llmlib.model.rope import FixedTable, rotate
 from llmlib.model.transformer import Block, Transformer
@@ -26,8 +29,13 @@ LLAMA = dict(
     norm="rmsnorm", norm_position="pre", mlp="swiglu", position="rope", bias=False, qk_norm=False, causal=True,
     encoder=None, attention="sdpa",
 )  # fmt: skip
-_KNOWN = {Transformer, Block, Attention, SwiGLU, RMSNorm, FixedTable}
-_KNOWN |= {nn.ModuleList, nn.Linear, nn.Embedding, nn.Dropout}
+ANY = {"vocab_size", "n_layers", "d_model", "n_heads", "n_kv_heads", "d_ff", "max_seq_len", "rope_theta", "rope_layout"}
+ANY |= {"tie_embeddings", "norm_eps", "dropout", "head_dim", "init_std", "zero_init_residual"}
+_KNOWN = (Transformer, Block, Attention, SwiGLU, RMSNorm, FixedTable, nn.ModuleList, nn.Linear, nn.Embedding)
+_KNOWN += (nn.Dropout,)
+_METHODS = ("__call__", "forward", "hidden", "head")
+_WRITTEN = {kind: tuple(getattr(kind, name, None) for name in _METHODS) for kind in _KNOWN}
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 @torch.no_grad()
@@ -36,18 +44,21 @@ def decoding_layout(model: Transformer, *, keep_values: bool = True) -> Transfor
 
     Names, shapes and values of the parameters stay, so training, saving and everything else work as before; only their
     strides change, and with them the order in which a product is summed up: results agree to rounding. Worth it on a
-    CPU, where `token_step` then takes over in `generate`. `model.to(...)` and copies return to the usual layout.
+    CPU, where `token_step` then takes over in `generate`. `model.to(...)` and copies return to the usual layout. Parts
+    that are not this library's own (an adapter, a quantized matrix) are left as they are.
     keep_values=False only sets out the memory, for a model whose weights are yet to be loaded in place.
     """
     together = []
-    for block in model.blocks:
-        attention, mlp = block.attention, block.mlp
-        together.append([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight])
-        if isinstance(mlp, SwiGLU):
-            together.append([mlp.gate_proj.weight, mlp.up_proj.weight])
-    grouped = {id(weight) for group in together for weight in group}
-    together += [[weight] for weight in model.parameters() if weight.dim() == 2 and id(weight) not in grouped]
-    for group in together:
+    for part in model.modules():
+        if isinstance(part, Attention):
+            together.append([part.q_proj, part.k_proj, part.v_proj])
+        elif isinstance(part, SwiGLU):
+            together.append([part.gate_proj, part.up_proj])
+    groups = [[part.weight for part in parts] for parts in together if all(map(_is_matrix, parts))]
+    groups = [group for group in groups if len({(w.shape[1], w.dtype, w.device) for w in group}) == 1]
+    grouped = {id(weight) for group in groups for weight in group}
+    single = [part.weight for part in model.modules() if _is_matrix(part) and id(part.weight) not in grouped]
+    for group in [*groups, *([weight] for weight in single)]:
         columns = group[0].data.new_empty(group[0].shape[1], sum(map(len, group)))  # (n_in, n_out of all)
         for weight, part in zip(group, columns.split(list(map(len, group)), 1)):
             if keep_values:
@@ -56,27 +67,61 @@ def decoding_layout(model: Transformer, *, keep_values: bool = True) -> Transfor
     return model
 
 
+def _is_matrix(part: nn.Module) -> bool:
+    """A linear layer or an embedding of torch's own, with a plain parameter as its weight."""
+    return type(part) in (nn.Linear, nn.Embedding) and _is_plain_parameter(part._parameters.get("weight"))
+
+
+def _is_plain_parameter(weight: object) -> bool:
+    return type(weight) is nn.Parameter and type(weight.data) is Tensor and weight.layout == torch.strided
+
+
 def token_step(model: Transformer) -> TokenStep | None:
     """The fast step for `model`, or None where it does not apply and the model itself has to run.
 
-    It applies to a Llama in float32 on the CPU, in evaluation mode and in the layout of `decoding_layout`, made of this
-    room's own layers: no adapter, no quantized matrix, no hook that waits to see something. It reads the model's own
-    memory, so make a new one whenever the model may have been taken apart since; `generate` does at every call.
+    It applies to a Llama in float32 on the CPU, in evaluation mode and in the layout of `decoding_layout`, all of whose
+    parts are this library's own and unchanged: `may_take_over` says yes for each. It reads the model's own memory, so
+    make a new one whenever the model may have been taken apart since, as `TokenStep.is_current` tells; `generate` makes
+    one at every call.
     """
-    if model.training or any(getattr(model.config, name) != value for name, value in LLAMA.items()):
+    if type(model) is not Transformer or model.training or not _is_llama(model.config):
         return None
-    if any(weight.dtype != torch.float32 or weight.device.type != "cpu" for weight in model.parameters()):
+    if _has_any_global_hook() or not all(map(may_take_over, model.modules())):
         return None
-    for part in model.modules():
-        if type(part) not in _KNOWN or part._forward_hooks or part._forward_pre_hooks:
-            return None
-        if isinstance(part, Attention) and part.on_weights is not None:
-            return None
     layers = [_Layer.of(block) for block in model.blocks]
     head = _side_by_side(model.token_embedding if model.lm_head is None else model.lm_head)
     if head is None or None in layers:
         return None
     return TokenStep(model, layers, head)
+
+
+def may_take_over(part: nn.Module) -> bool:
+    """Whether the fast step computes what `part` would: its class is known, and nobody has changed or listens to it.
+
+    A class of somebody else (an adapter, a quantized or parametrized matrix), a method replaced on the instance or on
+    the class, any hook, weights that are no plain float32 on the CPU: all of them are left to the model itself.
+    """
+    kind, own = type(part), vars(part)
+    if _WRITTEN.get(kind) != tuple([getattr(kind, name, None) for name in _METHODS]):
+        return False
+    if not own.keys().isdisjoint(_METHODS) or own.get("on_weights") is not None:
+        return False
+    if any([own[name] for name in _HOOKS]):
+        return False
+    return all([weight is None or _is_float32(weight) for weight in part._parameters.values()])
+
+
+def _is_float32(weight: Tensor) -> bool:
+    return weight.dtype == torch.float32 and weight.device.type == "cpu" and _is_plain_parameter(weight)
+
+
+def _is_llama(config: ModelConfig) -> bool:
+    """A field that is not known here must have its default: it may say something that this step does not do."""
+    for field in dataclasses.fields(config):
+        expected = LLAMA.get(field.name, field.default)
+        if field.name not in ANY and getattr(config, field.name) != expected:
+            return False
+    return True
 
 
 class TokenStep:
@@ -91,6 +136,14 @@ class TokenStep:
         self.model, self.config = model, model.config
         self.layers, self.head = layers, head
         self.embedding, self.final_gain = model.token_embedding.weight.detach(), model.final_norm.weight.detach()
+        self._seen = [_Seen.of(part) for part in model.modules()]
+
+    def is_current(self) -> bool:
+        """Whether the model still consists of these parts and this memory, and no part has been changed or listened to.
+
+        Asked between two tokens, it costs a hundredth of the time of one. Weights updated in place are seen anyway.
+        """
+        return not _has_any_global_hook() and all([seen.is_unchanged() for seen in self._seen])
 
     @torch.inference_mode()
     def __call__(self, token: Tensor, cache: KVCache) -> Tensor:
@@ -137,6 +190,33 @@ class _Layer(NamedTuple):
         if any(columns is None for columns in (qkv, o, gate_up, down)):
             return None
         return cls(block.norm1.weight.detach(), qkv, o, block.norm2.weight.detach(), gate_up, down)
+
+
+class _Seen(NamedTuple):
+    """What a part was made of when the step took over."""
+
+    part: nn.Module
+    kind: type
+    own: dict
+    size: int
+    children: list[nn.Module]
+    places: list[int]
+
+    @classmethod
+    def of(cls, part: nn.Module) -> _Seen:
+        own = vars(part)
+        places = [weight.data_ptr() for weight in own["_parameters"].values() if weight is not None]
+        return cls(part, type(part), own, len(own), list(own["_modules"].values()), places)
+
+    def is_unchanged(self) -> bool:
+        part, kind, own, size, children, places = self
+        if part.__class__ is not kind or len(own) != size or own["training"] or own.get("on_weights") is not None:
+            return False  # a method replaced on the instance makes one entry more
+        if own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]:
+            return False
+        if children and list(own["_modules"].values()) != children:
+            return False
+        return not places or places == [w.data_ptr() for w in own["_parameters"].values() if w is not None]
 
 
 def _side_by_side(*parts: nn.Linear | nn.Embedding) -> Tensor | None:
