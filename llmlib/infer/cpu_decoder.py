@@ -200,13 +200,12 @@ class _Seen(NamedTuple):
     own: dict
     size: int
     children: list[nn.Module]
-    places: list[int]
+    places: list[tuple[int, int]]
 
     @classmethod
     def of(cls, part: nn.Module) -> _Seen:
         own = vars(part)
-        places = [weight.data_ptr() for weight in own["_parameters"].values() if weight is not None]
-        return cls(part, type(part), own, len(own), list(own["_modules"].values()), places)
+        return cls(part, type(part), own, len(own), list(own["_modules"].values()), _places(own["_parameters"]))
 
     def is_unchanged(self) -> bool:
         part, kind, own, size, children, places = self
@@ -216,7 +215,11 @@ class _Seen(NamedTuple):
             return False
         if children and list(own["_modules"].values()) != children:
             return False
-        return not places or places == [w.data_ptr() for w in own["_parameters"].values() if w is not None]
+        return not places or places == _places(own["_parameters"])
+
+
+def _places(parameters: dict[str, nn.Parameter | None]) -> list[tuple[int, int]]:
+    return [(id(weight), weight.data_ptr()) for weight in parameters.values() if weight is not None]
 
 
 def _side_by_side(*parts: nn.Linear | nn.Embedding) -> Tensor | None:

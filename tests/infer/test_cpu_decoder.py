@@ -2,15 +2,17 @@
 be the model's own."""
 
 import copy
+import dataclasses
 
 import pytest
 import torch
 from model_families import FAMILIES, build, small_config, tokens
 from torch import nn
+from torch.nn.utils import parametrize
 
 from llmlib.infer import cpu_decoder as decoding
 from llmlib.infer import decoding_layout, generate, token_step
-from llmlib.model import KVCache, Transformer, record
+from llmlib.model import KVCache, ModelConfig, Transformer, record
 from llmlib.train import load_checkpoint, save_checkpoint
 
 LLAMAS = {
@@ -135,8 +137,84 @@ def with_hook(model):
     model.blocks[0].mlp.register_forward_hook(lambda *_: None)
 
 
-REASONS = {
+def with_new_forward(model):
+    old = model.blocks[1].mlp.forward
+    model.blocks[1].mlp.forward = lambda x: old(x) + 1
+
+
+def with_backward_hook(model):
+    model.blocks[0].attention.q_proj.register_full_backward_hook(lambda *_: None)
+
+
+def with_pre_hook(model):
+    model.token_embedding.register_forward_pre_hook(lambda *_: None)
+
+
+def with_parametrization(model):
+    parametrize.register_parametrization(model.blocks[0].mlp.gate_proj, "weight", Twice())
+
+
+class Twice(nn.Module):
+    def forward(self, weight):
+        return 2 * weight
+
+
+class Int8Linear(nn.Module):
+    """A foreign part without a float weight, as a quantizer puts it in place of a linear layer."""
+
+    def __init__(self, linear):
+        super().__init__()
+        self.scale = linear.weight.abs().max() / 127
+        self.register_buffer("stored", (linear.weight / self.scale).round().to(torch.int8))
+
+    def forward(self, x):
+        return x @ (self.stored.float() * self.scale).T
+
+
+def with_int8(model):
+    model.blocks[0].attention.k_proj = Int8Linear(model.blocks[0].attention.k_proj)
+
+
+def with_foreign_norm(model):
+    model.blocks[0].norm1 = nn.RMSNorm(32)
+
+
+def with_foreign_block(model):
+    model.blocks[1] = Skip()
+
+
+class Skip(nn.Module):
+    def forward(self, x, *args, **kwargs):
+        return x
+
+
+def with_weight_norm(model):
+    nn.utils.weight_norm(model.blocks[0].mlp.down_proj)
+
+
+def with_weight_subclass(model):
+    class Counted(nn.Parameter):
+        pass
+
+    model.blocks[0].mlp.up_proj.weight = Counted(model.blocks[0].mlp.up_proj.weight.data)
+
+
+FOREIGN = {
     "adapter": with_adapter,
+    "int8": with_int8,
+    "norm": with_foreign_norm,
+    "block": with_foreign_block,
+    "parametrization": with_parametrization,
+    "weight norm": with_weight_norm,
+    "replaced forward": with_new_forward,
+}
+REASONS = {
+    **FOREIGN,
+    "weight subclass": with_weight_subclass,
+    "backward hook": with_backward_hook,
+    "pre-hook": with_pre_hook,
+    "replaced hidden": lambda model: setattr(model, "hidden", model.hidden),
+    "hook on the whole": lambda model: model.register_forward_hook(lambda *_: None),
     "hook": with_hook,
     "new weight": with_new_weight,
     "training": lambda model: model.train(),
@@ -145,12 +223,100 @@ REASONS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm")
 @pytest.mark.parametrize("reason", REASONS)
 def test_no_step_where_the_model_is_not_itself(reason):
     model = llama()
     assert token_step(model) is not None
     REASONS[reason](model)
     assert token_step(model) is None
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm")
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_the_layout_and_generation_take_foreign_parts_as_they_are(foreign):
+    usual = build(small_config("llama"))
+    FOREIGN[foreign](usual)
+    prompt = tokens(1, 5)[0].tolist()
+    ids = list(prompt)
+    with torch.no_grad():
+        for _ in range(8):
+            ids.append(int(usual(torch.tensor([ids]))[0, -1].argmax()))
+    before = usual(tokens(2, 6)).detach()
+    assert decoding_layout(usual) is usual and token_step(usual) is None
+    torch.testing.assert_close(usual(tokens(2, 6)).detach(), before, atol=1e-5, rtol=1e-5)
+    assert generate(usual, prompt, max_new_tokens=8, greedy=True) == ids[5:]
+
+
+def test_a_global_hook_is_not_passed_over():
+    model, heard = llama(), []
+    hooks = nn.modules.module
+    for register in (
+        hooks.register_module_forward_hook,
+        hooks.register_module_forward_pre_hook,
+        hooks.register_module_full_backward_hook,
+    ):
+        step = token_step(model)
+        handle = register(lambda *args: heard.append(1) if not isinstance(args[0], nn.Dropout) else None)
+        try:
+            assert token_step(model) is None and not step.is_current()
+            generate(model, [1, 2], max_new_tokens=3, greedy=True)
+        finally:
+            handle.remove()
+        assert token_step(model) is not None and step.is_current()
+    assert heard
+
+
+@pytest.mark.parametrize("name", ["forward", "hidden", "head"])
+def test_a_class_that_was_changed_is_left_alone(name, monkeypatch):
+    model = llama()
+    if isinstance(getattr(Transformer, name, None), type(lambda: None)):
+        monkeypatch.setattr(Transformer, name, lambda *args, **kwargs: None)
+        assert token_step(model) is None
+
+
+def test_a_subclass_of_the_model_runs_itself():
+    class Louder(Transformer):
+        def forward(self, *args, **kwargs):
+            return 2 * super().forward(*args, **kwargs)
+
+    model = decoding_layout(Louder(small_config("llama")).eval())
+    assert token_step(model) is None
+
+
+def test_a_field_of_the_config_that_the_step_does_not_know_needs_its_default():
+    @dataclasses.dataclass(frozen=True)
+    class Wider(ModelConfig):
+        window: int | None = None
+
+    model = llama()
+    fields = model.config.to_dict()
+    for window in (None, 128):
+        object.__setattr__(model, "config", Wider(**fields, window=window))
+        assert (token_step(model) is None) == (window is not None)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm")
+@pytest.mark.parametrize("reason", REASONS)
+def test_a_step_knows_when_it_no_longer_is_the_model(reason):
+    model = llama()
+    step, old = token_step(model), model.state_dict()  # holds on to the old memory, or a new tensor may get its place
+    assert step.is_current() and old
+    REASONS[reason](model)
+    assert not step.is_current()
+
+
+def test_a_step_stays_current_while_weights_are_updated_in_place():
+    model = llama()
+    step = token_step(model)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1.0)
+    assert step.is_current()
+    model.train()
+    assert not step.is_current()
+    model.eval()
+    assert step.is_current()
 
 
 @pytest.mark.parametrize("family", [name for name in FAMILIES if not name.startswith("llama")])
