@@ -17,7 +17,7 @@ Backends: bubblewrap, else Linux namespaces through ``unshare``, else :class:`Sa
 from llmlib.sandbox.backends import SandboxUnavailable, available_backend
 from llmlib.sandbox.limits import Limits
 from llmlib.sandbox.session import CodeError, Finished, SandboxDied, Session, run_python
-from llmlib.sandbox.wire import Unsupported, UnsupportedValue, decode, encode
+from llmlib.sandbox.wire import Unsupported, UnsupportedValue, decode, encode, shown
 
 __all__ = [
     "CodeError",
@@ -32,4 +32,5 @@ __all__ = [
     "decode",
     "encode",
     "run_python",
+    "shown",
 ]

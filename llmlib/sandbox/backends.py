@@ -1,7 +1,7 @@
 """How the worker is walled in: bubblewrap, Linux namespaces by hand, or not at all.
 
 A backend turns a command into one that runs it with a private file system, without network, in its own process tree.
-What is visible: the system's libraries and this interpreter, read-only; a small /tmp; the worker's two files; whatever
+What is visible: the system's libraries and this interpreter, read-only; a small /tmp; the worker's own files; whatever
 the caller lends read-only. Not visible: home folders, this repository, the caller's environment variables.
 """
 
@@ -19,6 +19,7 @@ from pathlib import Path
 
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives")
 WORKER = "/sandbox/worker.py"
+WORKER_FILES = ("worker.py", "wire.py", "standins.py", "refusals.py", "syscalls.py")
 # Real root stays the owner of these even without capabilities, and may write them: core_pattern alone is a way out.
 KERNEL_CONTROLS = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")
 TOOLS_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
@@ -79,7 +80,7 @@ def module_paths(names: Sequence[str]) -> list[str]:
 def make_view(lend: Mapping[str, str], hide: Sequence[str], tmp_mb: int) -> View:
     """The standard view plus what is lent, with hidden modules and this library's own folder masked."""
     roots = [p for p in (*SYSTEM, *interpreter_roots()) if os.path.exists(p)]
-    binds = {p: p for p in roots} | {WORKER: str(HERE / "worker.py"), "/sandbox/wire.py": str(HERE / "wire.py")}
+    binds = {p: p for p in roots} | {f"/sandbox/{name}": str(HERE / name) for name in WORKER_FILES}
     repository = str(HERE.parent.parent)
     candidates = [*module_paths(hide), str(HERE.parent)]
     if os.path.exists(os.path.join(repository, "pyproject.toml")):
@@ -97,6 +98,7 @@ def _steps(view: View) -> list[tuple[str, str | None]]:
 def bubblewrap_command(command: Sequence[str], view: View) -> list[str]:
     """``command`` inside bubblewrap (https://github.com/containers/bubblewrap)."""
     line = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    line += ["--unshare-user", "--disable-userns"] if _can_disable_namespaces() else []
     line += ["--uid", "65534", "--gid", "65534", "--hostname", "sandbox"]
     # Before the binds: an interpreter that lives under /tmp is then bound into the new /tmp, not hidden by it.
     line += ["--size", str(view.tmp_mb << 20), "--tmpfs", "/tmp"]
@@ -108,6 +110,16 @@ def bubblewrap_command(command: Sequence[str], view: View) -> list[str]:
     line += ["--dev", "/dev", "--size", "1048576", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
     line += ["--chdir", "/tmp", "--remount-ro", "/"]
     return [*line, "--", *command]
+
+
+@functools.cache
+def _can_disable_namespaces() -> bool:
+    """Does this bubblewrap refuse nested user namespaces (from 0.8 on)? The worker's own filter does so too."""
+    trial = ["bwrap", "--unshare-user", "--disable-userns", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
+    try:
+        return subprocess.run(trial, capture_output=True, timeout=20, env=environment()).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 _NAMESPACES = """\

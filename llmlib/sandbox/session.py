@@ -13,23 +13,30 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from llmlib.sandbox import backends
+from llmlib.sandbox import backends, standins
 from llmlib.sandbox.limits import Limits
-from llmlib.sandbox.wire import UnsupportedValue, decode, encode, printable
+from llmlib.sandbox.wire import MAX_NODES, UnsupportedValue, decode, encode, printable, shown
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
+WATCH_SECONDS = 0.05
+_SERVE = (
+    "from __future__ import annotations\nimport contextlib\nimport sys\nif 'torch' in sys.modules:\n    import torch\n"
+)
+_SERVE += standins.SERVE
 
 
 class CodeError(Exception):
-    """The untrusted code raised. ``type_name``, ``text`` and ``line`` are its words: show them, never trust them."""
+    """The untrusted code raised. ``type_name``, ``text``, ``line`` and ``where`` (the function's qualified name) are
+    its words: show them, never trust them."""
 
-    def __init__(self, type_name: str, text: str, line: int | None = None) -> None:
+    def __init__(self, type_name: str, text: str, line: int | None = None, where: str = "") -> None:
         # Without control characters: these words end up in terminals and reports.
         self.type_name, self.text, self.line = printable(type_name), printable(text), line
+        self.where = printable(where)
         super().__init__(f"{self.type_name}: {self.text}" if text else self.type_name)
 
 
@@ -55,7 +62,8 @@ class Session:
 
     ``preload``: modules imported before any untrusted code (torch takes about two seconds). ``hide``: modules that are
     absent, ``provide``: exceptions to that (their files must be lent where the file system is walled), ``stubs``:
-    modules replaced by ones that do nothing, ``withhold``: names of torch functions and classes that refuse to work.
+    modules replaced by ones that do nothing, ``withhold``: names of torch and numpy functions and classes that refuse
+    to work, however they are reached (:mod:`llmlib.sandbox.refusals`).
     ``lend``: path inside -> path outside, read-only; what is lent under /sandbox/lib can be imported. ``env``: further
     environment variables, which may name lent paths.
     ``unsafe=True`` accepts a plain process where no sandbox works; ``backend`` forces one ("bubblewrap", "namespaces",
@@ -96,14 +104,17 @@ class Session:
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._received = 0
-        self._flooded = False
+        self._broken = ""  # the limit that was passed
         self._output = bytearray()
-        self._threads = [threading.Thread(target=job, daemon=True) for job in (self._read, self._write)]
+        self._own: set[int] = set()  # processes that were there before any untrusted code
+        self._baseline_mb = float("inf")
+        self._served: dict[str, Session] = {}
+        self._closed = threading.Event()
+        self._threads = [threading.Thread(target=job, daemon=True) for job in (self._read, self._write, self._watch)]
         if capture:
             self._threads.append(threading.Thread(target=self._collect, daemon=True))
         for thread in self._threads:
             thread.start()
-        self._baseline_mb = 0
         setup = {
             "limits": vars(self.limits),
             "path": [*(["/sandbox/lib"] if lend else []), *_extra_paths()],
@@ -118,7 +129,8 @@ class Session:
             self._ask(setup, START_SECONDS)
         except SandboxDied as died:
             raise backends.SandboxUnavailable(f"the {self.backend} sandbox did not start: {died}") from None
-        self._baseline_mb = self._usage()[1]
+        self._own = set(self._tree())
+        self._baseline_mb = self._memory_mb(self._own, exact=True)
 
     # -- what callers use ---------------------------------------------------------------------------------------------
 
@@ -134,20 +146,49 @@ class Session:
         recipe: tuple[str, str] | None = None,
         seed: int = 0,
         seconds: float = 10.0,
+        forbid: Sequence[str] = (),
     ) -> object:
         """Value of ``name(*inputs)`` (a dict: keywords); of ``name`` itself when ``inputs`` is None.
 
-        ``recipe``: (source, function name) of trusted code that gets the object and the inputs and returns the value.
+        ``recipe``: (source, function name) of code that gets the object and the inputs and returns the value; it runs
+        beside the untrusted code, which can read it. ``forbid``: functions that refuse to work during this call.
         Raises CodeError, SandboxDied, or UnsupportedValue when the reply describes no value.
         """
         args, kwargs = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
-        request = {"op": "call", "name": name, "recipe": recipe, "seed": seed}
+        request = {"op": "call", "name": name, "recipe": recipe, "seed": seed, "forbid": list(forbid)}
         request["args"] = None if inputs is None else encode(list(args))
         request["kwargs"] = encode(kwargs)
         reply = self._ask(request, seconds)
         if "value" not in reply:
             raise UnsupportedValue("the reply holds no value")
         return decode(reply["value"])
+
+    def seal(self, *, seconds: float = 10.0) -> None:
+        """From here on no programme can be started; those that were started are ended.
+
+        So nothing can compute outside the worker, where what is withheld is withheld.
+        """
+        self._ask({"op": "seal"}, seconds)
+        for _ in range(100):
+            strays = [pid for pid in self._tree() if pid not in self._own and not _is_dead(pid)]
+            if not strays:
+                return
+            for pid in strays:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
+        self._die("processes")
+
+    def stand_in(self, name: str, server: "Session", *, seconds: float = 10.0) -> None:
+        """Put a stand-in for ``server``'s function or module class ``name`` into this session: values in, values out.
+
+        TypeError for what cannot be stood in for, a plain class or a variable.
+        """
+        kind = server.call(name, (), recipe=(_SERVE, "kind"), seconds=seconds)
+        if kind not in ("function", "module"):
+            raise TypeError(f"{name} is a {shown(kind)}: only functions and modules can be stood in for")
+        self._ask({"op": "stand in", "names": {name: kind}}, seconds)
+        self._served[name] = server
 
     @property
     def alive(self) -> bool:
@@ -159,6 +200,7 @@ class Session:
 
     def close(self) -> None:
         """Kill everything the session started."""
+        self._closed.set()
         if os.name == "posix":
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -181,29 +223,61 @@ class Session:
     # -- the conversation ---------------------------------------------------------------------------------------------
 
     def _ask(self, request: dict, seconds: float) -> dict:
+        if self._closed.is_set():
+            self._die(self._broken or "died")
         nonce = secrets.token_hex(16)
         self._received = 0
-        self._outbox.put((json.dumps({**request, "nonce": nonce}) + "\n").encode())
+        self._send({**request, "nonce": nonce})
         deadline = time.monotonic() + seconds
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
                 self._die("timeout")
             try:
-                line = self._lines.get(timeout=min(left, 0.1))
+                line = self._lines.get(timeout=left)
             except queue.Empty:
-                self._watch()
                 continue
             if line is None:
-                self._die("flood" if self._flooded else "died")
+                self._die(self._broken or "died")
+            if nonce.encode() not in line:
+                continue  # written by the code, not by the worker
+            if sum(map(line.count, (b"{", b"[", b","))) > MAX_NODES:
+                self._die("flood")
             reply = _parse(line)
             if reply is None or reply.get("nonce") != nonce:
-                continue  # written by the code, not by the worker
+                continue
+            if "remote" in reply:
+                self._serve(reply["remote"], nonce, deadline)
+                continue
             if isinstance(reply.get("error"), dict):
                 error = reply["error"]
                 line_number = error.get("line") if type(error.get("line")) is int else None
-                raise CodeError(str(error.get("type"))[:80], str(error.get("text"))[:400], line_number)
+                raise CodeError(
+                    _text(error.get("type"), 80),
+                    _text(error.get("text"), 400),
+                    line_number,
+                    _text(error.get("where"), 80),
+                )
             return reply
+
+    def _serve(self, wanted: object, nonce: str, deadline: float) -> None:
+        """Answer one call of a stand-in with a value, or with the type of what went wrong: nothing of the code."""
+        try:
+            name, recipe, arguments = wanted
+            server = self._served[name]
+            if recipe not in ("build", "call", "products"):
+                raise ValueError("no such request")
+            inputs = decode(arguments)
+            left = max(0.1, deadline - time.monotonic())
+            answer = {"value": encode(server.call(name, inputs, recipe=(_SERVE, recipe), seconds=left))}
+        except CodeError as error:
+            answer = {"error": f"{error.type_name}: this call cannot be answered"}
+        except (SandboxDied, UnsupportedValue, KeyError, TypeError, ValueError) as error:
+            answer = {"error": f"{type(error).__name__}: this call cannot be answered"}
+        self._send({**answer, "nonce": nonce})
+
+    def _send(self, message: dict) -> None:
+        self._outbox.put((json.dumps(message) + "\n").encode())
 
     def _die(self, reason: str) -> None:
         self.close()
@@ -216,7 +290,7 @@ class Session:
             while chunk := os.read(self._process.stdout.fileno(), 1 << 16):
                 self._received += len(chunk)
                 if self._received > limit:
-                    self._flooded = True
+                    self._broken = "flood"
                     break
                 pending += chunk
                 if b"\n" in chunk:
@@ -239,29 +313,72 @@ class Session:
                 self._output += chunk[: max(0, limit - len(self._output))]
 
     def _watch(self) -> None:
-        """Limits the kernel does not keep for root: processes and memory of the whole tree."""
-        processes, memory_mb = self._usage()
-        if processes > self.limits.processes + 4:  # the worker and the sandbox's own
-            self._die("processes")
-        if memory_mb > self._baseline_mb + self.limits.memory_mb + 64:
-            self._die("memory")
+        """Limits on the whole tree of processes, kept by the clock: whatever the code says or does, every 50 ms."""
+        while not self._closed.wait(WATCH_SECONDS):
+            tree = self._tree()
+            if len(tree) > self.limits.processes + 4:  # the worker and the sandbox's own
+                self._break("processes")
+            allowed = self._baseline_mb + self.limits.memory_mb + 64
+            if self._memory_mb(tree) > allowed and self._memory_mb(tree, exact=True) > allowed:
+                self._break("memory")
 
-    def _usage(self) -> tuple[int, float]:
-        """Processes below ours, and the memory only they use, in MB; zeros where /proc does not tell."""
-        count, private = 0, 0
-        todo = [self._process.pid]
-        while todo and count <= self.limits.processes + 4:
+    def _break(self, reason: str) -> None:
+        self._broken = self._broken or reason
+        self._closed.set()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
+        self._lines.put(None)
+
+    def _tree(self) -> list[int]:
+        """Ids of our process and all below it, by whichever thread they were started; empty where /proc is not."""
+        found, todo = [], [self._process.pid]
+        while todo and len(found) <= self.limits.processes + 4:
             pid = todo.pop()
             try:
-                with open(f"/proc/{pid}/task/{pid}/children") as children:
-                    todo += children.read().split()
-                with open(f"/proc/{pid}/statm") as statm:
-                    _, resident, shared, *_ = map(int, statm.read().split())
+                for task in os.listdir(f"/proc/{pid}/task"):
+                    with open(f"/proc/{pid}/task/{task}/children") as children:
+                        todo += map(int, children.read().split())
             except OSError:
                 continue
-            count += 1
-            private += (resident - shared) * os.sysconf("SC_PAGE_SIZE")
-        return count, private / 2**20
+            found.append(pid)
+        return found
+
+    def _memory_mb(self, tree: Iterable[int], *, exact: bool = False) -> float:
+        """Memory the processes use that no file backs, shared pages included: exactly, or at most (and quickly)."""
+        total = 0
+        for pid in tree:
+            with contextlib.suppress(OSError, ValueError):
+                total += _proportional(pid) if exact else _resident(pid)
+        return total / 1024
+
+
+def _resident(pid: int) -> int:
+    """Anonymous and shared memory of a process in kB; pages it shares with a parent count in both."""
+    with open(f"/proc/{pid}/status", "rb") as status:
+        return sum(int(line.split()[1]) for line in status if line.startswith((b"RssAnon:", b"RssShmem:")))
+
+
+def _proportional(pid: int) -> int:
+    """The same with each shared page counted once over all processes."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as rollup:
+            return sum(int(line.split()[1]) for line in rollup if line.startswith((b"Pss_Anon:", b"Pss_Shmem:")))
+    except OSError:  # a process that hides its map has what it seems to have
+        return _resident(pid)
+
+
+def _is_dead(pid: int) -> bool:
+    """Killed and not yet waited for by its parent."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            return stat.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except OSError:
+        return True
+
+
+def _text(value: object, limit: int) -> str:
+    return value[:limit] if type(value) is str else ""
 
 
 def _extra_paths() -> list[str]:

@@ -11,11 +11,15 @@ Exactly these types: an object of a subclass could bring its own ``__eq__``, so 
 
 import base64
 import io
+import json
 import math
 import sys
 
 MAX_DEPTH = 30
-MAX_ITEMS = 1_000_000
+MAX_ITEMS = 250_000
+MAX_NODES = 1_500_000  # brackets and commas of a reply: what its JSON may hold before it is parsed
+MAX_DIGITS = 10_000  # of an int, in hexadecimal
+MAX_COLLISIONS = 64  # equal hashes in one dict or set: more make it quadratic
 MAX_ARRAY_BYTES = 32 << 20
 
 
@@ -36,6 +40,35 @@ class Unsupported:
 def printable(text: str) -> str:
     """``text`` with control characters, line ends and the like as spaces."""
     return "".join(c if c.isprintable() else " " for c in text)
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """A plain value as text of at most ``limit`` characters, printable, whatever its size."""
+    text = printable(_shown(value, limit, 3))
+    return text if len(text) <= limit else text[: max(0, limit - 3)] + "..."
+
+
+def _shown(value: object, limit: int, depth: int) -> str:
+    if type(value) is int and value.bit_length() > 4 * limit:
+        return f"{'-' if value < 0 else ''}0x{abs(value) >> (value.bit_length() - 32):x}... ({value.bit_length()} bits)"
+    if type(value) in (str, bytes):
+        return repr(value[: limit + 1])
+    if type(value) in (list, tuple, set, frozenset, dict) and value:
+        if depth == 0:
+            return f"a {type(value).__name__} of length {len(value)}"
+        parts, length = [], 0
+        for item in value.items() if type(value) is dict else value:
+            pair = item if type(value) is dict else (item,)
+            parts.append(": ".join(_shown(part, limit, depth - 1) for part in pair))
+            length += len(parts[-1])
+            if length > limit:
+                break
+        opening, closing = {list: "[]", tuple: "()"}.get(type(value), "{}")
+        return opening + ", ".join(parts) + ("," if type(value) is tuple and len(parts) == 1 else "") + closing
+    try:
+        return repr(value)[: limit + 1]
+    except Exception:
+        return f"a {type(value).__name__}"
 
 
 def encode(value: object) -> object:
@@ -94,6 +127,11 @@ def _npy(array) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
+def dumps(value: object) -> str:
+    """The description as JSON text."""
+    return json.dumps(encode(value))
+
+
 def decode(described: object) -> object:
     """The value ``encode`` described. UnsupportedValue on anything else, however it was made."""
     budget = [MAX_ITEMS]
@@ -115,15 +153,20 @@ def _decode(described: object, depth: int, budget: list[int]) -> object:
         raise UnsupportedValue("the reply is malformed")
     (tag, body), *rest = described.items()
     if tag in ("list", "tuple", "set"):
-        return {"list": list, "tuple": tuple, "set": set}[tag](_decode(item, depth + 1, budget) for item in body)
+        items = [_decode(item, depth + 1, budget) for item in body]
+        return set(_keys(items)) if tag == "set" else items if tag == "list" else tuple(items)
     if tag == "dict":
-        return {_decode(k, depth + 1, budget): _decode(v, depth + 1, budget) for k, v in body}
+        pairs = [(_decode(k, depth + 1, budget), _decode(v, depth + 1, budget)) for k, v in body]
+        _keys([k for k, _ in pairs])
+        return dict(pairs)
     if tag == "int":
+        if len(body) > MAX_DIGITS:
+            raise UnsupportedValue("the reply holds an integer of more than 40,000 bits")
         return int(body, 16)  # hexadecimal: no quadratic parsing, no limit on digits to trip over
     if tag == "float":
-        return float(body)
+        return float(body[:40])
     if tag == "complex":
-        return complex(float(body[0]), float(body[1]))
+        return complex(float(body[0][:40]), float(body[1][:40]))
     if tag == "bytes":
         return base64.b64decode(body)
     if tag == "array":
@@ -137,6 +180,15 @@ def _decode(described: object, depth: int, budget: list[int]) -> object:
     if tag == "unsupported":
         return Unsupported(printable(str(body)[:80]))
     raise UnsupportedValue(f"the reply has an unknown kind {str(tag)[:40]!r}")
+
+
+def _keys(keys: list) -> list:
+    """``keys``, unless so many hash alike that looking one up would take for ever."""
+    hashes = sorted(map(hash, keys))
+    step = MAX_COLLISIONS
+    if any(a == b for a, b in zip(hashes, hashes[step:])):
+        raise UnsupportedValue(f"more than {step} keys of the reply hash alike")
+    return keys
 
 
 def _array(npy: bytes):

@@ -4,6 +4,9 @@ Started by path with ``python -I``; requests come as JSON lines on stdin, replie
 moved to private descriptors before any untrusted code runs, which then sees an empty input and an output nobody reads
 (or, for ``output``, a pipe of its own). Every request carries a fresh nonce that its reply must repeat, and the next
 request is sent only after the reply: text written early, by whatever means, answers nothing.
+
+While a request is answered the code may call stand-ins (:mod:`standins`): the worker then sends ``remote`` under the
+same nonce and reads one line back.
 """
 
 import importlib
@@ -16,6 +19,9 @@ import threading
 import types
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import refusals
+import standins
+import syscalls
 import wire
 
 sys.path.pop(0)
@@ -55,21 +61,6 @@ def _within(name: str, package: str) -> bool:
     return name == package or name.startswith(package + ".")
 
 
-def _withhold_names(names: list[str]) -> None:
-    """Replace named functions and classes, wherever a loaded module offers them, by one that refuses."""
-
-    def refuse_by(name: str):
-        def refuse(*args, **kwargs):
-            raise PermissionError(f"{name} is not available here: this is for you to write")
-
-        return refuse
-
-    for module in [m for key, m in sorted(sys.modules.items()) if key.startswith("torch.nn") or key == "torch"]:
-        for name in names:
-            if name in vars(module):
-                setattr(module, name, refuse_by(name))
-
-
 def _set_limits(limits: dict) -> None:
     try:
         import resource
@@ -91,6 +82,8 @@ def _set_limits(limits: dict) -> None:
     set_hard("RLIMIT_CPU", limits["cpu_seconds"])
     set_hard("RLIMIT_FSIZE", limits["file_mb"] << 20)
     set_hard("RLIMIT_CORE", 0)
+    set_hard("RLIMIT_NOFILE", 256)  # pipes and sockets hold memory too
+    set_hard("RLIMIT_MSGQUEUE", 0)
 
 
 def _limit_processes(resource, count: int) -> None:
@@ -112,14 +105,14 @@ def _short(error: BaseException) -> dict:
         text = str(error)[:400]
     except BaseException:
         text = "(the error cannot be printed)"
-    line, trace = None, error.__traceback__
+    line, where, trace = None, "", error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename.startswith("<"):
-            line = trace.tb_lineno
+            line, where = trace.tb_lineno, trace.tb_frame.f_code.co_qualname
         trace = trace.tb_next
     if isinstance(error, SyntaxError):
         line = error.lineno
-    return {"type": str(kind)[:80], "text": text, "line": line}
+    return {"type": str(kind)[:80], "text": text, "line": line, "where": str(where)}
 
 
 def _seed(seed: int) -> None:
@@ -137,22 +130,33 @@ def _recipe(source: str, name: str):
     return space[name]
 
 
-def _answer(request: dict, module: types.ModuleType) -> dict:
+def _answer(request: dict, module: types.ModuleType, remote) -> dict:
     space = vars(module)
+    if request["op"] == "seal":
+        return {"sealed": syscalls.deny(syscalls.EXECUTE)}
+    if request["op"] == "stand in":
+        for name, kind in request["names"].items():
+            space[name] = standins.stand_in(name, kind, remote)
+        return {}
     if request["op"] == "run":
         exec(compile(request["source"], request["label"], "exec"), space)
         return {}
     if request["name"] not in space:
         return {"error": {"type": "Missing", "text": f"{request['name']} is not defined", "line": None}}
     value = space[request["name"]]
-    if request["args"] is not None:
-        _seed(request["seed"])
-        args, kwargs = wire.decode(request["args"]), wire.decode(request["kwargs"])
+    if request["args"] is None:
+        return {"value": wire.encode(value)}
+    _seed(request["seed"])
+    args, kwargs = wire.decode(request["args"]), wire.decode(request["kwargs"])
+    undo = refusals.refuse(request["forbid"])
+    try:
         if request["recipe"]:
             value = _recipe(*request["recipe"])(value, *args, **kwargs)
         else:
             value = value(*args, **kwargs)
-    return {"value": wire.encode(value)}
+        return {"value": wire.encode(value)}
+    finally:
+        refusals.allow(undo)
 
 
 def main() -> None:
@@ -174,22 +178,34 @@ def main() -> None:
         importlib.import_module(name)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
-    _withhold_names(setup["withhold"])
+    refusals.refuse(setup["withhold"], for_good=True)
     sys.meta_path.insert(0, Withheld(setup["hide"], setup["provide"], setup["stubs"]))
     module = types.ModuleType("__main__")
     worker, sys.modules["__main__"] = sys.modules["__main__"], module
     _set_limits(setup["limits"])
+    filtered = syscalls.deny(syscalls.NUMBERS)
+    asked = threading.Lock()
+    current = [setup["nonce"]]
 
     def reply(message: dict) -> None:
         data = ("\n" + dumps(message) + "\n").encode()  # the leading newline ends whatever others wrote before
         while data:
             data = data[write(replies, data) :]
 
-    reply({"nonce": setup["nonce"]})
+    def remote(name: str, recipe: str, arguments: object) -> object:
+        with asked:
+            reply({"nonce": current[0], "remote": [name, recipe, wire.encode(arguments)]})
+            answer = loads(requests.readline())
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return wire.decode(answer["value"])
+
+    reply({"nonce": setup["nonce"], "filtered": filtered})
     for line in requests:
         request = loads(line)
+        current[0] = request["nonce"]
         try:
-            message = _answer(request, module)
+            message = _answer(request, module, remote)
         except BaseException as error:
             message = {"error": _short(error)}
         if getpid() != home:  # the code forked and came back twice

@@ -25,6 +25,7 @@ from llmlib.sandbox import (
     decode,
     encode,
     run_python,
+    shown,
 )
 
 BACKENDS = [name for name in backends.BUILDERS if backends.works(name)]
@@ -158,7 +159,7 @@ def test_calls_values_errors_and_recipes(backend):
         )
         with pytest.raises(CodeError, match="ZeroDivisionError: division by zero") as raised:
             session.call("bad")
-        assert raised.value.line == 5
+        assert (raised.value.line, raised.value.where) == (5, "bad")
         with pytest.raises(CodeError, match="Missing: nothing is not defined"):
             session.call("nothing")
         with pytest.raises(CodeError, match="SyntaxError"):
@@ -475,3 +476,295 @@ def test_the_view_masks_what_lies_inside_the_interpreter():
 def test_a_limit_below_one_is_refused():
     with pytest.raises(ValueError, match="memory_mb=0"):
         Limits(memory_mb=0)
+
+
+# -- limits that were evaded ----
+
+
+@every_backend
+@pytest.mark.parametrize(
+    "call",
+    ["memfd_create(b'x', 0)", "shmget(0, 1 << 20, 0o1600)", "unshare(0x10000000)", "syscall(425, 8, None)"],
+    ids=lambda call: call.split("(")[0],
+)
+def test_memory_without_an_address_and_new_namespaces_are_refused(backend, call):
+    with Session(SMALL, backend=backend) as session:
+        session.run(f"import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nr = libc.{call}, ctypes.get_errno()")
+        assert session.call("r", None) == (-1, 1)
+        session.run("import subprocess\nnested = subprocess.run(['unshare', '--user', 'true']).returncode")
+        assert session.call("nested", None) != 0
+        session.run("import threading\nt = threading.Thread(target=print)\nt.start()\nt.join()")  # clone itself works
+
+
+HOGS = {
+    "shared mappings": (
+        "import mmap, os, time\n"
+        "for _ in range(4):\n"
+        "    if os.fork() == 0:\n"
+        "        kept = mmap.mmap(-1, 150 << 20)\n"
+        "        for at in range(0, 150 << 20, 4096): kept[at] = 1\n"
+        "        time.sleep(60)\n"
+        "time.sleep(60)"
+    ),
+    "forks of a thread": (
+        "import os, threading, time\n"
+        "def hog():\n"
+        "    for _ in range(4):\n"
+        "        if os.fork() == 0:\n"
+        "            kept = b'x' * (150 << 20)\n"
+        "            time.sleep(60)\n"
+        "    time.sleep(60)\n"
+        "threading.Thread(target=hog).start()\n"
+        "time.sleep(60)"
+    ),
+    "a line every 20 ms": (
+        "import os, time\n"
+        "for _ in range(4):\n"
+        "    if os.fork() == 0:\n"
+        "        kept = b'x' * (150 << 20)\n"
+        "        time.sleep(60)\n"
+        "while True:\n"
+        "    for descriptor in range(3, 20):\n"
+        "        try: os.write(descriptor, b'{}\\n')\n"
+        "        except OSError: pass\n"
+        "    time.sleep(0.02)"
+    ),
+}
+
+
+@needs_sandbox
+@pytest.mark.parametrize("hog", HOGS)
+def test_memory_is_counted_however_it_is_taken(hog):
+    with Session(SMALL) as session, pytest.raises(SandboxDied) as died:
+        session.run(HOGS[hog], seconds=20)
+    assert died.value.reason == "memory"
+
+
+@needs_sandbox
+def test_pages_shared_by_forks_count_once():
+    forks = (
+        "import os, time\nkept = b'x' * (100 << 20)\n"
+        "children = [os.fork() for _ in range(3)] if os.getpid() == (me := os.getpid()) else []\n"
+        "if os.getpid() != me: time.sleep(60)\ntime.sleep(0.5)"
+    )
+    with Session(SMALL) as session:
+        session.run(forks, seconds=20)
+        assert session.alive
+
+
+@needs_sandbox
+def test_a_reply_of_empty_objects_is_not_parsed():
+    import resource
+
+    steal = """
+def answer():
+    frame = sys._getframe()
+    while frame:
+        if "request" in frame.f_locals and "nonce" in frame.f_locals["request"]:
+            nonce = frame.f_locals["request"]["nonce"]
+        frame = frame.f_back
+    data = ('{"nonce": "' + nonce + '", "value": {"list": [' + "{}," * 18_000_000 + "{}]}}\\n").encode()
+    for descriptor in range(3, 20):
+        try:
+            rest = data
+            while rest:
+                rest = rest[os.write(descriptor, rest):]
+        except OSError:
+            pass
+"""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with Session(Limits(memory_mb=500)) as session:
+        session.run(FORGE + steal)
+        with pytest.raises(SandboxDied) as died:
+            session.call("answer", seconds=60)
+    assert died.value.reason == "flood"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 600 << 10
+
+
+def test_keys_that_hash_alike_and_endless_integers_are_refused():
+    alike = [{"int": hex(n * (2**61 - 1))} for n in range(1, 200)]
+    for described in ({"set": alike}, {"dict": [[key, 1] for key in alike]}):
+        with pytest.raises(UnsupportedValue, match="hash alike"):
+            decode(described)
+    with pytest.raises(UnsupportedValue, match="40,000 bits"):
+        decode({"int": "0x" + "f" * 20_000})
+    assert decode(encode(set(range(50_000)))) == set(range(50_000))
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (7, "7"),
+        (10**6000, "bits)"),
+        (-(10**400), "-0x"),
+        ("\ud800\x1b[2J", "ud800"),
+        ([10**6000], "bits)]"),
+        ((1,), "(1,)"),
+        ({"a": [1, [2, [3]]]}, "a list of length 1"),
+        ("x" * 1000, "..."),
+        (list(range(1000)), "..."),
+    ],
+    ids=lambda v: str(type(v).__name__),
+)
+def test_any_value_is_shown_with_bounds(value, says):
+    text = shown(value)
+    assert says in text and len(text) <= 60 and text.isprintable()
+    text.encode("utf-8")
+
+
+# -- code in another process, used by value ----
+
+STAFF = """
+import torch
+from torch import nn
+
+SECRET = "the answer"
+
+def scale(x, by=2.0):
+    return {"scaled": x * by, "by": by}
+
+def spoil(items):
+    items.append(1)
+    return items
+
+class Plain:
+    pass
+
+class Layer(nn.Module):
+    def __init__(self, width, secret=SECRET):
+        super().__init__()
+        self.inner = nn.Linear(width, width, bias=False)
+        self.register_buffer("factor", torch.tensor(0.5))
+
+    def forward(self, x):
+        return self.factor * self.inner(x).tanh()
+"""
+
+
+@needs_sandbox
+def test_a_stand_in_gives_values_and_gradients_and_nothing_of_the_code():
+    with Session(preload=("torch",)) as staff, Session(preload=("torch",)) as session:
+        staff.run(STAFF)
+        for name in ("scale", "spoil", "Layer"):
+            session.stand_in(name, staff)
+        for name in ("Plain", "SECRET"):
+            with pytest.raises(TypeError, match="only functions and modules"):
+                session.stand_in(name, staff)
+        session.run(
+            "import torch\n"
+            "def twice(x):\n    return scale(scale(x)['scaled'], by=3.0)\n"
+            "def gradient(x):\n"
+            "    x.requires_grad_()\n    (twice(x)['scaled'] ** 2).sum().backward()\n    return x.grad\n"
+        )
+        x = torch.arange(3.0)
+        assert torch.equal(session.call("twice", (x,))["scaled"], 6 * x)
+        assert torch.equal(session.call("gradient", (x,)), 72 * x)
+        with pytest.raises(CodeError, match="TypeError: this call cannot be answered"):
+            session.call("spoil", ([],))
+        session.run(
+            "def use(x, weight):\n"
+            "    layer = Layer(3)\n"
+            "    layer.load_state_dict({'inner.weight': weight, 'factor': torch.tensor(0.5)})\n"
+            "    layer(x).sum().backward()\n"
+            "    return layer(x), layer.inner.weight.grad, [n for n, _ in layer.named_parameters()]\n"
+            "import gc, inspect\n"
+            "def spy():\n"
+            "    found = [str(o) for o in gc.get_objects() if isinstance(o, (dict, list, tuple, str))]\n"
+            "    found += [str(f.__code__.co_consts) for f in gc.get_objects() if type(f) is type(spy)]\n"
+            "    return any('the answer' in text for text in found if 'gc.get_objects' not in text)\n"
+        )
+        weight = torch.randn(3, 3)
+        out, grad, names = session.call("use", (x, weight))
+        own = weight.clone().requires_grad_()
+        expected = 0.5 * (x @ own.T).tanh()
+        expected.sum().backward()
+        torch.testing.assert_close(out, expected.detach())
+        torch.testing.assert_close(grad, own.grad)
+        assert names == ["inner.weight"]
+        assert session.call("spy", seconds=60) is False
+
+
+@needs_sandbox
+def test_a_stand_in_whose_process_is_gone_raises():
+    with Session(SMALL) as staff, Session(SMALL) as session:
+        staff.run("def f(x):\n    return x\n\ndef leave(x):\n    import os; os._exit(0)")
+        session.stand_in("f", staff)
+        session.stand_in("leave", staff)
+        session.run("def g(x):\n    return f(x) + 1\ndef h(x):\n    return leave(x)")
+        assert session.call("g", (1,)) == 2
+        for name in ("h", "g"):
+            with pytest.raises(CodeError, match="this call cannot be answered"):
+                session.call(name, (1,))
+
+
+# -- what is forbidden is forbidden by what is called ----
+
+WAYS = {
+    "F": "F.rms_norm(x, (4,))",
+    "torch": "torch.rms_norm(x, (4,))",
+    "packet": "getattr(torch.ops.aten, 'rms' + '_norm')(x, (4,))",
+    "overload": "torch.ops.aten.rms_norm.default(x, (4,))",
+    "fused": "torch.ops.aten._fused_rms_norm(x, [4], None, 1e-5)",
+    "functions": "torch._C._VariableFunctions.rms_norm(x, (4,))",
+    "module": "nn.RMSNorm(4)(x)",
+    "mode off": "[torch._C.DisableTorchFunction().__enter__(), torch.rms_norm(x, (4,))]",
+    "script": "torch.jit.CompilationUnit('def f(x):\\n  return torch.rms_norm(x, [4])\\n').f(x)",
+    "compiled": "torch.compile(lambda y: torch.rms_norm(y, (4,)), backend='aot_eager')(x)",
+    "decomposed": "torch.ops.aten.rms_norm.default.decompose(x, (4,))",
+    "private": "torch._C._nn.scaled_dot_product_attention(x, x, x)",
+    "flash": "torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(x, x, x)",
+    "vmap": "torch.vmap(lambda y: torch._C._nn.scaled_dot_product_attention(y, y, y))(x)",
+    "inference": "torch.inference_mode()(lambda y: torch._C._nn.scaled_dot_product_attention(y, y, y))(1 * x)",
+    "subclasses": "[c for c in nn.Module.__subclasses__() if c.__name__ == 'MultiheadAttention'][0](4, 2)",
+    "alias": "alias(x, (4,))",
+    "numpy": "np.logaddexp.reduce([1.0, 2.0])",
+    "umath": "np.core.umath.logaddexp(1.0, 2.0)",
+}
+
+
+@pytest.fixture(scope="module")
+def strict():
+    with Session(
+        preload=("numpy", "torch"), withhold=("F.rms_norm", "scaled_dot_product_attention", "MultiheadAttention")
+    ) as session:
+        session.run("import numpy as np, torch\nfrom torch import nn\nimport torch.nn.functional as F\n")
+        session.run("from torch.nn.functional import rms_norm as alias")
+        yield session
+
+
+@needs_sandbox
+@pytest.mark.parametrize("way", WAYS)
+def test_no_way_leads_to_a_withheld_function(way, strict):
+    strict.run(f"def f(x):\n    return {WAYS[way]}")
+    forbid = ["logaddexp"] if "logaddexp" in WAYS[way] else []
+    with pytest.raises(CodeError, match="is not available here"):
+        strict.call("f", (torch.ones(1, 2, 3, 4),), forbid=forbid, seconds=60)
+    if forbid:  # for that call only
+        strict.call("f", (torch.ones(1, 2, 3, 4),))
+
+
+@needs_sandbox
+def test_other_functions_and_own_names_are_left_alone(strict):
+    strict.run(
+        "class MultiheadAttention(nn.Module):\n    def forward(self, x):\n        return x\n"
+        "def rms_norm(x):\n    return x / (x ** 2).mean(-1, keepdim=True).sqrt()\n"
+        "def f(x):\n    scaled_dot_product_attention = (x @ x.mT / 2).softmax(-1) @ x\n"
+        "    return F.layer_norm(MultiheadAttention()(rms_norm(x)), (4,)) + scaled_dot_product_attention\n"
+    )
+    assert strict.call("f", (torch.ones(1, 2, 3, 4),)).shape == (1, 2, 3, 4)
+
+
+@needs_sandbox
+def test_once_sealed_no_programme_starts_and_none_is_left():
+    with Session(SMALL) as session:
+        session.run(
+            "import subprocess, sys\n"
+            "left = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)\n"
+            "def start():\n    return subprocess.run(['true']).returncode"
+        )
+        assert session.call("start") == 0
+        session.seal()
+        with pytest.raises(CodeError, match="PermissionError"):
+            session.call("start")
+        session.run("code = left.wait(10)")
+        assert session.call("code", None) == -9
