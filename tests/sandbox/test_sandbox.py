@@ -618,7 +618,7 @@ STAFF = """
 import torch
 from torch import nn
 
-SECRET = "the answer"
+SECRET = "zebra-4711-quux"
 
 def scale(x, by=2.0):
     return {"scaled": x * by, "by": by}
@@ -671,7 +671,7 @@ def test_a_stand_in_gives_values_and_gradients_and_nothing_of_the_code():
             "def spy():\n"
             "    found = [str(o) for o in gc.get_objects() if isinstance(o, (dict, list, tuple, str))]\n"
             "    found += [str(f.__code__.co_consts) for f in gc.get_objects() if type(f) is type(spy)]\n"
-            "    return any(' '.join(['the', 'answer']) in text for text in found)\n"
+            "    return any('-'.join(['zebra', '4711', 'quux']) in text for text in found)\n"
         )
         weight = torch.randn(3, 3)
         out, grad, names = session.call("use", (x, weight))
