@@ -48,7 +48,7 @@ def main() -> None:
         steps=1500, batch_size=16, seq_len=CONTEXT, optimizer="muon", lr=0.02, embedding_lr=0.01, vector_lr=0.005,
         weight_decay=0.0, schedule="wsd", warmup_steps=20, final_lr=0.0, eval_every=0, device="cpu",
     )  # fmt: skip
-    history = Trainer(model, recipe, train, val).run()
+    history = Trainer(model, recipe, train, evaluate=val).run()
 
     model.half().float().eval()  # what the file will hold
     weights = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}

@@ -4,13 +4,15 @@ from llmlib.train.adamw import AdamW
 from llmlib.train.averaging import WeightAverage
 from llmlib.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from llmlib.train.config import TrainConfig
-from llmlib.train.evaluation import bits, count_baselines, evaluate_loss, token_loss
+from llmlib.train.evaluation import count_baselines, evaluate_loss, evaluation_mode, mean_loss
 from llmlib.train.history import History
-from llmlib.train.loop import Callback, Trainer, accumulate_gradients, clip_gradients
+from llmlib.train.loop import Callback, Trainer, accumulate_gradients
+from llmlib.train.losses import bits, mean_cross_entropy, next_token_loss, token_loss
 from llmlib.train.muon import Muon, orthogonalize
-from llmlib.train.parameter_groups import build_optimizers, route_parameters
+from llmlib.train.parameter_groups import group_parameters, route_parameters
 from llmlib.train.presets import train_preset, train_presets
 from llmlib.train.progress import ProgressBar
+from llmlib.train.registry import build_optimizers, optimizer_names, register_optimizer
 from llmlib.train.schedules import cosine_schedule, wsd_schedule
 
 __all__ = [
@@ -26,12 +28,18 @@ __all__ = [
     "accumulate_gradients",
     "bits",
     "build_optimizers",
-    "clip_gradients",
     "cosine_schedule",
     "count_baselines",
     "evaluate_loss",
+    "evaluation_mode",
+    "group_parameters",
     "load_checkpoint",
+    "mean_cross_entropy",
+    "mean_loss",
+    "next_token_loss",
+    "optimizer_names",
     "orthogonalize",
+    "register_optimizer",
     "route_parameters",
     "save_checkpoint",
     "token_loss",

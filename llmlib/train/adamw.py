@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from llmlib.train.distributed import local
+
 
 class AdamW(Optimizer):
     """Adam (Kingma and Ba, 2015) with decoupled weight decay (Loshchilov and Hutter, 2019). Built in lecture 07.
@@ -17,8 +19,9 @@ class AdamW(Optimizer):
         v <- beta2 * v + (1 - beta2) * g * g
         w <- w - lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
 
-    Agrees with torch.optim.AdamW. Two numbers of state per weight (`exp_avg` m, `exp_avg_sq` v); the `_foreach_`
-    functions run one operation over all tensors of a group in one call.
+    Agrees with torch.optim.AdamW, whose fused kernel `build_optimizers` takes on CUDA, and either goes on from the
+    other's state. Two numbers of state per weight (`exp_avg` m, `exp_avg_sq` v); the `_foreach_` functions run one
+    operation over all tensors of a group in one call.
     """
 
     def __init__(
@@ -49,18 +52,22 @@ class AdamW(Optimizer):
                 continue
             for w in weights:
                 if w not in self.state:
-                    self.state[w] = dict(step=0, exp_avg=torch.zeros_like(w), exp_avg_sq=torch.zeros_like(w))
+                    self.state[w] = dict(
+                        step=torch.tensor(0.0), exp_avg=torch.zeros_like(w), exp_avg_sq=torch.zeros_like(w)
+                    )
                 self.state[w]["step"] += 1
             # Parameters may differ in age (one that was frozen, say), and the bias correction depends on it.
-            for age in sorted({self.state[w]["step"] for w in weights}):
-                self._update([w for w in weights if self.state[w]["step"] == age], age, **group)
+            ages = [int(self.state[w]["step"]) for w in weights]
+            for age in sorted(set(ages)):
+                self._update([w for w, own in zip(weights, ages) if own == age], age, **group)
         return loss
 
     def _update(self, weights: list[Tensor], t: int, *, lr, betas, eps, weight_decay, **_) -> None:
         beta1, beta2 = betas
-        gradients = [w.grad for w in weights]
-        means = [self.state[w]["exp_avg"] for w in weights]
-        squares = [self.state[w]["exp_avg_sq"] for w in weights]
+        gradients = local([w.grad for w in weights])
+        means = local([self.state[w]["exp_avg"] for w in weights])
+        squares = local([self.state[w]["exp_avg_sq"] for w in weights])
+        weights = local(weights)
         torch._foreach_mul_(weights, 1 - lr * weight_decay)
         torch._foreach_lerp_(means, gradients, 1 - beta1)
         torch._foreach_mul_(squares, beta2)

@@ -1,11 +1,13 @@
 """Everything that decides a training run besides the model and the data."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from dataclasses import replace as _replace
 
 import torch
 
-OPTIMIZERS = ("adamw", "muon")
+from llmlib.train.registry import optimizer_names
+
 SCHEDULES = ("cosine", "wsd")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -15,7 +17,9 @@ class TrainConfig:
     """Settings of a run; checked when they are made. Used by `Trainer` (lecture 03 on).
 
     - steps: number of updates, each of `accumulate` batches of batch_size sequences of seq_len tokens.
-    - optimizer: "adamw" for everything, or "muon" for hidden matrices and AdamW for the rest.
+      Of several processes each takes that much, so that an update sees world_size times as many tokens.
+    - optimizer: "adamw" for everything, "muon" for hidden matrices and AdamW for the rest, or another name given to
+      `register_optimizer`; optimizer_options are further arguments for what was registered.
     - lr: learning rate of the hidden matrices. embedding_lr, head_lr (None: as lr) for token and position embeddings
       and for an untied head; vector_lr (None: as lr) for norm weights and biases. With "muon" give these three, as the
       two optimizers' steps are of very different size.
@@ -35,6 +39,7 @@ class TrainConfig:
     seq_len: int = 64
     accumulate: int = 1
     optimizer: str = "adamw"
+    optimizer_options: Mapping[str, object] = field(default_factory=dict)
     lr: float = 1e-3
     embedding_lr: float | None = None
     head_lr: float | None = None
@@ -69,7 +74,7 @@ class TrainConfig:
         for name in ("decay_fraction", "final_lr"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)} must lie between 0 and 1")
-        for name, allowed in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("dtype", tuple(DTYPES))):
+        for name, allowed in (("optimizer", optimizer_names()), ("schedule", SCHEDULES), ("dtype", tuple(DTYPES))):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}={getattr(self, name)!r} is unknown: choose one of {', '.join(allowed)}")
         if not 0 <= self.warmup_steps <= self.steps:
@@ -77,13 +82,17 @@ class TrainConfig:
 
     def replace(self, **changes) -> "TrainConfig":
         """The same settings with some changed, checked again."""
-        known = {field.name for field in fields(self)}
+        known = {each.name for each in fields(self)}
         for name in changes:
             if name not in known:
                 raise ValueError(f"{name!r} is not a training setting: the settings are {', '.join(sorted(known))}")
         return _replace(self, **changes)
 
+    def to_dict(self) -> dict:
+        """Plain types only."""
+        return asdict(self)
+
     @property
     def tokens_per_step(self) -> int:
-        """Tokens that one update sees."""
+        """Tokens of this process that one update sees."""
         return self.batch_size * self.seq_len * self.accumulate

@@ -135,7 +135,13 @@ def run_demo(
     torch.manual_seed(config.seed)
     model = Transformer(model_config.replace(vocab_size=tokenizer.vocab_size))
     commentary = Commentary(screen, baselines, tokenizer, prompt, config.steps)
-    trainer = Trainer(model, config.replace(eval_every=0), train_tokens, val_tokens[:QUICK_CHARACTERS], [commentary])
+    trainer = Trainer(
+        model,
+        config.replace(eval_every=0),
+        train_tokens,
+        evaluate=val_tokens[:QUICK_CHARACTERS],
+        callbacks=[commentary],
+    )
 
     screen.title("NEXT TOKEN: a GPT learns to write like Shakespeare")
     screen.line(f"the task   read {config.seq_len} characters, say which comes next")

@@ -1,109 +1,143 @@
-"""The training loop: draw a batch, measure the loss, follow the gradient, look at the validation split now and then."""
+"""The training loop: draw a batch, measure the loss, follow the gradient, look at the held-out split now and then."""
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
 
-from llmlib.data.batches import random_batch
+from llmlib.data.batches import RandomWindows
 from llmlib.model import default_device
+from llmlib.train import distributed
 from llmlib.train.averaging import WeightAverage
+from llmlib.train.checkpoint import Checkpoint, Contents, save_checkpoint
 from llmlib.train.config import DTYPES, TrainConfig
-from llmlib.train.evaluation import evaluate_loss, token_loss
+from llmlib.train.evaluation import mean_loss, split_batches
+from llmlib.train.feed import Feed, to_device
 from llmlib.train.history import History
-from llmlib.train.parameter_groups import build_optimizers
+from llmlib.train.losses import Batch, Loss, next_token_loss, refuse_readers
 from llmlib.train.progress import ProgressBar
+from llmlib.train.registry import build_optimizers
 from llmlib.train.schedules import cosine_schedule, wsd_schedule
+from llmlib.train.state import collect_state, prepare_state
 
 Callback = Callable[["Trainer", str], None]
 
 
-def clip_gradients(parameters: Sequence[Tensor], max_norm: float) -> float:
-    """Scale all gradients by one factor so that their joint norm is at most max_norm. Returns the norm before.
-
-    One factor for all of them keeps the direction of the step; clipping tensor by tensor would turn it
-    (Pascanu et al., 2013; lecture 07). max_norm 0 leaves the gradients alone.
-    """
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    if not gradients:
-        return 0.0
-    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    if max_norm > 0:
-        torch._foreach_mul_(gradients, (max_norm / (norm + 1e-6)).clamp(max=1.0))
-    return norm.item()
-
-
 def accumulate_gradients(
-    model: Callable[[Tensor], Tensor],
-    parts: Sequence[tuple[Tensor, Tensor]],
+    model: nn.Module,
+    parts: Sequence[Batch],
+    loss: Loss = next_token_loss,
     autocast: AbstractContextManager | None = None,
 ) -> float:
-    """Add the gradient of the mean loss over all parts to the parameters' .grad; returns that mean, in nats per token.
+    """Add the gradient of the mean loss over all parts, of all processes, to the parameters' .grad; returns that mean.
 
-    parts: (x, y) pairs of (B, T) ids and targets, where a target of -100 is left out. Every token weighs the same, so
-    the result is that of one large batch even when the parts hold different numbers of targets; the mean of the parts'
-    means would not be (lecture 07).
+    loss(model, part) -> (sum, count). Every target weighs the same, so the result is that of one large batch even when
+    the parts hold different numbers of targets; the mean of the parts' means would not be (lecture 07). ValueError if
+    no part has a target; then the gradients mean nothing.
     """
-    n_targets = sum((y != -100).sum() for _, y in parts)
+    world_size = distributed.world_size()
+    unit: Tensor | None = None  # what a sum is divided by before its backward pass: near the mean, and the same for all
     total: Tensor | float = 0.0
-    for x, y in parts:
-        with autocast or nullcontext():
-            loss = token_loss(model(x), y) / n_targets
-        loss.backward()
-        total += loss.detach()
-    return float(total)
+    n_targets: Tensor | float = 0.0
+    for number, part in enumerate(parts, start=1):
+        with distributed.synchronised(model, last=number == len(parts)):
+            with autocast or nullcontext():
+                value, count = loss(model, part)
+            count = torch.as_tensor(count, dtype=torch.float32, device=value.device)
+            if unit is None:
+                unit = (distributed.all_sum(count) / world_size).clamp(min=1.0)
+            (value / unit).backward()
+        total, n_targets = total + value.detach().float(), n_targets + count
+    total, n_targets = distributed.all_sum(torch.stack([total, n_targets])).unbind()
+    if len(parts) > 1:  # processes average their gradients, which leaves n_targets / world_size to divide by
+        scale = unit * world_size / n_targets
+        torch._foreach_mul_(distributed.local([p.grad for p in model.parameters() if p.grad is not None]), scale)
+    total, n_targets = torch.stack([total / n_targets, n_targets]).tolist()
+    if n_targets == 0:
+        raise ValueError("the batch holds no target: its mean loss is 0 / 0; check its targets or the mask")
+    return total
 
 
 class Trainer:
-    """Train a model on an array of token ids. Built in lecture 03.
+    """Train a model. Built in lecture 03.
 
-        history = Trainer(model, TrainConfig(steps=400), train_tokens, val_tokens).run()
+        history = Trainer(model, TrainConfig(steps=400), train_tokens, evaluate=val_tokens).run()
 
-    model: maps (B, T) ids to (B, T, V) logits; it is moved to the config's device. train_tokens, val_tokens: (N,) ids.
+    model: moved to the config's device. It may be wrapped in DistributedDataParallel or sharded by `fully_shard`: start
+    the same script with torchrun; config.batch_size is then that of each process.
+    batches: (N,) token ids, of which random windows are drawn; or an iterable of batches, read again when it ends; or a
+    function of the batch's number. A batch is whatever `loss` takes: tensors, or tuples and dicts of them.
+    loss: loss(model, batch) -> (sum, count); by default `next_token_loss`.
+    evaluate: (N,) token ids; or batches that can be read again and again, for `loss`; or a function of the model that
+    returns a number. optimizers: a list of them, or a function (model, config) -> list; by default the config's.
     callbacks are called as `callback(trainer, event)` with event "start", "step" (after each update), "eval" (after
-    each evaluation) or "end"; they may read `trainer.step`, `.history`, `.model` and `.config`, and set
-    `trainer.stop = True` to end the run. `run` leaves the model in evaluation mode, with
-    its averaged weights if `config.average` is set.
-    The same seed, model and thread count give the same run. `train_step()` makes one update by itself.
+    each evaluation) or "end", on every process; they may read `trainer.step`, `.history`, `.model` and `.config`, and
+    set `trainer.stop = True` to end the run. `run` leaves the model in evaluation mode, with its averaged weights if
+    `config.average` is set.
+    The same seed, model and thread count give the same run. `train_step()` makes one update by itself; `save(path)` and
+    `resume(path)` break a run off and go on as if it had not been.
     """
 
     def __init__(
         self,
         model: nn.Module,
         config: TrainConfig,
-        train_tokens: Tensor,
-        val_tokens: Tensor | None = None,
+        batches: Tensor | Iterable[Batch] | Callable[[int], Batch],
+        *,
+        loss: Loss = next_token_loss,
+        evaluate: Tensor | Iterable[Batch] | Callable[[nn.Module], float] | None = None,
+        optimizers: Sequence[Optimizer] | Callable[[nn.Module, TrainConfig], Sequence[Optimizer]] | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> None:
-        limit = getattr(getattr(model, "config", None), "max_seq_len", None)
-        if limit is not None and config.seq_len > limit:
-            raise ValueError(f"seq_len={config.seq_len} exceeds the model's max_seq_len={limit}: lower seq_len")
-        for name, tokens in (("train_tokens", train_tokens), ("val_tokens", val_tokens)):
-            if tokens is not None:
-                _check_tokens(name, tokens, model, at_least=config.seq_len + 1 if name == "train_tokens" else 2)
         self.config = config
         self.device = torch.device(config.device or default_device())
-        self.model = model.to(self.device)
+        self.wrapped = model.to(self.device)  # what is called in training
+        self.model = distributed.unwrapped(model)  # what is evaluated, sampled from and saved
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         if not self.parameters:
             raise ValueError("model has no trainable parameter: unfreeze some with requires_grad_(True)")
-        self.optimizers = build_optimizers(model, config)
+        if distributed.world_size() > 1 and not distributed.is_wrapped(model):
+            raise ValueError(
+                f"model is not wrapped and {distributed.world_size()} processes train: give each its gradients with "
+                "DistributedDataParallel(model) or fully_shard(model)"
+            )
+        if loss is next_token_loss:
+            refuse_readers(self.model)
+        self.loss = loss
+        self.feed = Feed(self._windows(batches) if _is_tokens("batches", batches) else batches)
+        if _is_tokens("evaluate", evaluate):
+            _check_tokens("evaluate", evaluate, self.model, at_least=2)
+        self.evaluation = evaluate
+        build = build_optimizers if optimizers is None else optimizers
+        self.optimizers = list(build(self.model, config) if callable(build) else build)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["base_lr"] = group["lr"]
         self.average = WeightAverage(self.parameters, config.average) if config.average else None
-        self.train_tokens = train_tokens.to(self.device)
-        self.val_tokens = val_tokens
         self.callbacks = list(callbacks)
         self.history = History()
         self.step = 0  # finished updates
         self.stop = False
         self.progress: ProgressBar | None = None
-        self._generator = torch.Generator().manual_seed(config.seed)
-        self._forward = _compiled(model) if config.compile else model
+        self._forward = Compiled(self.wrapped) if config.compile else self.wrapped
+        distributed.let_methods_gather(self.model)
+        if distributed.world_size() > 1:
+            torch.manual_seed(config.seed + distributed.rank())  # or all would drop the same units
+
+    def _windows(self, tokens: Tensor) -> RandomWindows:
+        c = self.config
+        limit = getattr(getattr(self.model, "config", None), "max_seq_len", None)
+        if limit is not None and c.seq_len > limit:
+            raise ValueError(f"seq_len={c.seq_len} exceeds the model's max_seq_len={limit}: lower seq_len")
+        _check_tokens("batches", tokens, self.model, at_least=c.seq_len + 1)
+        place = dict(seed=c.seed, rank=distributed.rank(), world_size=distributed.world_size())
+        return RandomWindows(tokens.to(self.device), c.batch_size, c.seq_len, **place)
 
     def learning_rate_share(self, step: int) -> float:
         """The schedule's multiplier for the update after `step` finished ones."""
@@ -114,22 +148,24 @@ class Trainer:
             step, c.steps, warmup_steps=c.warmup_steps, decay_fraction=c.decay_fraction, final=c.final_lr
         )
 
-    def draw_batch(self) -> tuple[Tensor, Tensor]:
-        """x and y, both (batch_size, seq_len), on the device. Override it to train on anything else."""
-        return random_batch(self.train_tokens, self.config.batch_size, self.config.seq_len, self._generator)
+    def draw_batch(self) -> Batch:
+        """The next batch, on the device."""
+        return to_device(next(self.feed), self.device)
 
     def train_step(self) -> float:
-        """One update; returns the mean loss of its batch before the update, in nats per token."""
+        """One update; returns the mean loss of its batch before the update, for the default loss in nats per token."""
         started = time.perf_counter()
-        self.model.train()
+        self.wrapped.train()
+        if self.average:
+            self.average.restore()
         share = self.learning_rate_share(self.step)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["base_lr"] * share
         parts = [self.draw_batch() for _ in range(self.config.accumulate)]
-        loss = accumulate_gradients(self._forward, parts, self._autocast())
+        loss = accumulate_gradients(self._forward, parts, self.loss, self._autocast())
         if self.config.grad_clip:
-            clip_gradients(self.parameters, self.config.grad_clip)
+            clip_grad_norm_(self.parameters, self.config.grad_clip)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -142,11 +178,16 @@ class Trainer:
         return loss
 
     def evaluate(self) -> float:
-        """Loss over the full validation split, noted in the history."""
-        if self.val_tokens is None:
-            raise ValueError("val_tokens is None: give the Trainer a validation split to evaluate on")
+        """Loss over the full held-out split, noted in the history."""
+        split = self.evaluation
+        if split is None:
+            raise ValueError("evaluate is None: give the Trainer a held-out split to evaluate on")
         with self.averaged(), self._autocast():
-            loss = evaluate_loss(self.model, self.val_tokens, self.config.seq_len)
+            if callable(split) and not hasattr(split, "__iter__"):
+                loss = float(split(self.model))
+            else:
+                parts = split_batches(self.model, split, self.config.seq_len) if isinstance(split, Tensor) else split
+                loss = mean_loss(self.model, (to_device(part, self.device) for part in parts), self.loss)
         self.history.val_steps.append(self.step)
         self.history.val_loss.append(loss)
         self.history.val_seconds.append(self.history.training_seconds)
@@ -154,30 +195,53 @@ class Trainer:
         return loss
 
     def averaged(self) -> AbstractContextManager:
-        """Within this context the model has its averaged weights, if the config asks for an average."""
+        """Within this context the model has its averaged weights, if the config asks for an average. May be nested."""
         return self.average.applied() if self.average else nullcontext()
 
     def run(self) -> History:
         """Train until config.steps updates are done, or a callback sets `stop`; returns the history."""
-        self.progress = ProgressBar(self.config.steps) if self.config.progress else None
+        show = self.config.progress and distributed.rank() == 0
+        self.progress = ProgressBar(self.config.steps) if show else None
         self._announce("start")
-        if self.val_tokens is not None and self.step == 0:
+        if self.evaluation is not None and self.step == 0:
             self.evaluate()
-        while self.step < self.config.steps and not self.stop:
+        while self.step < self.config.steps and not distributed.any_rank(self.stop, self.device):
             loss = self.train_step()
             if self.progress:
                 self.progress.update(self.step, self._note(loss))
             self._announce("step")
             every = self.config.eval_every
-            if self.val_tokens is not None and (self.step == self.config.steps or (every and self.step % every == 0)):
+            if self.evaluation is not None and (self.step == self.config.steps or (every and self.step % every == 0)):
                 self.evaluate()
         if self.progress:
             self.progress.close()
         if self.average:
             self.average.keep()
-        self.model.eval()
+        self.wrapped.eval()
         self._announce("end")
         return self.history
+
+    def save(self, path: str | Path, tokenizer: object | None = None) -> Path:
+        """A checkpoint from which `resume` goes on: weights, optimizers, average, batches, random numbers."""
+        state = collect_state(self)
+        return save_checkpoint(path, self.model, self.optimizers, self.step, tokenizer, state=state)
+
+    def resume(self, path: str | Path) -> Checkpoint:
+        """Go on from a checkpoint of `save`, in a Trainer built as the saved one was.
+
+        ValueError, before anything changes, for another model, other optimizers or other settings; only steps (to
+        prolong a run), eval_every, device, compile and progress may differ.
+        """
+        contents = Contents(path)
+        load_weights = contents.prepare(self.model, self.optimizers)
+        checkpoint = Checkpoint(self.model, contents.step, contents.tokenizer(), contents.state)
+        try:
+            load_state = prepare_state(self, contents.state, contents.step)
+        except ValueError as problem:
+            raise contents.refusal(f"cannot be resumed here: {problem}") from None
+        load_weights()
+        load_state()
+        return checkpoint
 
     def _announce(self, event: str) -> None:
         for callback in self.callbacks:
@@ -193,10 +257,19 @@ class Trainer:
         return f"{note}, held out {past.val_loss[-1]:.2f} at step {past.val_steps[-1]}" if past.val_loss else note
 
 
+def _is_tokens(name: str, data: object) -> bool:
+    """Whether `data` is an array of token ids; ValueError for what was probably meant to be one."""
+    if isinstance(data, Tensor) or (isinstance(data, list) and data and isinstance(data[0], int)):
+        if not isinstance(data, Tensor) or data.ndim != 1:
+            shape = tuple(data.shape) if isinstance(data, Tensor) else type(data).__name__
+            raise ValueError(
+                f"{name} must be a one-dimensional tensor of token ids, got {shape}: use torch.tensor(ids)"
+            )
+        return True
+    return False
+
+
 def _check_tokens(name: str, tokens: Tensor, model: nn.Module, at_least: int) -> None:
-    if not isinstance(tokens, Tensor) or tokens.ndim != 1:
-        shape = tuple(tokens.shape) if isinstance(tokens, Tensor) else type(tokens).__name__
-        raise ValueError(f"{name} must be a one-dimensional tensor of token ids, got {shape}: use torch.tensor(ids)")
     if len(tokens) < at_least:
         raise ValueError(f"{name} holds {len(tokens)} ids but at least {at_least} are needed: give more text")
     vocab_size = getattr(getattr(model, "config", None), "vocab_size", None)
@@ -206,25 +279,27 @@ def _check_tokens(name: str, tokens: Tensor, model: nn.Module, at_least: int) ->
         raise ValueError(f"{name} holds id {culprit}, outside the model's vocab_size={vocab_size}: check the tokenizer")
 
 
-def _compiled(model: nn.Module) -> Callable[[Tensor], Tensor]:
+class Compiled:
     """The compiled model, or the model itself with a warning if compiling fails at the first call."""
-    compiled = torch.compile(model)
-    works: list[bool] = []
 
-    def forward(ids: Tensor) -> Tensor:
-        if works == [False]:
-            return model(ids)
+    def __init__(self, model: nn.Module) -> None:
+        self.model, self.compiled = model, torch.compile(model)
+        self.works: bool | None = None
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.__dict__["model"], name)
+
+    def __call__(self, *args: object, **kwargs: object) -> Tensor:
+        if self.works is False:
+            return self.model(*args, **kwargs)
         try:
-            logits = compiled(ids)
+            output = self.compiled(*args, **kwargs)
         except Exception as problem:
-            if works:  # it ran before, so this is not about compiling
+            if self.works:  # it ran before, so this is not about compiling
                 raise
-            works.append(False)
+            self.works = False
             first_line = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
             warnings.warn(f"torch.compile failed, training goes on without it ({first_line})", stacklevel=2)
-            return model(ids)
-        if not works:
-            works.append(True)
-        return logits
-
-    return forward
+            return self.model(*args, **kwargs)
+        self.works = True
+        return output

@@ -1,68 +1,92 @@
 """Which parameter goes to which optimizer, with which learning rate and weight decay."""
 
+from collections.abc import Collection, Mapping, Sequence
+
+import torch
 from torch import nn
 from torch.optim import Optimizer
 
 from llmlib.train.adamw import AdamW
 from llmlib.train.config import TrainConfig
+from llmlib.train.distributed import unwrapped
 from llmlib.train.muon import Muon
+from llmlib.train.registry import register_optimizer
+
+Routes = dict[str, list[nn.Parameter]]
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
-def route_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
+def route_parameters(model: nn.Module) -> Routes:
     """Sort the trainable parameters into "matrices", "embeddings", "head" and "vectors" (any may be empty).
 
     Embeddings are the weights of nn.Embedding modules; a head tied to them is the same tensor and counts as one. The
-    head is a matrix that has one row per token and is not an embedding: what `model.config.vocab_size` says, where the
-    model has a config. Vectors are all with fewer than two dimensions: norm weights and biases. Stacks of matrices with
-    more than two dimensions count as vectors for Muon's sake, which takes plain matrices only.
+    head is a matrix outside the blocks that has one row per token and is not an embedding: what
+    `model.config.vocab_size` says, where the model has a config. Matrices are the other parameters of two dimensions,
+    and stacks (experts, out, in) of them. Vectors are the rest: norm weights, biases, and convolutions, because Muon
+    takes matrices only.
     """
-    embedding_ids = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    model = unwrapped(model)
+    embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    convolutions = {id(m.weight) for m in model.modules() if isinstance(m, CONVOLUTIONS)}
     vocab_size = getattr(getattr(model, "config", None), "vocab_size", None)
-    routes: dict[str, list[nn.Parameter]] = {"matrices": [], "embeddings": [], "head": [], "vectors": []}
+    routes: Routes = {"matrices": [], "embeddings": [], "head": [], "vectors": []}
     for name, w in model.named_parameters():
         if not w.requires_grad:
             continue
-        if id(w) in embedding_ids:
+        if id(w) in embeddings:
             routes["embeddings"].append(w)
-        elif w.ndim != 2:
+        elif w.ndim not in (2, 3) or id(w) in convolutions or name.endswith("bias"):
             routes["vectors"].append(w)
-        elif "blocks." not in name and w.shape[0] == vocab_size:
+        elif w.ndim == 2 and "blocks." not in name and w.shape[0] == vocab_size:
             routes["head"].append(w)
         else:
             routes["matrices"].append(w)
     return routes
 
 
-def build_optimizers(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
-    """The optimizers a config asks for: [AdamW], or [Muon, AdamW]. Weight decay acts on all but vectors.
+def group_parameters(
+    routes: Mapping[str, Sequence[nn.Parameter]], config: TrainConfig, decayed: Collection[str] = ()
+) -> list[dict]:
+    """Groups for any torch optimizer, one a route, with the config's learning rate for it.
 
-    With "muon" the embeddings and the head do not decay: their AdamW steps are large and sparse, and a token that has
-    not been seen for a while would be forgotten.
+    decayed: the routes on which config.weight_decay acts.
     """
-    routes = route_parameters(model)
-    learning_rates = {
-        "matrices": config.lr,
-        "embeddings": config.embedding_lr,
-        "head": config.head_lr,
-        "vectors": config.vector_lr,
-    }
-    optimizers: list[Optimizer] = []
-    if config.optimizer == "muon" and routes["matrices"]:
-        optimizers.append(
-            Muon(
-                routes.pop("matrices"),
-                lr=config.lr,
-                momentum=config.momentum,
-                weight_decay=config.weight_decay,
-                newton_schulz_steps=config.newton_schulz_steps,
-            )
-        )
+    learning_rates = {"embeddings": config.embedding_lr, "head": config.head_lr, "vectors": config.vector_lr}
     groups = []
     for route, weights in routes.items():
-        lr = config.lr if learning_rates[route] is None else learning_rates[route]
-        decays = route != "vectors" and config.optimizer == "adamw"
+        lr = config.lr if learning_rates.get(route) is None else learning_rates[route]
         if weights:
-            groups.append(dict(params=weights, lr=lr, weight_decay=config.weight_decay if decays else 0.0))
-    if groups:
-        optimizers.append(AdamW(groups, betas=config.betas, eps=config.eps))
-    return optimizers
+            groups.append(dict(params=weights, lr=lr, weight_decay=config.weight_decay if route in decayed else 0.0))
+    return groups
+
+
+def build_adamw(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
+    """AdamW for everything. Weight decay acts on all but vectors."""
+    return _adamw(group_parameters(route_parameters(model), config, ("matrices", "embeddings", "head")), config)
+
+
+def build_muon(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
+    """Muon for the matrices, AdamW for the rest.
+
+    The embeddings and the head do not decay: their AdamW steps are large and sparse, and a token that has not been
+    seen for a while would be forgotten.
+    """
+    routes = route_parameters(model)
+    groups = group_parameters({"matrices": routes.pop("matrices")}, config, ("matrices",))
+    settings = dict(momentum=config.momentum, newton_schulz_steps=config.newton_schulz_steps)
+    muon: list[Optimizer] = [Muon(groups, **settings)] if groups else []
+    return muon + _adamw(group_parameters(routes, config), config)
+
+
+def _adamw(groups: list[dict], config: TrainConfig) -> list[Optimizer]:
+    """On CUDA torch's fused kernel, which does the same in one launch."""
+    if not groups:
+        return []
+    on_cuda = all(w.is_cuda for group in groups for w in group["params"])
+    if on_cuda:
+        return [torch.optim.AdamW(groups, betas=config.betas, eps=config.eps, fused=True)]
+    return [AdamW(groups, betas=config.betas, eps=config.eps)]
+
+
+register_optimizer("adamw", build_adamw)
+register_optimizer("muon", build_muon)

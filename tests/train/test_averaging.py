@@ -41,8 +41,8 @@ def test_parameters_come_back_after_an_error():
 
 def test_averaging_does_not_disturb_training_but_is_what_run_leaves(tokens, make_model):
     settings = TrainConfig(steps=30, batch_size=4, seq_len=8, lr=0.05, eval_every=10, progress=False)
-    plain = Trainer(make_model(), settings, tokens, tokens[:200])
-    averaged = Trainer(make_model(), settings.replace(average=0.9), tokens, tokens[:200])
+    plain = Trainer(make_model(), settings, tokens, evaluate=tokens[:200])
+    averaged = Trainer(make_model(), settings.replace(average=0.9), tokens, evaluate=tokens[:200])
     plain_history, averaged_history = plain.run(), averaged.run()
     assert plain_history.train_loss == averaged_history.train_loss
     assert plain_history.val_loss[1:] != averaged_history.val_loss[1:]

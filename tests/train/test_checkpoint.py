@@ -115,7 +115,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, make_model, monkeypatch):
         raise OSError("No space left on device")
 
     monkeypatch.setattr("llmlib.train.checkpoint.save_file", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="disk is full"):
         save_checkpoint(path, make_model(), step=2)
     assert load_checkpoint(path).step == 1
     assert [p.name for p in tmp_path.iterdir()] == ["run.safetensors"]

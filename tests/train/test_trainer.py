@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from llmlib.train import TrainConfig, Trainer, accumulate_gradients, clip_gradients, cosine_schedule, token_loss
+from llmlib.train import TrainConfig, Trainer, accumulate_gradients, cosine_schedule, token_loss
 
 
 def config(**changes):
@@ -20,7 +20,7 @@ def gradients(model):
 def test_training_learns_what_can_be_learned(tokens, make_model, optimizer, schedule):
     lrs = dict(lr=0.02, embedding_lr=0.02, head_lr=0.02, vector_lr=0.02) if optimizer == "muon" else dict(lr=1e-2)
     settings = config(steps=100, optimizer=optimizer, schedule=schedule, final_lr=0.0, **lrs)
-    history = Trainer(make_model(), settings, tokens[:1800], tokens[1800:]).run()
+    history = Trainer(make_model(), settings, tokens[:1800], evaluate=tokens[1800:]).run()
     assert history.val_steps == [0, 100]
     assert history.val_loss[0] == pytest.approx(math.log(7), abs=0.1)
     assert history.val_loss[1] < math.log(2) + 0.15  # two continuations are equally likely: ln 2 is the floor
@@ -39,8 +39,8 @@ def test_history_and_events(tokens, make_model):
         make_model(),
         config(steps=7, eval_every=3),
         tokens,
-        tokens[:50],
-        [lambda t, event: seen.append((event, t.step))],
+        evaluate=tokens[:50],
+        callbacks=[lambda t, event: seen.append((event, t.step))],
     )
     history = trainer.run()
     assert history.steps == [1, 2, 3, 4, 5, 6, 7]
@@ -63,7 +63,7 @@ def test_a_callback_can_stop_the_run(tokens, make_model):
 
 
 def test_seconds_to_a_loss(tokens, make_model):
-    history = Trainer(make_model(), config(steps=2, eval_every=1), tokens, tokens[:50]).run()
+    history = Trainer(make_model(), config(steps=2, eval_every=1), tokens, evaluate=tokens[:50]).run()
     history.val_loss, history.val_seconds = [3.0, 2.0, 1.0], [0.0, 1.5, 2.5]
     assert history.seconds_to(2.5) == 1.5
     assert history.seconds_to(1.0) == 2.5
@@ -103,32 +103,46 @@ def test_accumulating_trainer_draws_that_many_batches(tokens, make_model):
     assert trainer.config.tokens_per_step == sum(x.numel() for x, _ in drawn)
 
 
+class Slopes(torch.nn.Module):
+    """Two parameters whose gradients are what the batch says: (2,) and (1,)."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = torch.nn.Parameter(torch.zeros(2)), torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, slopes):
+        return (slopes[:2] * self.a).sum() + (slopes[2:] * self.b).sum()
+
+
+def one_descent(grad_clip, slopes=(3.0, 0.0, 4.0)):
+    """Minus the gradients that reach the optimizer."""
+    model = Slopes()
+    Trainer(
+        model,
+        config(steps=1, warmup_steps=0, grad_clip=grad_clip),
+        lambda number: torch.tensor(slopes),
+        loss=lambda model, batch: (model(batch), 1),
+        optimizers=[torch.optim.SGD(model.parameters(), lr=1.0)],
+    ).run()
+    return model.a.tolist(), model.b.item()
+
+
 def test_clipping_is_global():
-    parameters = [
-        torch.nn.Parameter(torch.zeros(2)),
-        torch.nn.Parameter(torch.zeros(1)),
-        torch.nn.Parameter(torch.zeros(1)),
-    ]
-    parameters[0].grad, parameters[1].grad = torch.tensor([3.0, 0.0]), torch.tensor([4.0])
-    assert clip_gradients(parameters, 10.0) == pytest.approx(5.0)
-    assert parameters[1].grad.item() == pytest.approx(4.0)  # below the limit nothing changes
-    assert clip_gradients(parameters, 0.5) == pytest.approx(5.0)
-    torch.testing.assert_close(parameters[0].grad, torch.tensor([0.3, 0.0]), atol=1e-5, rtol=0)
-    torch.testing.assert_close(parameters[1].grad, torch.tensor([0.4]), atol=1e-5, rtol=0)
+    assert one_descent(10.0) == ([-3.0, 0.0], -4.0)  # below the limit nothing changes
+    a, b = one_descent(0.5)
+    assert a == pytest.approx([-0.3, 0.0], abs=1e-5)
+    assert b == pytest.approx(-0.4, abs=1e-5)
 
 
 def test_clipping_equals_torch_and_zero_means_off():
-    ours, theirs = ([torch.nn.Parameter(torch.zeros(4, 3)), torch.nn.Parameter(torch.zeros(5))] for _ in range(2))
-    generator = torch.Generator().manual_seed(0)
-    for a, b in zip(ours, theirs):
-        a.grad = torch.randn(a.shape, generator=generator)
-        b.grad = a.grad.clone()
-    norm = clip_gradients(ours, 0.0)
-    torch.testing.assert_close(ours[0].grad, theirs[0].grad, atol=0, rtol=0)
-    assert norm == pytest.approx(torch.nn.utils.clip_grad_norm_(theirs, 1.0).item(), rel=1e-5)
-    clip_gradients(ours, 1.0)
-    for a, b in zip(ours, theirs):
-        torch.testing.assert_close(a.grad, b.grad)
+    assert one_descent(0.0, (300.0, 0.0, 400.0)) == ([-300.0, 0.0], -400.0)
+    slopes = torch.randn(3, generator=torch.Generator().manual_seed(0)).tolist()
+    theirs = [torch.nn.Parameter(torch.zeros(2)), torch.nn.Parameter(torch.zeros(1))]
+    theirs[0].grad, theirs[1].grad = torch.tensor(slopes[:2]), torch.tensor(slopes[2:])
+    torch.nn.utils.clip_grad_norm_(theirs, 0.7)
+    a, b = one_descent(0.7, slopes)
+    assert a == pytest.approx((-theirs[0].grad).tolist())
+    assert b == pytest.approx(-theirs[1].grad.item())
 
 
 def test_trainer_clips(tokens, make_model):
@@ -152,7 +166,7 @@ def test_trainer_clips(tokens, make_model):
 
 def test_bfloat16_keeps_fp32_weights_and_learns(tokens, make_model):
     model = make_model()
-    history = Trainer(model, config(steps=60, dtype="bfloat16", device="cpu"), tokens, tokens[:200]).run()
+    history = Trainer(model, config(steps=60, dtype="bfloat16", device="cpu"), tokens, evaluate=tokens[:200]).run()
     assert all(p.dtype == torch.float32 for p in model.parameters())
     assert history.val_loss[-1] < 1.2
 
@@ -215,16 +229,16 @@ def test_bad_data_is_refused_in_one_line(tokens, make_model):
     model = make_model()
     cases = [
         (config(seq_len=9), tokens, None, "seq_len=9 exceeds the model's max_seq_len=8"),
-        (config(), tokens[:8], None, "train_tokens holds 8 ids but at least 9 are needed"),
-        (config(), tokens, tokens[:1], "val_tokens holds 1 ids"),
-        (config(), tokens[None], None, "train_tokens must be a one-dimensional tensor"),
+        (config(), tokens[:8], None, "batches holds 8 ids but at least 9 are needed"),
+        (config(), tokens, tokens[:1], "evaluate holds 1 ids"),
+        (config(), tokens[None], None, "batches must be a one-dimensional tensor"),
         (config(), tokens.tolist(), None, "got list"),
-        (config(), tokens + 1, None, "train_tokens holds id 7, outside the model's vocab_size=7"),
-        (config(), tokens, tokens - 1, "val_tokens holds id -1"),
+        (config(), tokens + 1, None, "batches holds id 7, outside the model's vocab_size=7"),
+        (config(), tokens, tokens - 1, "evaluate holds id -1"),
     ]
     for settings, train_tokens, val_tokens, message in cases:
         with pytest.raises(ValueError, match=message) as problem:
-            Trainer(model, settings, train_tokens, val_tokens)
+            Trainer(model, settings, train_tokens, evaluate=val_tokens)
         assert "\n" not in str(problem.value)
-    with pytest.raises(ValueError, match="val_tokens is None"):
+    with pytest.raises(ValueError, match="evaluate is None"):
         Trainer(model, config(), tokens).evaluate()
