@@ -9,10 +9,10 @@ from llmlib.train.history import History
 from llmlib.train.loop import Callback, Trainer, accumulate_gradients
 from llmlib.train.losses import bits, mean_cross_entropy, next_token_loss, token_loss
 from llmlib.train.muon import Muon, orthogonalize
-from llmlib.train.parameter_groups import group_parameters, route_parameters
+from llmlib.train.parameter_groups import build_optimizers, group_parameters, route_parameters
 from llmlib.train.presets import train_preset, train_presets
 from llmlib.train.progress import ProgressBar
-from llmlib.train.registry import build_optimizers, optimizer_names, register_optimizer
+from llmlib.train.registry import optimizer_names, register_optimizer
 from llmlib.train.schedules import cosine_schedule, wsd_schedule
 
 __all__ = [

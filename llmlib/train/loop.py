@@ -21,8 +21,8 @@ from llmlib.train.evaluation import mean_loss, split_batches
 from llmlib.train.feed import Feed, to_device
 from llmlib.train.history import History
 from llmlib.train.losses import Batch, Loss, next_token_loss, refuse_readers
+from llmlib.train.parameter_groups import build_optimizers
 from llmlib.train.progress import ProgressBar
-from llmlib.train.registry import build_optimizers
 from llmlib.train.schedules import cosine_schedule, wsd_schedule
 from llmlib.train.state import collect_state, prepare_state
 

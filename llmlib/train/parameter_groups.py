@@ -1,5 +1,6 @@
 """Which parameter goes to which optimizer, with which learning rate and weight decay."""
 
+import inspect
 from collections.abc import Collection, Mapping, Sequence
 
 import torch
@@ -10,7 +11,7 @@ from llmlib.train.adamw import AdamW
 from llmlib.train.config import TrainConfig
 from llmlib.train.distributed import unwrapped
 from llmlib.train.muon import Muon
-from llmlib.train.registry import register_optimizer
+from llmlib.train.registry import optimizer_factory, register_optimizer
 
 Routes = dict[str, list[nn.Parameter]]
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -58,6 +59,25 @@ def group_parameters(
         if weights:
             groups.append(dict(params=weights, lr=lr, weight_decay=config.weight_decay if route in decayed else 0.0))
     return groups
+
+
+def build_optimizers(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
+    """The optimizers a config asks for. ValueError if they leave out a trainable parameter or share one."""
+    factory = optimizer_factory(config.optimizer)
+    try:
+        inspect.signature(factory).bind(model, config, **config.optimizer_options)
+    except TypeError as problem:
+        raise ValueError(
+            f"optimizer_options={dict(config.optimizer_options)} do not suit optimizer={config.optimizer!r} ({problem})"
+        ) from None
+    optimizers = list(factory(model, config, **config.optimizer_options))
+    routed = [id(w) for optimizer in optimizers for group in optimizer.param_groups for w in group["params"]]
+    wanted = {id(w): name for name, w in model.named_parameters() if w.requires_grad}
+    left_out = [name for identity, name in wanted.items() if identity not in routed]
+    if left_out or len(routed) != len(set(routed)):
+        problem = f"leave out {left_out[0]!r}" if left_out else "share a parameter between two groups"
+        raise ValueError(f"the optimizers of optimizer={config.optimizer!r} {problem}: each parameter needs one place")
+    return optimizers
 
 
 def build_adamw(model: nn.Module, config: TrainConfig) -> list[Optimizer]:

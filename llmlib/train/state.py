@@ -1,23 +1,36 @@
 """What a run knows besides weights and optimizers, so that a broken-off one can go on as if it had not been."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
+from torch import Tensor, nn
 
 from llmlib.train import distributed
+from llmlib.train.averaging import WeightAverage
+from llmlib.train.config import TrainConfig
+from llmlib.train.feed import Feed
 from llmlib.train.history import History
-
-if TYPE_CHECKING:
-    from llmlib.train.loop import Trainer
 
 MAY_DIFFER = {"steps", "eval_every", "device", "compile", "progress"}  # the rest decides what the run computes
 
 
-def collect_state(trainer: Trainer) -> dict:
+class Run(Protocol):
+    """The parts of a Trainer that this is about."""
+
+    config: TrainConfig
+    model: nn.Module
+    parameters: list[Tensor]
+    device: torch.device
+    feed: Feed
+    average: WeightAverage | None
+    history: History
+    step: int
+    stop: bool
+
+
+def collect_state(trainer: Run) -> dict:
     """Settings, history, average, and of every process where its batches and random numbers are."""
     own = dict(feed=trainer.feed.state_dict(), rng=torch.get_rng_state(), cuda=None)
     if trainer.device.type == "cuda":
@@ -30,7 +43,7 @@ def collect_state(trainer: Trainer) -> dict:
     )
 
 
-def prepare_state(trainer: Trainer, state: object, step: int) -> Callable[[], None]:
+def prepare_state(trainer: Run, state: object, step: int) -> Callable[[], None]:
     """Check that `state` belongs to this trainer; returns the function that goes on from it."""
     try:
         saved, history, average = state["config"], History(**state["history"]), state["average"]
@@ -77,7 +90,7 @@ def _check_settings(saved: object, given: dict) -> None:
         raise ValueError(f"the run was saved with {', '.join(different)}: resume it with the config it had")
 
 
-def _sharded_average(trainer: Trainer, average: object) -> dict:
+def _sharded_average(trainer: Run, average: object) -> dict:
     """The saved average, cut as the parameters are if these are sharded."""
     if not distributed.is_sharded(trainer.model) or not isinstance(average, dict):
         return average
@@ -92,7 +105,7 @@ def _sharded_average(trainer: Trainer, average: object) -> dict:
     return cut
 
 
-def _load_feed(trainer: Trainer, feed: object) -> None:
+def _load_feed(trainer: Run, feed: object) -> None:
     """The last of the checks, since only the batches themselves can say whether they know their state."""
     before = trainer.feed.state_dict()
     try:
