@@ -349,7 +349,6 @@ class MultiHeadAttention(nn.Module):
 
 # %%
 from llmlib.model import ModelConfig, Transformer
-from llmlib.model.pattern import Pattern
 
 plain = ModelConfig(vocab_size=tokenizer.vocab_size, n_layers=2, d_model=64, n_heads=4, max_seq_len=32, norm="rmsnorm", norm_position="pre",
                     mlp="gelu", position="learned", bias=False, tie_embeddings=False)
@@ -357,8 +356,7 @@ library_model = Transformer(plain)
 our_layer, library_layer = MultiHeadAttention(64, 4), library_model.blocks[0].attention
 our_layer.load_state_dict(library_layer.state_dict())
 x = torch.randn(3, 20, 64)
-pattern = Pattern(mask=None, causal=True, rotation=None)                # the library computes the mask once for all layers
-torch.testing.assert_close(our_layer(x), library_layer(x, pattern))
+torch.testing.assert_close(our_layer(x), library_layer(x))
 
 # %% [markdown]
 # ## IV. From attention to GPT

@@ -97,9 +97,9 @@ class Block(nn.Module):
         return self.norm2(x + self.mlp(x))
 
 
-from llmlib.model.pattern import Pattern
+from llmlib.model import AttentionContext
 
-x, pattern = torch.randn(2, 8, 32), Pattern(mask=None, causal=True, rotation=None)
+x, pattern = torch.randn(2, 8, 32), AttentionContext(causal=True)
 for where in ("pre", "post"):
     theirs = Transformer(gpt2_like(1, 32, 4, 32, norm_position=where)).blocks[0]
     ours = Block(theirs.attention, theirs.mlp, theirs.norm1, theirs.norm2, pre=where == "pre")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from llmlib.model import Transformer, permute_rope_rows
+from llmlib.model import TiedHead, Transformer, permute_rope_rows
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ _FAMILIES = {
             "layers.*.self_attn.k_proj": "blocks.*.attention.k_proj",
             "layers.*.self_attn.v_proj": "blocks.*.attention.v_proj",
             "layers.*.self_attn.o_proj": "blocks.*.attention.o_proj",
+            "layers.*.self_attn.q_norm": "blocks.*.attention.q_norm",  # Qwen3
+            "layers.*.self_attn.k_norm": "blocks.*.attention.k_norm",
             "layers.*.post_attention_layernorm": "blocks.*.norm2",
             "layers.*.mlp.gate_proj": "blocks.*.mlp.gate_proj",
             "layers.*.mlp.up_proj": "blocks.*.mlp.up_proj",
@@ -135,11 +137,11 @@ def _translate(state_dict: Mapping[str, Tensor], model: Transformer) -> tuple[di
         raise ValueError(f"state_dict has none of the names of {', '.join(_FAMILIES)}; it begins with {_some(unknown)}")
 
     head, table = translated.get("lm_head.weight"), translated.get("token_embedding.weight")
-    if model.lm_head is None and head is not None and table is not None and torch.equal(head, table):
+    if isinstance(model.lm_head, TiedHead) and head is not None and table is not None and torch.equal(head, table):
         del translated["lm_head.weight"]  # the same matrix under its second name
     if model.config.position == "rope" and model.config.rope_layout == "interleaved":
         for name, tensor in translated.items():
-            if re.search(r"attention\.[qk]_proj", name):
+            if re.search(r"attention\.[qk]_(proj|norm)", name):
                 translated[name] = permute_rope_rows(tensor, model.config.head_dim, to="interleaved")
     return translated, unknown
 
@@ -153,6 +155,8 @@ def _look_up(family: _Family, name: str) -> tuple[str, bool] | tuple[()] | None:
     if general in family.ignored:
         return ()
     path, _, kind = general.rpartition(".")
+    if "norm" in path.lower() or ".ln_" in f".{path}":  # checkpoints that began in TensorFlow
+        kind = {"gamma": "weight", "beta": "bias"}.get(kind, kind)
     if path not in family.parts or kind not in ("weight", "bias"):
         return None
     ours = family.parts[path].replace("*", number[1]) if number else family.parts[path]

@@ -22,6 +22,7 @@ from llmlib.model.attention import Attention
 from llmlib.model.cache import KVCache
 from llmlib.model.config import ModelConfig
 from llmlib.model.layers import RMSNorm, SwiGLU
+from llmlib.model.parts import TiedHead
 from llmlib.model.rope import FixedTable, rotate
 from llmlib.model.transformer import Block, Transformer
 
@@ -30,9 +31,9 @@ LLAMA = dict(
     encoder=None, attention="sdpa",
 )  # fmt: skip
 ANY = {"vocab_size", "n_layers", "d_model", "n_heads", "n_kv_heads", "d_ff", "max_seq_len", "rope_theta", "rope_layout"}
-ANY |= {"tie_embeddings", "norm_eps", "dropout", "head_dim", "init_std", "zero_init_residual"}
+ANY |= {"tie_embeddings", "norm_eps", "dropout", "head_dim", "init_std", "zero_init_residual", "rope_scaling"}
 _KNOWN = (Transformer, Block, Attention, SwiGLU, RMSNorm, FixedTable, nn.ModuleList, nn.Linear, nn.Embedding)
-_KNOWN += (nn.Dropout,)
+_KNOWN += (nn.Dropout, nn.Identity, TiedHead)
 _METHODS = ("__call__", "forward", "hidden", "head")
 _WRITTEN = {kind: tuple(getattr(kind, name, None) for name in _METHODS) for kind in _KNOWN}
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -89,7 +90,7 @@ def token_step(model: Transformer) -> TokenStep | None:
     if _has_any_global_hook() or not all(map(may_take_over, model.modules())):
         return None
     layers = [_Layer.of(block) for block in model.blocks]
-    head = _side_by_side(model.token_embedding if model.lm_head is None else model.lm_head)
+    head = _side_by_side(model.lm_head)
     if head is None or None in layers:
         return None
     return TokenStep(model, layers, head)
@@ -104,7 +105,7 @@ def may_take_over(part: nn.Module) -> bool:
     kind, own = type(part), vars(part)
     if _WRITTEN.get(kind) != tuple([getattr(kind, name, None) for name in _METHODS]):
         return False
-    if not own.keys().isdisjoint(_METHODS) or own.get("on_weights") is not None:
+    if not own.keys().isdisjoint(_METHODS):
         return False
     if any([own[name] for name in _HOOKS]):
         return False
@@ -209,7 +210,7 @@ class _Seen(NamedTuple):
 
     def is_unchanged(self) -> bool:
         part, kind, own, size, children, places = self
-        if part.__class__ is not kind or len(own) != size or own["training"] or own.get("on_weights") is not None:
+        if part.__class__ is not kind or len(own) != size or own["training"]:
             return False  # a method replaced on the instance makes one entry more
         if own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]:
             return False

@@ -1,14 +1,16 @@
 """The language model: its shape, its layers, its memory and its cost."""
 
-from .accounting import count_parameters, flops_per_token, kv_bytes_per_token, parameter_table
+from .accounting import count_parameters, flops_per_token, parameter_table
 from .attention import Attention, plain_attention
 from .cache import KVCache
-from .config import EncoderConfig, ModelConfig
+from .config import EncoderConfig, ModelConfig, RopeScaling
+from .context import AttentionContext, causal_mask
+from .costs import kv_bytes_per_token
 from .device import default_device
-from .hooks import record
+from .hooks import intervene, record
 from .layers import MLP, RMSNorm, SwiGLU
 from .memory import LayerMemory
-from .pattern import causal_mask
+from .parts import TiedHead, auxiliary_loss, replace_linears
 from .presets import preset, presets
 from .rope import apply_rope, permute_rope_rows, rope_tables, sinusoidal_table
 from .transformer import Block, Transformer
@@ -16,19 +18,24 @@ from .transformer import Block, Transformer
 __all__ = [
     "MLP",
     "Attention",
+    "AttentionContext",
     "Block",
     "EncoderConfig",
     "KVCache",
     "LayerMemory",
     "ModelConfig",
     "RMSNorm",
+    "RopeScaling",
     "SwiGLU",
+    "TiedHead",
     "Transformer",
     "apply_rope",
+    "auxiliary_loss",
     "causal_mask",
     "count_parameters",
     "default_device",
     "flops_per_token",
+    "intervene",
     "kv_bytes_per_token",
     "parameter_table",
     "permute_rope_rows",
@@ -36,6 +43,7 @@ __all__ = [
     "preset",
     "presets",
     "record",
+    "replace_linears",
     "rope_tables",
     "sinusoidal_table",
 ]

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from .config import ModelConfig
+from .context import PADDING
 from .memory import LayerMemory
-from .pattern import PADDING
 
 
 class KVCache:

@@ -30,6 +30,30 @@ class EncoderConfig:
 
 
 @dataclass(frozen=True)
+class RopeScaling:
+    """Llama 3's way to a longer context: slow pairs of RoPE turn more slowly still (Dubey et al., 2024)."""
+
+    factor: float = 8.0
+    """How much more slowly the slow pairs turn."""
+    low_freq_factor: float = 1.0
+    """Pairs that turn fewer times than this within the old context are slowed in full."""
+    high_freq_factor: float = 4.0
+    """Pairs that turn more often than this stay as they are."""
+    original_max_seq_len: int = 8192
+    """The old context."""
+
+    def __post_init__(self) -> None:
+        _require_positive("original_max_seq_len", self.original_max_seq_len)
+        if not self.factor >= 1.0:
+            raise ValueError(f"factor is {self.factor}; use 1 or more, how many times longer the context becomes")
+        if not 0.0 < self.low_freq_factor < self.high_freq_factor:
+            raise ValueError(
+                f"low_freq_factor is {self.low_freq_factor} and high_freq_factor {self.high_freq_factor}; "
+                "use positive numbers, the second one larger"
+            )
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """Everything that fixes a Transformer's shape and behaviour. Lectures 03 (GPT), 04 (Llama) and 05 (BERT) vary it.
 
@@ -65,11 +89,15 @@ class ModelConfig:
     zero_init_residual: bool = False  # the two projections that write into the residual stream start at zero
     attention: str = "sdpa"  # "plain": the readable twin, which also yields the attention weights
     encoder: EncoderConfig | None = None
+    qkv_bias: bool | None = None  # None: as `bias`. Qwen2 has biases in queries, keys and values alone
+    o_bias: bool | None = None  # None: as `bias`
+    rope_scaling: RopeScaling | None = None
+    sliding_window: int | None = None  # a token sees this many, itself included (Beltagy et al., 2020; Mistral)
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "n_layers", "d_model", "n_heads", "max_seq_len"):
             _require_positive(name, getattr(self, name))
-        for name in ("n_kv_heads", "d_ff", "head_dim"):
+        for name in ("n_kv_heads", "d_ff", "head_dim", "sliding_window"):
             if getattr(self, name) is not None:
                 _require_positive(name, getattr(self, name))
 
@@ -108,6 +136,12 @@ class ModelConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; use a positive number")
         if self.encoder is not None and not isinstance(self.encoder, EncoderConfig):
             raise ValueError(f"encoder is {self.encoder!r}; give an EncoderConfig(...) or None")
+        if self.rope_scaling is not None and not isinstance(self.rope_scaling, RopeScaling):
+            raise ValueError(f"rope_scaling is {self.rope_scaling!r}; give a RopeScaling(...) or None")
+        if self.rope_scaling is not None and self.position != "rope":
+            raise ValueError(f"rope_scaling given with position {self.position!r}, which has no RoPE; leave it out")
+        if self.sliding_window is not None and not self.causal:
+            raise ValueError("sliding_window given with causal=False; a window looks back, so leave it out")
 
     def replace(self, **changes: object) -> ModelConfig:
         """A copy with some fields changed. Derived fields (d_ff, head_dim, n_kv_heads) are kept unless given too;
@@ -132,9 +166,13 @@ class ModelConfig:
             raise ValueError(
                 f"fields holds {sorted(unknown)[0]!r}, unknown to ModelConfig; was it saved by a newer version?"
             )
-        if isinstance(fields.get("encoder"), dict):
-            fields["encoder"] = EncoderConfig(**fields["encoder"])
-        return cls(**fields)
+        try:
+            for name, nested in (("encoder", EncoderConfig), ("rope_scaling", RopeScaling)):
+                if isinstance(fields.get(name), dict):
+                    fields[name] = nested(**fields[name])
+            return cls(**fields)
+        except TypeError as error:  # a field that is missing or of the wrong kind
+            raise ValueError(f"fields do not describe a ModelConfig ({error}); give what to_dict returned") from None
 
 
 def _require_positive(name: str, value: object) -> None:

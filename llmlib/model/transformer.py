@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .accounting import count_parameters, flops_per_token, kv_bytes_per_token
 from .attention import Attention
 from .cache import KVCache
 from .config import ModelConfig
-from .layers import build_mlp, build_norm
-from .pattern import Pattern, attention_pattern, causal_mask, document_tags
+from .context import AttentionContext, arrange, document_tags
+from .costs import forward_flops, kv_bytes_per_token, parameters_of
+from .layers import MLP, RMSNorm, SwiGLU, build_mlp, build_norm
+from .memory import LayerMemory
+from .parts import TiedHead
 from .rope import FixedTable, rope_tables, sinusoidal_table
 
 
 class Block(nn.Module):
-    """Attention, then a feed-forward network, each around a residual connection."""
+    """Attention, then a feed-forward network, each around a residual connection.
+
+    block(x) runs alone: causal or not as the config says, positions 0..T-1. In a model all blocks share a context, and
+    each is given its own layer's memory.
+    """
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -30,12 +36,12 @@ class Block(nn.Module):
         self.mlp = build_mlp(config)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, pattern: Pattern, cache: KVCache | None = None, layer: int = 0) -> Tensor:
-        """(B, T, d_model) -> (B, T, d_model)."""
+    def forward(self, x: Tensor, context: AttentionContext | None = None, memory: LayerMemory | None = None) -> Tensor:
+        """(B, T, d_model) -> (B, T, d_model); context and memory as in `Attention.forward`."""
         if self.pre_norm:  # the residual stream is never normalised on its way up (GPT-2, Llama)
-            x = x + self.dropout(self.attention(self.norm1(x), pattern, cache, layer))
+            x = x + self.dropout(self.attention(self.norm1(x), context, memory))
             return x + self.dropout(self.mlp(self.norm2(x)))
-        x = self.norm1(x + self.dropout(self.attention(x, pattern, cache, layer)))  # the first Transformer, GPT-1, BERT
+        x = self.norm1(x + self.dropout(self.attention(x, context, memory)))  # the first Transformer, GPT-1, BERT
         return self.norm2(x + self.dropout(self.mlp(x)))
 
 
@@ -46,7 +52,8 @@ class Transformer(nn.Module):
     llmlib.infer, training in llmlib.train.
 
     Parts: token_embedding, position_embedding (learned only), type_embedding and embedding_norm (encoders),
-    blocks[i].norm1 / .attention / .norm2 / .mlp, final_norm (pre-norm only), lm_head (untied only), pooler.
+    blocks[i].norm1 / .attention / .norm2 / .mlp, final_norm (pre-norm only), lm_head (a `TiedHead` if tied), pooler.
+    Each may be exchanged for another module that maps the same shapes, see `replace_linears`.
     """
 
     def __init__(self, config: ModelConfig):
@@ -61,7 +68,8 @@ class Transformer(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
         self.final_norm = build_norm(config) if config.norm_position == "pre" else None
-        self.lm_head = None if config.tie_embeddings else nn.Linear(d, config.vocab_size, bias=False)
+        tied = config.tie_embeddings
+        self.lm_head = TiedHead(self.token_embedding) if tied else nn.Linear(d, config.vocab_size, bias=False)
         self.pooler = nn.Linear(d, d) if encoder and encoder.pooler else None
         self.init_weights()
 
@@ -73,11 +81,14 @@ class Transformer(nn.Module):
         write into the residual stream, attention.o_proj and mlp.down_proj: for pre-norm the deviation is divided by
         sqrt(2 * n_layers), so that the stream's variance does not grow with depth; zero with zero_init_residual, so
         that every block begins as the identity. Biases zero, norm gains one.
+
+        Parts of another make, and all inside them, keep the values they were made with: adapters, packed weights,
+        experts, other kinds of layer.
         """
         residual_std = self.config.init_std
         if self.config.norm_position == "pre":
             residual_std /= math.sqrt(2 * self.config.n_layers)
-        for name, parameter in self.named_parameters():
+        for name, parameter in _own_weights(self):
             if parameter.dim() == 1:
                 parameter.fill_(0.0 if name.endswith("bias") else 1.0)
             elif name.endswith(("o_proj.weight", "down_proj.weight")):
@@ -117,24 +128,27 @@ class Transformer(nn.Module):
         Raises ValueError for ids outside the vocabulary (checked on the CPU; an accelerator's own assertion fires
         there, because looking would stall it), a context longer than max_seq_len and shapes that do not fit.
         """
+        config = self.config
         x = self._embed_tokens(ids, embeds)
-        tags = document_tags((x.shape[0], x.shape[1]), pad_mask, segments)
-        pattern, standing = self._arrange(x, tags, positions, cache, segments is not None)
-        if self.position_embedding is not None:
-            x = x + self.position_embedding.weight[standing]
-        elif self.config.position == "sinusoidal":
-            x = x + self.position_table.table[standing].to(x.dtype)
-        x = self._add_token_types(x, token_types)
-        if self.embedding_norm is not None:
-            x = self.embedding_norm(x)
-        x = self.dropout(x)
-        for layer, block in enumerate(self.blocks):
-            x = block(x, pattern, cache, layer)
+        shape = B, T = x.shape[:2]
+        past, tags = 0, document_tags((B, T), pad_mask, segments)
+        if cache is not None:
+            past, tags = cache.columns, cache.check_fits(config, (B, T), tags, segments is not None)
+        mask, causal, in_order = arrange(config, T, past, tags, x.device)
+        positions = _checked_positions(in_order if positions is None else positions, shape, past + T, config)
+
+        x = self._add_positions_and_types(x, positions, token_types)
+        rope = self.position_table.table[:, positions].to(x.dtype) if config.position == "rope" else None
+        context = AttentionContext(mask, causal, rope)
+        if cache is not None:  # from here on nothing is refused any more
+            cache.begin(tags, segments is not None)
+        for block, memory in zip(self.blocks, [None] * len(self.blocks) if cache is None else cache.layers):
+            x = block(x, context, memory)
         return x if self.final_norm is None else self.final_norm(x)
 
     def head(self, h: Tensor) -> Tensor:
-        """(..., d_model) -> (..., vocab_size) logits. A tied head is the embedding matrix (Press and Wolf, 2017)."""
-        return F.linear(h, self.token_embedding.weight) if self.lm_head is None else self.lm_head(h)
+        """(..., d_model) -> (..., vocab_size) logits: what `lm_head` makes of h, whatever module stands there."""
+        return self.lm_head(h)
 
     def pool(self, h: Tensor) -> Tensor:
         """BERT's sentence vector: (B, T, d_model) -> (B, d_model), tanh of a dense layer over the first token."""
@@ -144,14 +158,14 @@ class Transformer(nn.Module):
 
     def num_parameters(self, non_embedding: bool = False) -> int:
         """Parameters, a tied matrix counted once. non_embedding: see `count_parameters`."""
-        return count_parameters(self, non_embedding)
+        return parameters_of(self, non_embedding)
 
     def flops_per_token(self, seq_len: int, training: bool = True) -> int:
         """Floating-point operations per token; see `accounting.flops_per_token`."""
-        return flops_per_token(self.config, seq_len, training)
+        return (3 if training else 1) * forward_flops(self, seq_len)
 
     def kv_bytes_per_token(self, dtype: torch.dtype | None = None) -> int:
-        """Bytes of cache per token; dtype defaults to that of the model. See `accounting.kv_bytes_per_token`."""
+        """Bytes of cache per token; dtype defaults to that of the model. See `costs.kv_bytes_per_token`."""
         return kv_bytes_per_token(self.config, dtype or self.token_embedding.weight.dtype)
 
     def _embed_tokens(self, ids: Tensor | None, embeds: Tensor | None) -> Tensor:
@@ -169,61 +183,57 @@ class Transformer(nn.Module):
             _check_range("ids", ids, self.config.vocab_size, "vocab_size", "encode with this model's tokenizer")
         return self.token_embedding(ids)
 
-    def _add_token_types(self, x: Tensor, token_types: Tensor | None) -> Tensor:
-        if self.type_embedding is None:
-            if token_types is not None:
-                raise ValueError(
-                    "token_types given to a model without type embeddings; leave it out or set config.encoder"
-                )
-            return x
+    def _add_positions_and_types(self, x: Tensor, positions: Tensor | slice, token_types: Tensor | None) -> Tensor:
+        """What goes into the first block, from the rows of the token embedding."""
+        if self.position_embedding is not None:
+            x = x + self.position_embedding.weight[positions]
+        elif self.config.position == "sinusoidal":
+            x = x + self.position_table.table[positions].to(x.dtype)
+        if self.type_embedding is not None:
+            x = x + self._type_vectors(x.shape[:2], token_types)
+        elif token_types is not None:
+            raise ValueError("token_types given to a model without type embeddings; leave it out or set config.encoder")
+        return self.dropout(x if self.embedding_norm is None else self.embedding_norm(x))
+
+    def _type_vectors(self, shape: torch.Size, token_types: Tensor | None) -> Tensor:
         if token_types is None:
-            return x + self.type_embedding.weight[0]
-        if token_types.shape != x.shape[:2]:
-            raise ValueError(f"token_types has shape {tuple(token_types.shape)}; give {tuple(x.shape[:2])}")
+            return self.type_embedding.weight[0]
+        if token_types.shape != shape:
+            raise ValueError(f"token_types has shape {tuple(token_types.shape)}; give {tuple(shape)}")
         if _is_cheap_to_read(token_types):
             n_types = self.config.encoder.n_token_types
             _check_range("token_types", token_types, n_types, "n_token_types", "use 0 for a single text")
-        return x + self.type_embedding(token_types)
+        return self.type_embedding(token_types)
 
-    def _arrange(
-        self,
-        x: Tensor,
-        tags: Tensor | None,
-        positions: Tensor | None,
-        cache: KVCache | None,
-        segmented: bool,
-    ) -> tuple[Pattern, Tensor | slice]:
-        """Who sees whom in this pass, and where its tokens stand, as an index into a position table."""
-        config = self.config
-        B, T, _ = x.shape
-        past, all_tags = 0, tags
-        if cache is not None:
-            past, all_tags = cache.columns, cache.check_fits(config, (B, T), tags, segmented)
 
-        if all_tags is None:  # the common case: at most the mask of a chunk that comes after others
-            mask = causal_mask(T, past + T, device=x.device) if config.causal and past and T > 1 else None
-            standing = slice(past, past + T)
-        else:
-            mask, standing = attention_pattern(all_tags[:, past:], all_tags, config.causal)
-        if positions is not None:
-            if positions.shape not in ((T,), (B, T)):
-                raise ValueError(f"positions has shape {tuple(positions.shape)}; give ({T},) or ({B}, {T})")
-            standing = positions
-        self._check_context(standing, past + T)
+_CONTAINERS = (Transformer, Block, Attention, SwiGLU, MLP, nn.ModuleList)
+_LAYERS = (nn.Linear, nn.Embedding, nn.LayerNorm, RMSNorm)
 
-        if cache is not None:
-            cache.begin(all_tags, segmented)
-        rotation = self.position_table.table[:, standing].to(x.dtype) if config.position == "rope" else None
-        return Pattern(mask, config.causal and mask is None and T > 1, rotation), standing
 
-    def _check_context(self, standing: Tensor | slice, columns: int) -> None:
-        limit = self.config.max_seq_len
-        remedy = "shorten the input or use a model with a larger max_seq_len"
-        if isinstance(standing, slice):
-            if standing.stop > limit:
-                raise ValueError(f"context overflow: {standing.stop} tokens > max_seq_len {limit}; {remedy}")
-        elif columns > limit or _is_cheap_to_read(standing):
-            _check_range("positions", standing, limit, "max_seq_len", remedy)
+def _own_weights(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Parameter]]:
+    """Names and weights of this room's own layers, in the order of `named_parameters`."""
+    if type(module) in _LAYERS:  # not those derived from them: an adapter may be a kind of nn.Linear
+        yield from ((f"{path}.{name}", parameter) for name, parameter in module.named_parameters(recurse=False))
+    elif isinstance(module, _CONTAINERS):
+        for name, child in module.named_children():
+            yield from _own_weights(child, f"{path}.{name}")
+
+
+def _checked_positions(
+    positions: Tensor | slice, shape: tuple[int, int], columns: int, config: ModelConfig
+) -> Tensor | slice:
+    """positions, if they have the shape (T,) or (B, T) and lie inside the context; else a ValueError."""
+    limit, remedy = config.max_seq_len, "shorten the input or use a model with a larger max_seq_len"
+    if isinstance(positions, slice):
+        if positions.stop > limit:
+            raise ValueError(f"context overflow: {positions.stop} tokens > max_seq_len {limit}; {remedy}")
+        return positions
+    B, T = shape
+    if positions.shape not in ((T,), (B, T)):
+        raise ValueError(f"positions has shape {tuple(positions.shape)}; give ({T},) or ({B}, {T})")
+    if columns > limit or _is_cheap_to_read(positions):
+        _check_range("positions", positions, limit, "max_seq_len", remedy)
+    return positions
 
 
 def _position_table(config: ModelConfig) -> FixedTable | None:
@@ -236,7 +246,8 @@ def _position_table(config: ModelConfig) -> FixedTable | None:
 
 def _rope_table(positions: Tensor, config: ModelConfig) -> Tensor:
     """(2, n, 1, head_dim): the 1 is the axis of the heads."""
-    return rope_tables(positions, config.head_dim, config.rope_theta, config.rope_layout)[:, :, None]
+    tables = rope_tables(positions, config.head_dim, config.rope_theta, config.rope_layout, config.rope_scaling)
+    return tables[:, :, None]
 
 
 def _is_cheap_to_read(values: Tensor) -> bool:

@@ -219,7 +219,7 @@ REASONS = {
     "new weight": with_new_weight,
     "training": lambda model: model.train(),
     "bfloat16": lambda model: model.bfloat16(),
-    "weights seen": lambda model: setattr(model.blocks[0].attention, "on_weights", print),
+    "weights seen": lambda model: model.blocks[0].attention.weights.register_forward_hook(print),
 }
 
 

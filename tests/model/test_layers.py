@@ -18,7 +18,7 @@ from llmlib.model import (
     record,
     sinusoidal_table,
 )
-from llmlib.model.pattern import attention_pattern, document_tags
+from llmlib.model.context import attention_pattern, document_tags
 
 
 def heads(n, length, dim=8, seed=0):
@@ -168,14 +168,14 @@ def test_record_sees_what_happens_inside():
     assert torch.equal(model.head(seen["final_norm"]), logits)
     before = dict(seen)
     model(tokens(2, 3))  # over: nothing is recorded any more, and the kernel is back
-    assert seen == before and all(block.attention.on_weights is None for block in model.blocks)
+    assert seen == before and not any(part._forward_hooks for part in model.modules())
 
 
 def test_record_cleans_up_after_an_error_and_keeps_no_graph():
     model = build(small_config())
     with pytest.raises(ValueError, match="ids holds 999"), record(model, "blocks.0", "blocks.0.attention.weights"):
         model(torch.tensor([[999]]))
-    assert model.blocks[0].attention.on_weights is None and not model.blocks[0]._forward_hooks
+    assert not any(part._forward_hooks for part in model.modules())
     with record(model, "blocks.0") as seen:
         model(tokens(1, 3))
     assert not seen["blocks.0"].requires_grad
