@@ -72,8 +72,9 @@ def main() -> None:
     save_recorded(
         "lab01_broken_tables",
         results,
-        script="experiments/lab01_broken_tables.py",
+        script=__file__,
         modules=["llmlib.text.ngram", "llmlib.text.ngram_counts", "llmlib.text.smoothing"],
+        seeds=(0,),
     )
 
 

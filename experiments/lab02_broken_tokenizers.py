@@ -51,7 +51,7 @@ def main() -> None:
     save_recorded(
         "lab02_broken_tokenizers",
         results,
-        script="experiments/lab02_broken_tokenizers.py",
+        script=__file__,
         modules=["llmlib.text.bpe_training"],
     )
 

@@ -62,8 +62,9 @@ def main() -> None:
     save_recorded(
         "lab03_broken_runs",
         results,
-        script="experiments/lab03_broken_runs.py",
+        script=__file__,
         modules=["llmlib.model.transformer", "llmlib.model.attention"],
+        seeds=(0,),
     )
 
 

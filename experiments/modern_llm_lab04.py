@@ -100,7 +100,7 @@ def main() -> None:
     save_recorded(
         "modern_llm_lab04",
         results,
-        script="experiments/modern_llm_lab04.py",
+        script=__file__,
         modules=["llmlib.model.transformer", "llmlib.model.rope"],
     )
 

@@ -1,14 +1,15 @@
 """Record lecture 03's learning curves: the plain GPT with AdamW and the course's recipe, three seeds each.
 
 Time is processor time of one thread, evaluation excluded, so that a busy machine does not bend the curves. Run it with
-`OMP_NUM_THREADS=1 python experiments/shakespeare_training.py`; it takes about ten minutes on one core.
+`OMP_NUM_THREADS=1 python experiments/shakespeare_training.py`; it takes about ten minutes on one core
+and goes on where it was interrupted.
 """
 
 import time
 
 import torch
 
-from llmlib.data import save_recorded, split_text, tiny_shakespeare
+from llmlib.data import Experiment, split_text, tiny_shakespeare
 from llmlib.infer import generate
 from llmlib.model import Transformer, preset
 from llmlib.text import CharTokenizer
@@ -54,17 +55,18 @@ def main() -> None:
     text = tiny_shakespeare()
     tokenizer = CharTokenizer.from_text(text)
     train, val = (torch.tensor(tokenizer.encode(part)) for part in split_text(text, val_fraction=0.1))
+    experiment = Experiment(
+        "shakespeare_training",
+        script=__file__,
+        modules=["llmlib.model.transformer", "llmlib.model.attention", "llmlib.model.presets", "llmlib.train"],
+        seeds=SEEDS,
+    )
     results: dict = {name: [] for name in RECIPES}
     for seed in SEEDS:
         for label, name in RECIPES.items():
-            results[label].append(run(name, seed, train, val, tokenizer))
+            results[label].append(experiment.once(f"{label}, seed {seed}", run, name, seed, train, val, tokenizer))
             print(label, seed, results[label][-1]["seconds"][-1], results[label][-1]["val_loss"][-1], flush=True)
-    save_recorded(
-        "shakespeare_training",
-        results,
-        script="experiments/shakespeare_training.py",
-        modules=["llmlib.model.transformer", "llmlib.model.attention", "llmlib.model.presets", "llmlib.train"],
-    )
+    experiment.save(results)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def main() -> None:
     results = dict(parameters=count_parameters(model), val_loss=round(history.val_loss[-1], 3), replies=replies)
     print(results)
     # Not listed: the modules that trained it. The weights stay good whatever becomes of the recipe.
-    save_recorded("stand_in", results, script="experiments/stand_in.py", modules=["llmlib.model.config"])
+    save_recorded("stand_in", results, script=__file__, modules=["llmlib.model.config"], seeds=(0,))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Record lecture 02's questions to SmolLM2: which number is bigger, by digits and by sign, and deck J's four failures.
 
-Run it with `python experiments/tokens_numbers.py`; it needs SmolLM2 and takes about ten minutes on one core.
+Run it with `python experiments/tokens_numbers.py`; it needs SmolLM2, takes about ten minutes on one core and goes on
+where it was interrupted.
 """
 
 import copy
@@ -8,7 +9,7 @@ import random
 
 import torch
 
-from llmlib.data import save_recorded
+from llmlib.data import Experiment
 from llmlib.hub import load_smollm2
 from llmlib.infer import generate
 from llmlib.model import KVCache, Transformer
@@ -82,15 +83,21 @@ def compare(
 def main() -> None:
     torch.set_num_threads(1)
     model, tokenizer = load_smollm2(fallback=False)
-    rows = []
-    for sign in (1, -1):
-        for digits in EQUAL + UNEQUAL:
-            rows.append(compare(model, tokenizer, digits, sign, random.Random(f"{digits} {sign}")))
-            print(rows[-1], flush=True)
-    control = [
-        compare(model, tokenizer, digits, 1, random.Random(f"{digits} smaller"), word="smaller") for digits in CONTROL
-    ]
-    print(control, flush=True)
+    signed = [(digits, sign) for sign in (1, -1) for digits in EQUAL + UNEQUAL]
+    experiment = Experiment(
+        "tokens_numbers",
+        script=__file__,
+        modules=["llmlib.text.published", "llmlib.text.chat", "llmlib.hub.gguf_blocks"],
+        seeds=[f"{digits} {sign}" for digits, sign in signed] + [f"{digits} smaller" for digits in CONTROL],
+    )
+
+    def compared(digits: tuple[int, int], sign: int, seed: str, word: str = "bigger") -> dict:
+        row = experiment.once(seed, lambda: compare(model, tokenizer, digits, sign, random.Random(seed), word))
+        print(row, flush=True)
+        return row
+
+    rows = [compared(digits, sign, f"{digits} {sign}") for digits, sign in signed]
+    control = [compared(digits, 1, f"{digits} smaller", word="smaller") for digits in CONTROL]
     replies = []
     for question in ASKED:
         prompt = encode_chat(tokenizer, [{"role": "user", "content": question}])
@@ -111,11 +118,8 @@ def main() -> None:
         )
         elections.append({"year": year, "log_likelihoods": [round(s, 2) for s in scores]})
         print(elections[-1], flush=True)
-    save_recorded(
-        "tokens_numbers",
-        {"comparisons": rows, "smaller": control, "replies": replies, "elections": elections, "people": PEOPLE},
-        script="experiments/tokens_numbers.py",
-        modules=["llmlib.text.published", "llmlib.text.chat", "llmlib.hub.gguf_blocks"],
+    experiment.save(
+        {"comparisons": rows, "smaller": control, "replies": replies, "elections": elections, "people": PEOPLE}
     )
 
 

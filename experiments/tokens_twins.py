@@ -1,7 +1,8 @@
 """Record lecture 02's twins: one model, one task (count a letter in a word), and only the tokens differ. Three seeds.
 
 The functions are those of the lecture, which trains two of the twins live. Run it with
-`python experiments/tokens_twins.py`; it takes about eight minutes on one core.
+`python experiments/tokens_twins.py`; it takes about eight minutes on one core and goes on where it was
+interrupted.
 """
 
 import random
@@ -11,7 +12,7 @@ from collections import Counter
 import torch
 import torch.nn.functional as F
 
-from llmlib.data import alice, all_plays, botchan, save_recorded
+from llmlib.data import Experiment, alice, all_plays, botchan
 from llmlib.model import ModelConfig, Transformer
 from llmlib.text import BPETokenizer
 from llmlib.train import TrainConfig, build_optimizers, wsd_schedule
@@ -173,25 +174,27 @@ def main() -> None:
     plan = [("characters", 0, "", STEPS), ("BPE", MERGES, "", STEPS), ("BPE, spells first", MERGES, "first", STEPS)]
     plan += [("BPE, spells afterwards", MERGES, "after", STEPS), ("BPE, trained longer", MERGES, "", 3 * STEPS)]
     plan += [(f"BPE, {merges} merges", merges, "", STEPS) for merges in (100, 300, 3000)]
+    experiment = Experiment(
+        "tokens_twins",
+        script=__file__,
+        modules=["llmlib.model.transformer", "llmlib.model.attention", "llmlib.train.muon", "llmlib.text.bpe_training"],
+        seeds=SEEDS,
+    )
+
+    def run(name: str, merges: int, spell: str, steps: int, seed: int) -> dict:
+        pieces = pieces_of([*words, "strawberry"], frequency, merges)
+        model = train(pieces, spell, pairs, DIGIT + 4 + max(merges, MERGES), seed, steps)
+        row = {"name": name, "merges": merges, "spell": spell, "steps": steps, "seed": seed}
+        row["tokens_per_word"] = round(sum(len(pieces[w]) for w in words) / len(words), 2)
+        row["tokens_per_example"] = round(sum(len(example(pieces, w, a, spell)[0]) for w, a in tests) / N_TEST, 1)
+        row |= evaluate(model, pieces, spell, tests)
+        return row | {"strawberry": strawberry(model, pieces, spell), "parameters": model.num_parameters()}
+
     for seed in SEEDS:
         for name, merges, spell, steps in plan:
-            pieces = pieces_of([*words, "strawberry"], frequency, merges)
-            model = train(pieces, spell, pairs, DIGIT + 4 + max(merges, MERGES), seed, steps)
-            runs.append({"name": name, "merges": merges, "spell": spell, "steps": steps, "seed": seed})
-            runs[-1]["tokens_per_word"] = round(sum(len(pieces[w]) for w in words) / len(words), 2)
-            runs[-1]["tokens_per_example"] = round(
-                sum(len(example(pieces, w, a, spell)[0]) for w, a in tests) / N_TEST, 1
-            )
-            runs[-1] |= evaluate(model, pieces, spell, tests)
-            runs[-1]["strawberry"] = strawberry(model, pieces, spell)
-            runs[-1]["parameters"] = model.num_parameters()
+            runs.append(experiment.once(f"{name}, seed {seed}", run, name, merges, spell, steps, seed))
             print(runs[-1], flush=True)
-    save_recorded(
-        "tokens_twins",
-        {"words": len(words), "held_out": len(held_out), "tests": N_TEST, "runs": runs},
-        script="experiments/tokens_twins.py",
-        modules=["llmlib.model.transformer", "llmlib.model.attention", "llmlib.train.muon", "llmlib.text.bpe_training"],
-    )
+    experiment.save({"words": len(words), "held_out": len(held_out), "tests": N_TEST, "runs": runs})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Results that take too long to compute in class: small JSON files under llmlib/recorded/, and whether they are stale.
 
-A recording keeps the script, the date, the machine and a hash of the code that produced it. When that code changes,
-`stale` says so. What counts is the syntax tree: rewording, formatting and moving a file cost no hour of training.
+A recording keeps its command, seeds, date, machine, running time and a hash of the code that produced it. When that
+code changes, `stale` says so. What counts is the syntax tree: rewording, formatting and moving a file cost no hour of
+training. An `Experiment` makes a recording and goes on where it was interrupted.
 """
 
 import ast
@@ -10,7 +11,10 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Sequence
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +25,7 @@ from llmlib.files import write_file
 
 PACKAGE = Path(__file__).resolve().parents[1]
 FOLDER = PACKAGE / "recorded"
+_STARTED = time.monotonic()  # a script imports this first
 
 
 def recorded_names() -> list[str]:
@@ -29,7 +34,7 @@ def recorded_names() -> list[str]:
 
 
 def recorded(name: str) -> dict[str, Any]:
-    """The recording `name`: a dict of "script", "date", "machine", "modules" (name -> hash) and "results"."""
+    """The recording `name`: a dict of the arguments of `save_recorded`, "date" and "modules" (name -> hash)."""
     path = FOLDER / f"{name}.json"
     if name not in recorded_names():
         known = ", ".join(recorded_names()) or "none yet"
@@ -37,22 +42,106 @@ def recorded(name: str) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def save_recorded(name: str, results: Any, script: str, modules: Sequence[str], machine: str | None = None) -> Path:
+def save_recorded(
+    name: str,
+    results: Any,
+    script: str,
+    modules: Sequence[str],
+    machine: str | None = None,
+    *,
+    seeds: Sequence[int | str] = (),
+    command: str | None = None,
+    seconds: float | None = None,
+) -> Path:
     """Write a recording and return its path.
 
-    results: whatever JSON can hold, kept small. script: path of the producing script, relative to the repository.
-    modules: what the numbers depend on, such as "llmlib.train.loop" or, for a whole room, "llmlib.model"; the script
-    itself is always among them. machine: in words, default `describe_machine()`.
+    results: whatever JSON can hold, kept small. script: path of the producing script, relative to the repository, or
+    its __file__. modules: what the numbers depend on, such as "llmlib.train.loop" or, for a whole room,
+    "llmlib.model"; the script itself is always among them. seeds: all that were drawn from, none if nothing is random.
+    By default command is "python", the script and its arguments, machine is `describe_machine()`, and seconds is the
+    time since the script began.
     """
+    script = _relative(script)
     recording = {
         "script": script,
+        "command": command or _command(script),
+        "seeds": list(seeds),
         "date": datetime.date.today().isoformat(),
+        "seconds": round(time.monotonic() - _STARTED if seconds is None else seconds, 1),
         "machine": machine or describe_machine(),
-        "modules": {module: source_hash(module) for module in sorted({*modules, script})},
+        "modules": _hashes(script, modules),
         "results": results,
     }
     text = json.dumps(recording, indent=1, allow_nan=False)
     return write_file(FOLDER / f"{name}.json", text + "\n")
+
+
+class Experiment:
+    """A recording in the making. What is done is kept, so that an interrupted run goes on where it stopped.
+
+        experiment = Experiment("sweep", script=__file__, modules=["llmlib.train.loop"], seeds=SEEDS)
+        losses = [experiment.once(f"seed {seed}", train, seed) for seed in SEEDS]
+        experiment.save(losses)
+
+    Each part must stand on its own: seeded, and not in need of the parts before it. The arguments are those of
+    `save_recorded`. Results on the way lie in build/experiments; those of other code are not used.
+    """
+
+    def __init__(self, name: str, script: str, modules: Sequence[str], seeds: Sequence[int | str] = ()):
+        self.name, self.script, self.modules, self.seeds = name, _relative(script), list(modules), list(seeds)
+        self._code = _hashes(self.script, modules)
+        self._command = _command(self.script)
+        self._path = PACKAGE.parent / "build" / "experiments" / f"{name}.json"
+        self._done: dict[str, Any] = {}
+        self._seconds = 0.0
+        self._since = time.monotonic()
+        try:
+            kept = json.loads(self._path.read_text(encoding="utf-8"))
+            if (kept["code"], kept["command"]) == (self._code, self._command):
+                self._done, self._seconds = dict(kept["done"]), float(kept["seconds"])
+                print(f"{name}: goes on after {len(self._done)} results of an interrupted run", flush=True)
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            print(f"{name}: begins anew, {self._path} is damaged ({type(error).__name__})", file=sys.stderr, flush=True)
+
+    def once(self, key: str, compute: Callable[..., Any], *arguments: Any) -> Any:
+        """compute(*arguments), as JSON gives it back; from the interrupted run if that came so far."""
+        if key not in self._done:
+            self._done[key] = json.loads(json.dumps(compute(*arguments), allow_nan=False))
+            kept = {"code": self._code, "command": self._command, "seconds": self.seconds, "done": self._done}
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(self._path, json.dumps(kept))
+        return self._done[key]
+
+    @property
+    def seconds(self) -> float:
+        """What the experiment has taken so far, the interrupted runs up to their last result included."""
+        return self._seconds + time.monotonic() - self._since
+
+    def save(self, results: Any) -> Path:
+        """Write the recording; the results on the way are removed."""
+        path = save_recorded(
+            self.name, results, self.script, self.modules, seeds=self.seeds, command=self._command, seconds=self.seconds
+        )
+        self._path.unlink(missing_ok=True)
+        return path
+
+
+def _relative(script: str) -> str:
+    """A script's path from the root of the repository, with forward slashes."""
+    path = Path(script)
+    return path.resolve().relative_to(PACKAGE.parent.resolve()).as_posix() if path.is_absolute() else script
+
+
+def _command(script: str) -> str:
+    """How to run the script again: with the arguments that it was given, if it is the one that runs."""
+    running = Path(sys.argv[0]).name == Path(script).name
+    return shlex.join(["python", script, *(sys.argv[1:] if running else [])])
+
+
+def _hashes(script: str, modules: Sequence[str]) -> dict[str, str]:
+    return {module: source_hash(module) for module in sorted({*modules, script})}
 
 
 def stale(name: str) -> list[str]:

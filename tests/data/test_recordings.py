@@ -3,7 +3,7 @@ import platform
 
 import pytest
 
-from llmlib.data import recorded, recorded_names, recordings, save_recorded, stale
+from llmlib.data import Experiment, recorded, recorded_names, recordings, save_recorded, stale
 
 
 @pytest.fixture
@@ -36,6 +36,7 @@ def test_what_was_saved_is_read_with_its_origin(repository):
     recording = recorded("sweep")
     assert recording["results"] == {"loss": [1.5, 1.25]}
     assert recording["script"] == SCRIPT and recording["machine"] == "a laptop"
+    assert recording["command"] == f"python {SCRIPT}" and recording["seeds"] == [] and recording["seconds"] >= 0
     assert set(recording["modules"]) == {"llmlib.train.loop", SCRIPT}
     assert recorded_names() == ["sweep"]
 
@@ -99,6 +100,77 @@ def test_no_recording_of_the_course_is_stale(name):
 @pytest.mark.parametrize("name", recorded_names())
 def test_a_recording_of_the_course_says_where_it_comes_from(name):
     recording = recorded(name)
-    assert set(recording) == {"script", "date", "machine", "modules", "results"}
+    assert {"script", "date", "machine", "modules", "results"} <= set(recording)
+    if recording["date"] > "2026-11-21":  # the first recordings, until they are made again
+        assert {"command", "seeds", "seconds"} < set(recording) and recording["seconds"] > 0
+        assert recording["command"].startswith(f"python {recording['script']}")
     assert recording["script"] in recording["modules"] and len(recording["modules"]) > 1
+    assert (recordings.PACKAGE.parent / recording["script"]).is_file()
     assert len(json.dumps(recording)) < 300_000
+
+
+def test_each_recorded_experiment_has_a_script_of_its_own():
+    scripts = [recorded(name)["script"] for name in recorded_names() if recorded(name)["date"] > "2026-11-21"]
+    assert len(set(scripts)) == len(scripts)
+
+
+def test_a_recording_keeps_its_command_seeds_and_seconds(repository, monkeypatch):
+    monkeypatch.setattr("sys.argv", [str(repository / SCRIPT), "--steps", "10 000"])
+    save_recorded("sweep", 1, str(repository / SCRIPT), [], seeds=range(3), seconds=12.345)
+    recording = recorded("sweep")
+    assert recording["script"] == SCRIPT, "also where the script gave its __file__"
+    assert recording["command"] == f"python {SCRIPT} --steps '10 000'"
+    assert recording["seeds"] == [0, 1, 2] and recording["seconds"] == 12.3
+
+
+# --- experiments that are interrupted ---------------------------------------------------------------------------------
+
+
+def sweep(calls, stop_at=None, name="sweep"):
+    experiment = Experiment(name, SCRIPT, ["llmlib.train.loop"], seeds=(0, 1, 2))
+
+    def train(seed):
+        if seed == stop_at:
+            raise KeyboardInterrupt
+        calls.append(seed)
+        return {"seed": seed, "losses": (1.5, 1.25)}
+
+    return experiment.save([experiment.once(f"seed {seed}", train, seed) for seed in (0, 1, 2)])
+
+
+def test_an_interrupted_experiment_goes_on_where_it_stopped(repository, capsys, monkeypatch):
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(recordings.time, "monotonic", lambda: float(next(clock)))
+    whole, parts = [], []
+    sweep(whole)
+    expected = recorded("sweep")["results"]
+    with pytest.raises(KeyboardInterrupt):
+        sweep(parts, stop_at=2)
+    assert parts == [0, 1]
+    assert sweep(parts) == repository / "llmlib/recorded/sweep.json"
+    assert parts == whole == [0, 1, 2] and recorded("sweep")["results"] == expected
+    assert expected[0] == {"seed": 0, "losses": [1.5, 1.25]}, "the same types whether it was interrupted or not"
+    assert recorded("sweep")["seeds"] == [0, 1, 2]
+    assert recorded("sweep")["seconds"] == 40, "20 to the last result of the first run, 20 in the second"
+    assert "goes on after 2 results" in capsys.readouterr().out
+    assert list((repository / "build/experiments").iterdir()) == []
+
+
+@pytest.mark.parametrize("file", ["llmlib/train/loop.py", SCRIPT])
+def test_results_of_other_code_are_not_used(repository, file):
+    parts = []
+    with pytest.raises(KeyboardInterrupt):
+        sweep(parts, stop_at=1)
+    (repository / file).write_text((repository / file).read_text() + "x = 2\n")
+    sweep(parts)
+    assert parts == [0, 0, 1, 2]
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{", '{"code": 1}', "\x00"])
+def test_a_damaged_file_on_the_way_costs_no_run(repository, damage):
+    parts = []
+    with pytest.raises(KeyboardInterrupt):
+        sweep(parts, stop_at=1)
+    (repository / "build/experiments/sweep.json").write_text(damage)
+    sweep(parts)
+    assert parts == [0, 0, 1, 2]
