@@ -14,6 +14,8 @@ COMMANDS = {  # command: (where its function is, what it does)
     "run": ("authoring.run:main", "run every notebook once from an empty folder, as a test"),
     "adopt": ("authoring.adopt:main", "carry an edit made in a lecture's .ipynb back to its source"),
     "pages": ("authoring.pages:main", "export an executed lecture to HTML and pictures, to look at it"),
+    "minutes": ("authoring.timing:main", "how long lectures take by the rule, beside what their openings say"),
+    "promises": ("authoring.promises:main", "collect what lectures promise of later ones into docs/promises.md"),
     "badges": ("authoring.badges:main", "write the repository's address into badges and the README"),
     "claims": ("authoring.claims:main", "collect the claims tables into docs/claims.md"),
     "check": ("grading.command:check_main", "show what the public cases say about a lab notebook"),

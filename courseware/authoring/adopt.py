@@ -16,7 +16,8 @@ import jupytext
 import nbformat
 
 from courseware.authoring import badges
-from courseware.authoring.build import ROOT, BuildError, lecture_sources, read_source, select, source_hash, unfold
+from courseware.authoring.build import ROOT, BuildError, lecture_sources, read_source, select, source_hash
+from courseware.authoring.folding import restore
 
 
 def adopt(source: Path, notebook_path: Path, force: bool = False) -> bool:
@@ -35,7 +36,7 @@ def adopt(source: Path, notebook_path: Path, force: bool = False) -> bool:
     for cell in notebook.cells:
         if cell.get("id") in {badges.ROW_ID, badges.SETUP_ID}:
             continue
-        unfold(cell)
+        restore(cell, f"{notebook_path.name}: cell {cell.get('id')}")
         for key in ("execution", "collapsed", "scrolled", "editable", "slideshow"):
             cell.metadata.pop(key, None)
         if cell.get("id") in named:

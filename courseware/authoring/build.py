@@ -4,12 +4,15 @@ lectures/source/NN_topic.py -> lectures/NN_topic.ipynb   outputs are kept while 
 solutions/labNN_topic.py    -> labs/labNN_topic.ipynb    the student's version, without solutions and outputs
                             -> build/solutions/...       on demand, with solutions
 
-The same source always gives the same bytes. stubs.py says how a lab's source marks what is a
-solution; a cell tagged "solution-only" is left out.
+The same source always gives the same bytes, and the bytes are what JupyterLab writes when it saves, so that opening a
+notebook changes nothing; only the Python version is left as a notebook has it. stubs.py says how a lab's source marks
+what is a solution; a cell tagged "solution-only" is left out.
 """
 
 import argparse
 import hashlib
+import json
+import platform
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -20,10 +23,10 @@ import nbformat
 from nbformat import NotebookNode
 
 from courseware.authoring import badges
+from courseware.authoring.folding import fold, prepare
 from courseware.authoring.stubs import BuildError, reveal_solutions, strip_solutions
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDED = {"figure", "diagram"}  # tags of cells whose code is hidden; polls and claims tables need none
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -63,8 +66,29 @@ def read_source(source: Path) -> NotebookNode:
         if cell["id"] in seen:
             raise BuildError(f"{source.name}: cells {seen[cell['id']]} and {number} share the id {cell['id']!r}")
         seen[cell["id"]] = number
-    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": language_info()})
     notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+def language_info(version: str = "") -> dict:
+    """What a Python kernel tells JupyterLab of its language, which JupyterLab writes when it opens a notebook."""
+    return {
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+        "version": version or platform.python_version(),
+    }
+
+
+def with_kept_version(notebook: NotebookNode, target: Path) -> NotebookNode:
+    """Let `target` keep the Python version it names: a notebook is not out of date because somebody else opened it."""
+    if target.exists():
+        known = json.loads(target.read_text(encoding="utf-8"))["metadata"].get("language_info", {})
+        notebook.metadata.language_info = nbformat.from_dict(language_info(known.get("version", "")))
     return notebook
 
 
@@ -82,6 +106,7 @@ def lecture_notebook(source: Path, root: Path = ROOT) -> NotebookNode:
     for cell in notebook.cells:
         if "SOLUTION" in cell.source and re.search(r"# (BEGIN |END )?SOLUTION\b", cell.source):
             raise BuildError(f"{source.name}: {_where(cell)}: a solution marker; those belong in solutions/")
+        prepare(cell, f"{source.name}: {_where(cell)}")
     target = f"lectures/{source.stem}.ipynb"
     _inject(notebook, badges.row(target, f"lectures/source/{source.name}", root), root)
     notebook.metadata["courseware"] = NotebookNode(
@@ -145,35 +170,10 @@ def solution_notebook(source: Path, root: Path = ROOT) -> NotebookNode:
 def _inject(notebook: NotebookNode, badge_row: str, root: Path) -> None:
     """Put the badge row on top and the set-up cell before the first code cell."""
     code_at = [i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
-    for i in code_at:
-        if is_folded(notebook.cells[i]):
-            _fold(notebook.cells[i])
     setup = nbformat.v4.new_code_cell(badges.setup_cell(root), id=badges.SETUP_ID)
-    _fold(setup)
+    fold(setup)
     notebook.cells.insert(code_at[0] if code_at else len(notebook.cells), setup)
     notebook.cells.insert(0, nbformat.v4.new_markdown_cell(badge_row, id=badges.ROW_ID))
-
-
-def is_folded(cell: NotebookNode) -> bool:
-    """Is this code not for reading: a figure or diagram by its tag; a poll, whose answer it holds; a claims table?"""
-    tagged = FOLDED & set(cell.metadata.get("tags", []))
-    return bool(tagged) or bool(re.match(r"\s*(poll|claims_table|show_concept_test)\(", cell.source))
-
-
-def _fold(cell: NotebookNode) -> None:
-    """Fold away a cell's code in JupyterLab, on Colab and on the site; `unfold` undoes it."""
-    cell.metadata["jupyter"] = {"source_hidden": True}
-    cell.metadata["cellView"] = "form"
-    cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
-
-
-def unfold(cell: NotebookNode) -> None:
-    """Take back what folding added to the metadata."""
-    cell.metadata.pop("jupyter", None)
-    cell.metadata.pop("cellView", None)
-    tags = [tag for tag in cell.metadata.pop("tags", []) if tag != "hide-input"]
-    if tags:
-        cell.metadata["tags"] = tags
 
 
 def _where(cell: NotebookNode) -> str:
@@ -198,9 +198,11 @@ def build_all(root: Path = ROOT, names: Sequence[str] = (), solutions: Path | No
     texts: dict[Path, str] = {}
     for source in select(lecture_sources(root), names):
         target = root / "lectures" / f"{source.stem}.ipynb"
-        texts[target] = notebook_text(with_kept_outputs(lecture_notebook(source, root), target))
+        notebook = with_kept_outputs(lecture_notebook(source, root), target)
+        texts[target] = notebook_text(with_kept_version(notebook, target))
     for source in select(lab_sources(root), names):
-        texts[root / "labs" / f"{source.stem}.ipynb"] = notebook_text(student_notebook(source, root))
+        target = root / "labs" / f"{source.stem}.ipynb"
+        texts[target] = notebook_text(with_kept_version(student_notebook(source, root), target))
         if solutions:
             texts[solutions / f"{source.stem}.ipynb"] = notebook_text(solution_notebook(source, root))
     return texts

@@ -2,7 +2,8 @@
 
 A lecture runs as a student on Colab would run it: from an empty folder, here on one thread and on the CPU. What differs
 from run to run without meaning anything is removed, so that a diff shows what changed: widget state, progress bars,
-execution times, memory addresses. Live sliders go too; the static panels beside them stay.
+execution times, memory addresses. Live sliders go too; the static panels beside them stay, and a line says what is
+missing.
 """
 
 import argparse
@@ -57,6 +58,11 @@ def _peak_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 """
 _WIDGET = "application/vnd.jupyter.widget-view+json"
+_SLIDES = re.compile(r"\b(IntSlider|FloatSlider|SelectionSlider|Dropdown|Play)\(")
+NO_SLIDER = {
+    "text/markdown": "*The slider belongs here. It needs a kernel: run this cell to get it.*",
+    "text/plain": "(a slider, when this cell is run)",
+}
 _PROGRESS = re.compile(r"\r|\d+%\||\d+it \[|[\d.?]+(it/s|s/it)")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 
@@ -113,8 +119,6 @@ def normalise(notebook: NotebookNode) -> list[str]:
     """Remove from an executed notebook all that differs by chance. Returns what was on stderr beside progress bars."""
     dropped: list[str] = []
     notebook.metadata.pop("widgets", None)
-    notebook.metadata.get("language_info", {}).pop("version", None)
-    notebook.metadata["language_info"] = {"name": "python"}
     count = 0
     for cell in notebook.cells:
         cell.metadata = NotebookNode(
@@ -128,6 +132,8 @@ def normalise(notebook: NotebookNode) -> list[str]:
         kept: list[NotebookNode] = []
         for output in cell.outputs:
             if _WIDGET in output.get("data", {}):
+                if _SLIDES.search(output.data.get("text/plain", "")):
+                    kept.append(nbformat.v4.new_output("display_data", data=NO_SLIDER))
                 continue
             if output.get("name") == "stderr":
                 lines = [line for line in output.text.splitlines() if line.strip() and not _PROGRESS.search(line)]

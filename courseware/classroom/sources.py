@@ -17,7 +17,8 @@ class Source:
 
     @property
     def citation(self) -> str:
-        return f"*{self.title}* ({', '.join(filter(None, (self.course, self.lecturer, self.when)))})"
+        known = ", ".join(filter(None, (self.course, self.lecturer, self.when)))
+        return f"*{self.title}*" + (f" ({known})" if known else "")
 
 
 SOURCES = {

@@ -83,3 +83,39 @@ def test_a_poll_needs_two_to_six_different_options(options):
 def test_a_poll_needs_an_explanation_and_no_letter(explanation):
     with pytest.raises(ValueError, match="explanation="):
         polls.poll(*WHY, explanation)
+
+
+# ------------------------------------------------------------------------------------------------------------ seals
+
+CODE = """poll("Why, \\"so\\"?", ["because", "so", "for"],
+     "It is $x<y$, since <2> "
+     "is not.", draw=1)"""
+
+
+def test_a_sealed_poll_shows_question_and_options_and_hides_the_rest():
+    sealed = polls.sealed_poll(CODE)
+    assert "because" in sealed and "It is" not in sealed and "since" not in sealed and "draw" not in sealed
+    shown = [sealed.index(repr(option)) for option in polls.shuffled('Why, "so"?', ["because", "so", "for"], 1)]
+    assert shown == sorted(shown), "the options stand in the order in which they are shown, not the right one first"
+    assert max(map(len, sealed.splitlines())) <= 88
+
+
+def test_a_sealed_poll_asks_what_its_author_wrote(shown):
+    exec(CODE, {"poll": polls.poll})
+    exec(polls.sealed_poll(CODE), {"poll": polls.poll})
+    assert shown[0].data == shown[2].data
+
+
+def test_unsealing_gives_back_the_authors_code_unless_it_was_edited():
+    sealed = polls.sealed_poll(CODE)
+    assert polls.unsealed_poll(sealed) == CODE
+    assert polls.unsealed_poll("x = 1") == "x = 1" and polls.unsealed_poll(CODE) == CODE
+    with pytest.raises(ValueError, match="sealed poll was edited"):
+        polls.unsealed_poll(sealed.replace("because", "why not"))
+
+
+@pytest.mark.parametrize(
+    "code", ["poll(q, ['a', 'b'], 'Since it is.')", "poll('Q', ['a', 'b'], f'{x} it is.')", "poll("]
+)
+def test_a_poll_that_is_not_literal_stays_as_it_is(code):
+    assert polls.sealed_poll(code) == code
