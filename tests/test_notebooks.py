@@ -197,8 +197,7 @@ def test_lecture_is_small(path):
 
 # ------------------------------------------------------------------------------------------- the form of a lecture
 #
-# docs/writing_a_lecture.md says why. Each rule is looked for in the sources, so that the list of lectures to convert can
-# be checked too.
+# docs/writing_a_lecture.md says why. Each rule is looked for in the sources, so that LECTURES_TO_CONVERT is checked too.
 
 
 def rules(source: Path) -> dict[str, list[str]]:
@@ -227,7 +226,7 @@ def rules(source: Path) -> dict[str, list[str]]:
         "code that draws is folded": [
             f"{cell['id']}: tag it figure or diagram"
             for cell in visible
-            if re.search(r"^\s*plt\.|\.show\(alt", cell.source, re.M)
+            if re.search(r"\bplt\.|\.show\(|^\s*(show|curves|bars|heat_map|attention_map|panels)\(", cell.source, re.M)
         ],
         "at least two drawn diagrams": [] if len(drawn) >= 2 else [f"{len(drawn)} cells tagged diagram draw a Diagram"],
         "at least two displayed equations": [] if prose.count("$$") >= 4 else [f"{prose.count('$$') // 2} of $$...$$"],
