@@ -197,7 +197,7 @@ def test_lecture_is_small(path):
 
 # ------------------------------------------------------------------------------------------- the form of a lecture
 #
-# docs/writing_a_lecture.md says why. Each rule is looked for in the sources, so that LECTURES_TO_CONVERT is checked too.
+# docs/writing_a_lecture.md says why. Each rule is looked for in the sources, and LECTURES_TO_CONVERT is checked too.
 
 
 def rules(source: Path) -> dict[str, list[str]]:
