@@ -15,7 +15,6 @@ from typing import BinaryIO
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_bytes
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -267,8 +266,8 @@ def _write(path: str | Path | BinaryIO, tensors: dict[str, Tensor], notes: dict)
         return
     path = _with_ending(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as partial:
-        save_file(tensors, partial, metadata=metadata)
+    with atomic_write(path) as partial:  # safetensors' own save_file makes a file of its own, which a crash leaves
+        partial.write_bytes(save_bytes(tensors, metadata))
 
 
 def _canonical(notes: dict) -> str:

@@ -36,13 +36,13 @@ def token_loss(logits: Tensor, targets: Tensor) -> Tensor:
 def mean_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """Mean cross-entropy in nats over the targets that are not -100; ValueError if there are none.
 
-    logits: (..., V); targets: (...) int64, or (...,) of the same leading dimensions. Perplexity is its exponential.
+    logits: (..., V); targets: (...) int64, any leading dimensions. Perplexity is its exponential.
     """
     if logits.shape[:-1] != targets.shape:
         raise ValueError(f"targets has shape {tuple(targets.shape)}, logits {tuple(logits.shape)}: give one per row")
     if not (targets != IGNORE).any():
         raise ValueError(f"targets holds no target, only {IGNORE}: there is nothing to average")
-    return F.cross_entropy(logits.flatten(0, -2).float(), targets.flatten())
+    return F.cross_entropy(logits.reshape(-1, logits.shape[-1]).float(), targets.reshape(-1))
 
 
 def next_token_loss(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -114,7 +114,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, make_model, monkeypatch):
     def full_disk(*_, **__):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("llmlib.train.checkpoint.save_file", full_disk)
+    monkeypatch.setattr("llmlib.train.checkpoint.save_bytes", full_disk)
     with pytest.raises(OSError, match="disk is full"):
         save_checkpoint(path, make_model(), step=2)
     assert load_checkpoint(path).step == 1

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from llmlib.model import ModelConfig, Transformer
-from llmlib.train import AdamW, Muon, TrainConfig, build_optimizers, orthogonalize, route_parameters
+from llmlib.train import AdamW, Muon, TrainConfig, build_optimizers, orthogonalize, register_optimizer, route_parameters
 
 
 def parameters_and_gradients(seed=0, shapes=((5, 7), (7,), (2, 3, 4)), updates=12):
@@ -190,3 +190,92 @@ def test_optimizers_of_a_config():
     assert isinstance(muon, Muon)
     assert muon.param_groups[0]["lr"] == 0.02
     assert [group["lr"] for group in adamw.param_groups] == [0.3, 0.004, 0.005]
+
+
+def test_a_stack_of_expert_matrices_trains_as_if_each_were_alone():
+    (stack,), gradients = parameters_and_gradients(seed=10, shapes=((3, 8, 4),), updates=4)
+    together, alone = nn.Parameter(stack.clone()), [nn.Parameter(matrix.clone()) for matrix in stack]
+    follow(Muon([together], lr=0.05, weight_decay=0.1), [together], gradients)
+    follow(Muon(alone, lr=0.05, weight_decay=0.1), alone, [list(update[0]) for update in gradients])
+    torch.testing.assert_close(together.detach(), torch.stack([w.detach() for w in alone]), atol=1e-5, rtol=1e-5)
+
+
+class Experts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.up, self.up_bias = nn.Parameter(torch.randn(4, 6, 3)), nn.Parameter(torch.zeros(4, 6))
+        self.convolution = nn.Conv1d(3, 3, 2)
+
+
+def test_expert_stacks_are_matrices_and_their_biases_and_convolutions_are_not():
+    model = Experts()
+    routes = route_parameters(model)
+    assert [w is model.up for w in routes["matrices"]] == [True]
+    vectors = {id(w) for w in routes["vectors"]}
+    assert vectors == {id(w) for w in (model.up_bias, model.convolution.weight, model.convolution.bias)}
+    (adamw,) = build_optimizers(model, TrainConfig(weight_decay=0.1))
+    decays = {id(w): group["weight_decay"] for group in adamw.param_groups for w in group["params"]}
+    assert decays[id(model.up)] == 0.1
+    assert decays[id(model.up_bias)] == 0.0
+    muon, _ = build_optimizers(model, TrainConfig(optimizer="muon", weight_decay=0.1))
+    assert muon.param_groups[0]["weight_decay"] == 0.1
+
+
+class Wrapped(nn.Module):
+    """As torch.compile wraps: the model's names are a level deeper."""
+
+    def __init__(self, model):
+        super().__init__()
+        self._orig_mod = model
+
+
+def test_the_head_of_a_wrapped_model_is_still_the_head():
+    model = tiny(tie_embeddings=False)
+    assert [w is model.lm_head.weight for w in route_parameters(Wrapped(model))["head"]] == [True]
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        (lambda model, config: [torch.optim.SGD(list(model.parameters())[1:])], "leave out 'token_embedding.weight'"),
+        (lambda model, config: [torch.optim.SGD(model.parameters()) for _ in range(2)], "share a parameter"),
+        (lambda model: [], "do not suit optimizer='wrong'"),
+    ],
+)
+def test_a_factory_that_forgets_a_parameter_is_refused(factory, message, monkeypatch):
+    monkeypatch.setattr("llmlib.train.registry._FACTORIES", {})
+    register_optimizer("wrong", factory)
+    with pytest.raises(ValueError, match=message):
+        build_optimizers(tiny(), TrainConfig(optimizer="wrong"))
+
+
+@pytest.mark.parametrize(("name", "factory", "message"), [("", print, "name=''"), ("x", None, "factory=None")])
+def test_what_is_no_optimizer_is_not_registered(name, factory, message):
+    with pytest.raises(ValueError, match=message):
+        register_optimizer(name, factory)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="the fused kernel that we take is CUDA's")
+def test_on_cuda_the_fused_kernel_does_what_the_readable_twin_does():
+    weights, gradients = parameters_and_gradients()
+    model = nn.ParameterList([nn.Parameter(w.cuda()) for w in weights])
+    (fused,) = build_optimizers(model, TrainConfig(lr=1e-2))
+    assert fused.param_groups[0]["fused"]
+    twin = [nn.Parameter(w.clone()) for w in weights]
+    follow(fused, list(model), [[g.cuda() for g in update] for update in gradients])
+    follow(
+        AdamW([dict(params=twin[:1]), dict(params=twin[1:], weight_decay=0.0)], 1e-2, (0.9, 0.95), weight_decay=0.1),
+        twin,
+        gradients,
+    )
+    for a, b in zip(model, twin):
+        torch.testing.assert_close(a.cpu(), b, atol=1e-5, rtol=0)
+
+
+def test_the_fused_kernel_does_what_the_readable_twin_does():
+    weights, gradients = parameters_and_gradients()
+    ours, theirs = ([nn.Parameter(w.clone()) for w in weights] for _ in range(2))
+    follow(AdamW(ours, lr=1e-2, weight_decay=0.1), ours, gradients)
+    follow(torch.optim.AdamW(theirs, lr=1e-2, weight_decay=0.1, fused=True), theirs, gradients)
+    for a, b in zip(ours, theirs):
+        torch.testing.assert_close(a, b, atol=1e-6, rtol=0)
