@@ -12,8 +12,7 @@ from itertools import pairwise
 
 import matplotlib.pyplot as plt
 
-from courseware import check
-from courseware.classroom.ui import setup_style, show
+from courseware import check, setup_style, show
 from llmlib.data import botchan, recorded, split_text, tiny_shakespeare
 
 setup_style()

@@ -13,8 +13,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from courseware import check
-from courseware.classroom.ui import setup_style, show
+from courseware import check, setup_style, show
 from llmlib.data import random_batch, recorded, split_text, tiny_shakespeare
 from llmlib.text import CharTokenizer
 

@@ -14,8 +14,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from courseware import check
-from courseware.classroom.ui import setup_style, show
+from courseware import check, setup_style, show
 from llmlib.data import recorded
 
 setup_style()

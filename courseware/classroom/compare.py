@@ -10,8 +10,8 @@ import math
 import re
 import textwrap
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -108,17 +108,25 @@ def recipe_text(recipe: Callable, with_torch: bool = True) -> str:
 
 @np.errstate(all="ignore")  # wrong answers overflow; the student should read our sentence, not numpy's warning
 def judge(
-    question: Question, case: Case, seed: int, outcome: object, *, reveal: bool = True, small: bool = False
+    question: Question,
+    case: Case,
+    seed: int,
+    outcome: object,
+    *,
+    reveal: bool = True,
+    small: bool = False,
+    name_mistakes: bool = True,
 ) -> Verdict:
     """Compare what came back for ``case`` (a value or a :class:`Failure`) with what should have come.
 
     ``reveal=False`` keeps the expected value out of the message where it is the answer itself (a case without inputs).
     """
     fresh = functools.partial(draw_inputs, case, seed, small)
+    explain = _explain if name_mistakes else lambda q, c, _, value, complaint: _with_hint(q, c, value, complaint)
     if isinstance(outcome, Failure):
         if outcome.kind == "not started":
             return Verdict(case.name, False, outcome.text or "not started yet", not_started=True)
-        return Verdict(case.name, False, _explain(question, case, fresh, outcome, outcome.text))
+        return Verdict(case.name, False, explain(question, case, fresh, outcome, outcome.text))
     if isinstance(outcome, Unsupported) and outcome.type_name == "ellipsis":
         return Verdict(case.name, False, "not started yet", not_started=True)
     complaint = None
@@ -131,7 +139,7 @@ def judge(
         return Verdict(case.name, True)
     if not reveal and case.inputs is None:
         complaint = "not the right answer"
-    return Verdict(case.name, False, _explain(question, case, fresh, outcome, complaint))
+    return Verdict(case.name, False, explain(question, case, fresh, outcome, complaint))
 
 
 def _property(case: Case, fresh: Callable, value: object) -> str | None:
@@ -145,10 +153,57 @@ def _explain(question: Question, case: Case, fresh: Callable, outcome: object, c
     for mistake in question.mistakes:
         if _recognised(mistake, question, case, fresh, outcome):
             return mistake.message
+    return _with_hint(question, case, outcome, complaint)
+
+
+def _with_hint(question: Question, case: Case, outcome: object, complaint: str) -> str:
     hint = case.hint or question.hint
     # A hint is about a wrong value: it explains no exception, no wrong type or shape, no NaN.
     attaches = hint and not isinstance(outcome, Failure) and getattr(complaint, "kind", "value") == "value"
     return f"{complaint}. {hint}" if attaches else str(complaint)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One case that was asked: what came back for it."""
+
+    case: Case
+    seed: int
+    outcome: object
+    hidden: bool = False
+
+
+@np.errstate(all="ignore")
+def judge_trials(question: Question, trials: Sequence[Trial]) -> list[Verdict]:
+    """The verdicts of one answer on several cases. A mistake is named only if it explains every wrong value it can:
+    one that gives what the student got in one case, by chance, and something else in another, was not made."""
+    verdicts = [judge(question, t.case, t.seed, t.outcome, reveal=not t.hidden, name_mistakes=False) for t in trials]
+    failed = [i for i, v in enumerate(verdicts) if not v.passed and not v.not_started]
+    said: list[tuple[Mistake, dict[int, bool | None]]] = []
+    for mistake in question.mistakes:
+        fits = {i: _recognised_in(mistake, question, trials[i]) for i in failed}
+        if any(fits.values()) and False not in fits.values():
+            said.append((mistake, fits))
+    said.sort(key=lambda entry: -sum(bool(fit) for fit in entry[1].values()))
+    for i in failed:
+        named = next((mistake.message for mistake, fits in said if fits[i]), None)
+        verdicts[i] = replace(verdicts[i], message=named or verdicts[i].message)
+    return [replace(v, hidden=t.hidden) for v, t in zip(verdicts, trials)]
+
+
+def _recognised_in(mistake: Mistake, question: Question, trial: Trial) -> bool | None:
+    """Is it the mistake's value? None where the mistake says nothing about such a case."""
+    fresh = functools.partial(draw_inputs, trial.case, trial.seed)
+    if _recognised(mistake, question, trial.case, fresh, trial.outcome):
+        return True
+    if isinstance(trial.outcome, Failure) or mistake.wrong is UNSET:
+        return None
+    try:
+        if callable(mistake.wrong):
+            apply(mistake.wrong, fresh())
+    except Exception:
+        return None
+    return False
 
 
 def _recognised(mistake: Mistake, question: Question, case: Case, fresh: Callable, outcome: object) -> bool:

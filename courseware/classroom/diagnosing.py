@@ -12,6 +12,8 @@ from courseware.classroom.cases import Key, Question, find
 from courseware.classroom.compare import Failure, Verdict
 from llmlib.sandbox.wire import Unsupported
 
+MAX_EVIDENCE = 3
+
 
 def normal_id(student: object) -> str:
     """An id as it is compared and drawn from: without spaces, case, or other forms of the same letter."""
@@ -61,8 +63,8 @@ def format_complaint(question: Question, answer: object) -> str:
         return f"the evidence is a list of letters, as in {example}"
     if stray := [e for e in evidence if e not in question.observations]:
         return f"the evidence is letters of {', '.join(question.observations)}; {stray[0][:20]!r} is none of them"
-    if not 1 <= len(set(evidence)) <= len(question.observations) // 2:
-        return f"give one to {len(question.observations) // 2} observations as evidence"
+    if not 1 <= len(set(evidence)) <= MAX_EVIDENCE:
+        return f"give one to {MAX_EVIDENCE} observations as evidence: those that rule out every other cause"
     return ""
 
 

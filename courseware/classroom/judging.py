@@ -6,11 +6,11 @@ on the trusted side.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from courseware.classroom import compare, designing, diagnosing
 from courseware.classroom.cases import Case, Key, Question, Subject
-from courseware.classroom.compare import Failure, Verdict
+from courseware.classroom.compare import Failure, Trial, Verdict
 from courseware.classroom.subjects import judge_test
 
 
@@ -52,13 +52,13 @@ def judge_question(
     elif question.kind == "design":
         verdicts += designing.judge_design(question, ask(Request(question.name, None, None, 0)))
     cases = [(case, False) for case in question.cases] + [(e, True) for e in hidden if isinstance(e, Case)]
+    trials: list[Trial] = []
     for number, (case, is_hidden) in enumerate(cases):
         seed = compare.case_seed(question, case, salt if salt == "public" else f"{salt}/{number}")
         inputs = compare.draw_inputs(case, seed)
         recipe = (case.recipe or question.recipe) if inputs is not None else None
         outcome = ask(Request(question.name, inputs, recipe, seed))
-        verdict = compare.judge(question, case, seed, outcome, reveal=not is_hidden)
-        verdicts.append(replace(verdict, hidden=is_hidden))
+        trials.append(Trial(case, seed, outcome, is_hidden))
         if isinstance(outcome, Failure) and outcome.kind == "died":
             break
-    return tuple(verdicts)
+    return (*verdicts, *compare.judge_trials(question, trials))

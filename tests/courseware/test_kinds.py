@@ -217,7 +217,7 @@ def test_check_says_of_a_diagnosis_only_whether_its_format_is_right(capsys):
         {"cause": "Z", "evidence": ["a"]},
         {"cause": "A", "evidence": ["z"]},
         {"cause": "A", "evidence": "a"},
-        {"cause": "A", "evidence": ["a", "b", "c"]},
+        {"cause": "A", "evidence": ["a", "b", "c", "d"]},
         {"cause": ["A"], "evidence": ["a"]},
     ):
         check("lab92.q2", answer)

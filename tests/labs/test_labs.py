@@ -2,8 +2,11 @@
 
 import contextlib
 import functools
+import importlib.util
 import io
+import itertools
 import os
+import re
 import traceback
 from pathlib import Path
 
@@ -11,12 +14,16 @@ import pytest
 
 from courseware import check
 from courseware.classroom import cases
+from courseware.classroom.cases import Key
+from courseware.classroom.compare import case_seed, draw_inputs
 from courseware.grading.grader import grade_cells, judge_mutants
 from courseware.grading.staff_files import load_staff_files, untouched_cells
+from llmlib.data import recorded
 from llmlib.sandbox import available_backend
 
 ROOT = Path(__file__).resolve().parents[2]
 LABS = cases.lab_ids()
+PATTERN = [lab_id for lab_id in LABS if cases.load_lab(lab_id).needs_student]  # labs of the four kinds of question
 SALT = "tests"  # fixed inputs here: a test that fails must fail again
 
 needs_sandbox = pytest.mark.skipif(
@@ -51,7 +58,7 @@ def test_lab_is_complete(lab_id):
     assert 5 <= len(lab.questions) <= 8
     assert {entry.kind for entry in lab.ungraded} >= {"prediction", "challenge"}, "a logged prediction and a challenge"
     for question in lab.questions:
-        assert staff.hidden.get(question.id), f"{question.id} has no hidden case"
+        assert staff.hidden.get(question.id) or question.kind == "design", f"{question.id} has no hidden case"
         assert sum(m.question == question.id for m in staff.mutants) >= 3, f"{question.id} has fewer than three mutants"
     texts = {entry.id for entry in lab.ungraded if entry.kind == "text"}
     assert texts == set(staff.rubrics), "every free text has a rubric, and every rubric a text"
@@ -92,7 +99,7 @@ def test_check_never_raises_on_the_untouched_answers(lab_id, tmp_path, monkeypat
     for question in lab.questions:
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
-            check(question.id, space[question.name])
+            check(question.id, *(space[name] for name in question.names))
         assert "not started yet" in output.getvalue()
 
 
@@ -102,3 +109,97 @@ def test_mutant_loses_its_question_and_is_named(lab_id, key):
     mutant, results = mutants_of(lab_id)[key]
     assert [r.question.id for r in results if not r.passed] == [mutant.question]
     assert mutant.message in next(r.message for r in results if r.question.id == mutant.question)
+
+
+# ------------------------------------------------------------------------------------------- what a lab promises
+
+
+def solution_text(lab_id):
+    (path,) = (ROOT / "solutions").glob(f"{lab_id}_*.py")
+    return path.read_text(encoding="utf-8")
+
+
+def hidden_module(lab_id):
+    spec = importlib.util.spec_from_file_location(
+        f"{lab_id}_hidden_again", Path(__file__).parent / f"{lab_id}_hidden.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("lab_id", PATTERN)
+def test_points_add_up_everywhere(lab_id):
+    lab, text = cases.load_lab(lab_id), solution_text(lab_id)
+    headings = {int(n): (int(points), int(difficulty), int(minutes)) for n, points, difficulty, minutes in re.findall(
+        r"^# ## Question (\d+): .*\((\d+) points?, difficulty (\d), (?:about )?(\d+) minutes\)$", text, re.MULTILINE)}  # fmt: skip
+    schema = {int(q.id.split("q")[1]): (q.points, q.difficulty, q.minutes) for q in lab.questions}
+    assert headings == schema
+    by_people = [int(n) for n in re.findall(r"^# ## .*\((\d+) points, given by a person\)$", text, re.MULTILINE)]
+    assert sum(by_people) == lab.staff_points > 0
+    total, automatic, person = map(
+        int, re.search(r"(\d+) points: (\d+) by the grader, (\d+) by a person", text).groups()
+    )
+    assert (total, automatic, person) == (lab.total_points, lab.points, lab.staff_points)
+    minutes = int(re.search(r"About (\d+) minutes", text).group(1))
+    assert abs(minutes - sum(q.minutes for q in lab.questions)) <= 10
+
+
+@pytest.mark.parametrize("lab_id", PATTERN)
+def test_at_most_half_of_the_points_are_for_what_the_lecture_prints(lab_id):
+    lab = cases.load_lab(lab_id)
+    assert 2 * sum(q.points for q in lab.questions if q.printed) <= lab.points
+    assert any(q.kind == "diagnosis" for q in lab.questions) and any(
+        q.kind in ("test", "design") for q in lab.questions
+    )
+
+
+@pytest.mark.parametrize("lab_id", PATTERN)
+def test_a_lab_says_how_to_open_and_hand_in_and_how_its_challenge_is_measured(lab_id):
+    text = solution_text(lab_id)
+    assert "make lab" in text and "To hand in" in text and "public cases only" in text
+    challenge = next(entry for entry in cases.load_lab(lab_id).ungraded if entry.kind == "challenge")
+    assert challenge.baseline is not None and challenge.number.unit
+    assert "Stopwatch(" in text or challenge.seconds is None
+    assert all(entry.number or entry.options for entry in cases.load_lab(lab_id).ungraded if entry.kind == "prediction")
+
+
+@pytest.mark.parametrize("lab_id", PATTERN)
+def test_a_diagnosis_is_drawn_from_at_least_eight_faults_that_evidence_can_tell_apart(lab_id):
+    lab, staff = cases.load_lab(lab_id), staff_of(lab_id)
+    module = hidden_module(lab_id)
+    results = recorded(module.RECORDING)["results"]
+    for question in (q for q in lab.questions if q.kind == "diagnosis"):
+        (key,) = (entry for entry in staff.hidden[question.id] if isinstance(entry, Key))
+        assert set(key.runs) == set(question.runs) <= set(results) and set(key.true) == set(question.faults)
+        assert len(set(key.runs.values())) == len(question.faults) >= 8
+        for run, fault in key.runs.items():  # the key is what the recorded numbers say
+            seen = {o for o, holds in module.OBSERVED.items() if holds(results[run], results["correct"])}
+            assert seen == set(key.true[fault]), (run, fault)
+        assert set(module.OBSERVED) == set(question.observations)
+        for fault, true in key.true.items():
+            proofs = [set(e) for n in (1, 2, 3) for e in itertools.combinations(true, n)
+                      if not any(set(e) <= set(key.true[other]) for other in key.true if other != fault)]  # fmt: skip
+            assert proofs and min(map(len, proofs)) >= 2, f"{fault}: one observation gives it away, or none does"
+        text = solution_text(lab_id).replace("`", "")
+        assert all(f"| {words} |" in text for words in [*question.faults.values(), *question.observations.values()]), (
+            "the notebook and the schema name the same causes and observations"
+        )
+
+
+@pytest.mark.parametrize("lab_id", PATTERN)
+def test_every_case_can_be_drawn_under_any_salt(lab_id):
+    lab, staff = cases.load_lab(lab_id), staff_of(lab_id)
+    for question in lab.questions:
+        for case in [*question.cases, *(c for c in staff.hidden.get(question.id, ()) if isinstance(c, cases.Case))]:
+            for salt in range(20):
+                draw_inputs(case, case_seed(question, case, str(salt)))
+
+
+@pytest.mark.parametrize("lab_id", PATTERN)
+def test_public_cases_refuse_every_named_mutant_whatever_is_drawn(lab_id):
+    """Three salts here; `make mutation` takes 200, and mutates the references besides."""
+    spec = importlib.util.spec_from_file_location("mutation", Path(__file__).parent / "mutation.py")
+    mutation = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(mutation)
+    assert mutation.named_survivors(lab_id, 3) == []

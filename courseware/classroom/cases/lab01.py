@@ -1,105 +1,165 @@
-"""Lab 01: counting, relative frequencies, add-k, perplexity, interpolation, Kneser-Ney, writing, three broken tables."""
+"""Lab 01: counting, relative frequencies, what is still unseen, perplexity, interpolation, Kneser-Ney, a test of
+smoothing, a table that is wrong."""
 
 import math
 from collections import Counter
 
 import numpy as np
 
-from courseware.classroom.cases import Case, Draw, Lab, Mistake, Question, Ungraded
+from courseware.classroom.cases import Case, Draw, Lab, Mistake, Number, Question, Subject, Ungraded
 
 Array = np.ndarray
+Context = tuple[int, ...]
+
+# --------------------------------------------------------------------------------------------------- 1: count n-grams
 
 
 def tokens_and_n(draw: Draw) -> tuple[list[int], int]:
-    return draw.numpy.integers(4, size=draw.integer(20, 40)).tolist(), draw.choice([2, 3])
+    return draw.numpy.integers(3, size=draw.integer(7, 30)).tolist(), draw.choice([2, 3])
 
 
 def single_tokens(draw: Draw) -> tuple[list[int], int]:
-    return draw.numpy.integers(6, size=draw.integer(12, 30)).tolist(), 1
+    return draw.numpy.integers(4, size=draw.integer(5, 24)).tolist(), 1
 
 
 def run_count(student, tokens, n):
-    """Recipe: a Counter is as good as a dict."""
-    return dict(student(tokens, n))
+    """Recipe: a Counter is as good as a dict, numpy's integers as good as Python's."""
+    counts = dict(student(tokens, n))
+    return {tuple(map(int, key)) if isinstance(key, tuple) else key: int(times) for key, times in counts.items()}
 
 
-def counted(tokens: list[int], n: int, step: int = 1, short: int = 0) -> dict[tuple[int, ...], int]:
+def counted(tokens: list[int], n: int, step: int = 1, short: int = 0) -> dict[Context, int]:
     return dict(Counter(tuple(tokens[i : i + n]) for i in range(0, len(tokens) - n + 1 - short, step)))
 
 
-def _round_the_corner(tokens: list[int], n: int) -> dict[tuple[int, ...], int]:
-    return counted(tokens + tokens[: n - 1], n)
+def _round_the_corner(tokens: list[int], n: int) -> dict[Context, int]:
+    return dict(Counter(tuple((tokens + tokens[: n - 1])[i : i + n]) for i in range(len(tokens))))
+
+
+def _apart(tokens: list[int], n: int) -> dict[Context, int]:
+    return counted(tokens, n, step=n)
+
+
+def _last_missing(tokens: list[int], n: int) -> dict[Context, int]:
+    return counted(tokens, n, short=1)
+
+
+def _present(tokens: list[int], n: int) -> dict[Context, int]:
+    return dict.fromkeys(counted(tokens, n), 1)
+
+
+def _unordered(tokens: list[int], n: int) -> dict[Context, int]:
+    return dict(Counter(tuple(sorted(tokens[i : i + n])) for i in range(len(tokens) - n + 1)))
 
 
 def _key_types(value: object, tokens: list[int], n: int) -> bool:
     return isinstance(value, dict) and any(not isinstance(key, tuple) for key in value)
 
 
-def context_at_the_end(draw: Draw) -> tuple[list[int], tuple[int, ...], int]:
+def _ragged_end(value: object, tokens: list[int], n: int) -> bool:
+    return isinstance(value, dict) and any(isinstance(key, tuple) and len(key) < n for key in value)
+
+
+# --------------------------------------------------------------------------------------------- 2: relative frequencies
+
+
+def context_at_the_end(draw: Draw) -> tuple[list[int], Context, int]:
     """The context also closes the text, where nothing follows it."""
-    tokens = draw.numpy.integers(3, size=draw.integer(30, 50)).tolist()
-    context = tuple(tokens[4 : 4 + draw.integer(1, 3)])
+    tokens = draw.numpy.integers(3, size=draw.integer(9, 30)).tolist()
+    context = tuple(tokens[4 : 4 + draw.choice([1, 2])])
     return [*tokens, *context], context, tokens[4 + len(context)]
 
 
-def no_context(draw: Draw) -> tuple[list[int], tuple[int, ...], int]:
-    return draw.numpy.integers(5, size=draw.integer(20, 30)).tolist(), (), draw.integer(0, 5)
+def no_context(draw: Draw) -> tuple[list[int], Context, int]:
+    tokens = draw.numpy.integers(4, size=draw.integer(6, 24)).tolist()
+    return tokens, (), draw.choice(tokens)
 
 
-def unseen_context(draw: Draw) -> tuple[list[int], tuple[int, ...], int]:
-    return draw.numpy.integers(3, size=20).tolist(), (draw.integer(3, 6), 0), 1
+def unseen_context(draw: Draw) -> tuple[list[int], Context, int]:
+    return draw.numpy.integers(3, size=draw.integer(6, 20)).tolist(), (draw.choice([3, 4, 5]), 0), 1
 
 
-def frequency_of(tokens: list[int], context: tuple[int, ...], token: int) -> float:
+def never_after_it(draw: Draw) -> tuple[list[int], Context, int]:
+    """The context is seen and the token is seen, but never one after the other."""
+    tokens = [t for _ in range(draw.integer(3, 9)) for t in draw.choice([[0, 1], [0, 2, 1], [3, 2], [3, 0, 2]])]
+    return [3, 0, 1, *tokens, 0, 2], (0,), 3
+
+
+def frequency_of(tokens: list[int], context: Context, token: int) -> float:
     n = len(context) + 1
-    following = Counter(
-        tokens[i + n - 1] for i in range(len(tokens) - n + 1) if tuple(tokens[i : i + n - 1]) == context
-    )
+    windows = [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
+    following = Counter(window[-1] for window in windows if window[:-1] == tuple(context))
     return following[token] / max(following.total(), 1)
 
 
-def _with_the_end(tokens: list[int], context: tuple[int, ...], token: int) -> float:
+def _with_the_end(tokens: list[int], context: Context, token: int) -> float:
     return counted(tokens, len(context) + 1).get((*context, token), 0) / counted(tokens, len(context))[context]
 
 
-def _joint(tokens: list[int], context: tuple[int, ...], token: int) -> float:
+def _joint(tokens: list[int], context: Context, token: int) -> float:
     counts = counted(tokens, len(context) + 1)
     return counts.get((*context, token), 0) / sum(counts.values())
 
 
-def _given_the_token(tokens: list[int], context: tuple[int, ...], token: int) -> float:
+def _given_the_token(tokens: list[int], context: Context, token: int) -> float:
     counts = counted(tokens, len(context) + 1)
     return counts.get((*context, token), 0) / sum(c for ngram, c in counts.items() if ngram[-1] == token)
 
 
-def some_counts(draw: Draw) -> tuple[Array, float]:
-    V = draw.integer(5, 12)
-    return draw.numpy.poisson(1.5, size=V).astype(float), draw.choice([0.01, 0.1, 0.5, 2.0])
+def _context_ignored(tokens: list[int], context: Context, token: int) -> float:
+    return tokens.count(token) / len(tokens)
 
 
-def no_counts(draw: Draw) -> tuple[Array, float]:
-    return np.zeros(draw.integer(4, 9)), 0.5
+def _different_ones(tokens: list[int], context: Context, token: int) -> float:
+    following = {ngram[-1] for ngram in counted(tokens, len(context) + 1) if ngram[:-1] == context}
+    return (token in following) / len(following)
 
 
-def added(counts: Array, k: float) -> Array:
-    return (counts + k) / (counts.sum() + k * len(counts))
+# ------------------------------------------------------------------------------------------------ 3: what is still new
 
 
-def a_distribution(value: object, *inputs: object) -> str | None:
-    p = np.asarray(value)
-    if p.ndim != 1 or not np.isfinite(p).all():
-        return "return one finite probability per token"
-    if (p < 0).any():
-        return "a probability is negative: counts below the discount keep 0, not less"
-    return None if abs(p.sum() - 1) < 1e-6 else f"the probabilities should sum to 1, they sum to {p.sum():.4f}"
+def two_texts(draw: Draw) -> tuple[list[int], list[int], int]:
+    train = draw.numpy.integers(4, size=draw.integer(6, 24)).tolist()
+    return train, draw.numpy.integers(4, size=draw.integer(5, 20)).tolist(), draw.choice([2, 3])
+
+
+def single_texts(draw: Draw) -> tuple[list[int], list[int], int]:
+    train, test, _ = two_texts(draw)
+    return train, [*test, 7, 7, *test[:2]], 1
+
+
+def share_new(train: list[int], test: list[int], n: int) -> float:
+    known = set(counted(train, n))
+    return sum(tuple(test[i : i + n]) not in known for i in range(len(test) - n + 1)) / (len(test) - n + 1)
+
+
+def _new_types(train: list[int], test: list[int], n: int) -> float:
+    known, asked = set(counted(train, n)), set(counted(test, n))
+    return len(asked - known) / len(asked)
+
+
+def _new_contexts(train: list[int], test: list[int], n: int) -> float:
+    known = {ngram[:-1] for ngram in counted(train, n)}
+    return sum(tuple(test[i : i + n - 1]) not in known for i in range(len(test) - n + 1)) / (len(test) - n + 1)
+
+
+def _over_all_tokens(train: list[int], test: list[int], n: int) -> float:
+    return share_new(train, test, n) * (len(test) - n + 1) / len(test)
+
+
+def _missed_training(train: list[int], test: list[int], n: int) -> float:
+    return share_new(test, train, n)
+
+
+# ------------------------------------------------------------------------------------------------------- 4: perplexity
 
 
 def some_probabilities(draw: Draw) -> tuple[Array]:
-    return (draw.numpy.uniform(0.02, 0.9, size=draw.integer(6, 20)),)
+    return (draw.numpy.uniform(0.02, 0.9, size=draw.integer(3, 12)),)
 
 
 def fair_choice(draw: Draw) -> tuple[Array]:
-    return (np.full(7, 1 / draw.integer(3, 40)),)
+    return (np.full(draw.integer(3, 8), 1 / draw.choice([3, 5, 8, 20])),)
 
 
 def with_a_zero(draw: Draw) -> tuple[Array]:
@@ -111,15 +171,20 @@ def perplexity(p: Array) -> float:
 
 
 def is_infinite(value: object, p: Array) -> str | None:
+    if math.isnan(float(value)):
+        return "NaN: 0 times minus infinity? Average the logarithms as they are; one of them is minus infinity"
     return None if float(value) == math.inf else "a token that was called impossible came: the perplexity is infinite"
 
 
+# ---------------------------------------------------------------------------------------------------- 5: interpolation
+
+
 def orders_and_weights(draw: Draw) -> tuple[Array, Array, Array, int]:
-    orders, N, V = draw.integer(2, 5), draw.integer(6, 12), draw.integer(10, 60)
-    frequency = draw.numpy.uniform(0, 0.6, size=(orders, N)) * (draw.numpy.random((orders, N)) < 0.7)
+    orders, N, V = draw.choice([2, 3, 4]), draw.integer(3, 10), draw.choice([10, 20, 50])
+    frequency = draw.numpy.choice([0.0, 0.1, 0.25, 0.5], size=(orders, N))
     seen = np.cumprod(draw.numpy.random((orders, N)) < 0.75, axis=0).astype(bool)
-    seen[0], seen[-1, 0] = True, False
-    return frequency * seen, seen, draw.numpy.uniform(0.2, 0.9, size=orders), V
+    seen[0], seen[-1, 0], seen[-1, 1] = True, False, True
+    return frequency * seen, seen, draw.numpy.choice([0.2, 0.3, 0.6, 0.7, 0.9], size=orders), V
 
 
 def interpolated(frequency: Array, seen: Array, weights: Array, V: int) -> Array:
@@ -133,15 +198,41 @@ def _from_zero(frequency: Array, seen: Array, weights: Array, V: int) -> Array:
     return interpolated(frequency, seen, weights, V) - interpolated(0 * frequency, seen, weights, V)
 
 
+def _exchanged(f: Array, s: Array, w: Array, V: int) -> Array:
+    return interpolated(f, s, 1 - w, V)
+
+
+def _seen_ignored(f: Array, s: Array, w: Array, V: int) -> Array:
+    return interpolated(f, np.ones_like(s), w, V)
+
+
+def _longest_first(f: Array, s: Array, w: Array, V: int) -> Array:
+    return interpolated(f[::-1], s[::-1], w[::-1], V)
+
+
+def _nothing_below(f: Array, s: Array, w: Array, V: int) -> Array:
+    p = np.full(f.shape[1], 1 / V)
+    for frequency, was_seen, weight in zip(f, s, w):
+        p = np.where(was_seen, weight * frequency, p)
+    return p
+
+
+# ------------------------------------------------------------------------------------------------------- 6: Kneser-Ney
+
+
 def tokens_and_previous(draw: Draw) -> tuple[list[int], int, int, float]:
-    """A text in which token 0 is frequent but only ever follows token 1."""
-    V = draw.integer(5, 8)
-    tokens = draw.numpy.integers(2, V, size=draw.integer(40, 60)).tolist()
-    for _ in range(draw.integer(8, 12)):
-        at = draw.integer(0, len(tokens))
-        tokens[at:at] = [1, 0] if tokens[at - 1] != 1 or at == 0 else []
+    """A text in which token 0 is frequent but only ever follows token 1; the last token of the vocabulary never occurs."""
+    V = draw.choice([5, 6, 7])
+    tokens = draw.numpy.integers(2, V, size=draw.integer(14, 50)).tolist()
+    for _ in range(draw.integer(4, 9)):
+        at = draw.integer(1, len(tokens))
+        tokens[at:at] = [1, 0] if tokens[at - 1] != 1 else []
     previous = draw.choice(sorted(set(tokens[:-1]) - {0, 1}))
-    return tokens, previous, V + 1, draw.choice([0.5, 0.75, 0.9])  # the last token never occurs
+    return tokens, previous, V + 1, draw.choice([0.5, 0.6, 0.9])
+
+
+def discount_left_out(draw: Draw) -> tuple[list[int], int, int]:
+    return tokens_and_previous(draw)[:3]
 
 
 def never_followed(draw: Draw) -> tuple[list[int], int, int, float]:
@@ -152,13 +243,13 @@ def never_followed(draw: Draw) -> tuple[list[int], int, int, float]:
 def continued(tokens: list[int], previous: int, V: int, D: float = 0.75, fault: str = "") -> Array:
     pairs = np.zeros((V, V))
     np.add.at(pairs, (tokens[:-1], tokens[1:]), 1)
-    lower = {"raw": pairs.sum(0), "right": (pairs > 0).sum(1)}.get(fault, (pairs > 0).sum(0))
+    lower = {"raw": pairs.sum(0), "right": (pairs > 0).sum(1), "uniform": np.ones(V)}.get(fault, (pairs > 0).sum(0))
     lower, row = lower / lower.sum(), pairs[previous]
     total, types = row.sum(), (row > 0).sum()
     if total == 0:
         return lower
     kept = row - D if fault == "below zero" else np.maximum(row - D, 0)
-    back = {"lost": 0, "one discount": D, "total": D * total}.get(fault, D * types)
+    back = {"lost": 0, "one discount": D, "total": D * total, "all types": D * V}.get(fault, D * types)
     return kept / total + back / total * lower
 
 
@@ -166,37 +257,88 @@ def _kneser_ney_fault(fault: str):
     return lambda tokens, previous, V, D=0.75: continued(tokens, previous, V, D, fault)
 
 
-def table_start_draws(draw: Draw) -> tuple[Array, int, Array]:
-    V = draw.integer(4, 8)
-    table = draw.numpy.dirichlet(np.full(V, 0.6), size=V)
-    return table, draw.integer(0, V), draw.numpy.random(draw.integer(12, 25))
+def _another_default(D: float):
+    return lambda tokens, previous, V: continued(tokens, previous, V, D)
 
 
-def run_write(student, table, start, draws):
-    """Recipe: numpy integers are as good as Python's."""
-    return [int(token) for token in student(table, start, draws)]
+def a_distribution(value: object, *inputs: object) -> str | None:
+    p = np.asarray(value)
+    if p.ndim != 1 or not np.isfinite(p).all():
+        return "return one finite probability per token"
+    if (p < 0).any():
+        return "a probability is negative: counts below the discount keep 0, not less"
+    return None if abs(p.sum() - 1) < 1e-6 else f"the probabilities should sum to 1, they sum to {p.sum():.4f}"
 
 
-def written(table: Array, start: int, draws: Array, fault: str = "") -> list[int]:
-    out, token = [], start
-    for u in draws:
-        p = table[:, token] if fault == "column" else table[start if fault == "start" else token]
-        token = int(p.argmax()) if fault == "argmax" else min(int((p.cumsum() <= u).sum()), len(p) - 1)
-        token = max(token - 1, 0) if fault == "early" else token
-        out.append(token)
-    return out
+# ------------------------------------------------------------------------------------------------ 7: a test of smoothing
 
 
-def _write_fault(fault: str):
-    return lambda table, start, draws: written(table, start, draws, fault)
+def row_of_counts(counts: object) -> str | None:
+    if not isinstance(counts, list) or not all(type(c) is int and 0 <= c <= 10_000 for c in counts):
+        return "an example is one list of whole numbers from 0 to 10,000, in a tuple: ([3, 0, 1],)"
+    return None if 2 <= len(counts) <= 30 else "between 2 and 30 tokens, please"
 
 
-def _one_letter_each(value: object) -> str | None:
-    if not isinstance(value, dict) or set(value) != {"program 1", "program 2", "program 3"}:
-        return 'give a dict with the keys "program 1", "program 2" and "program 3"'
-    if any(v not in tuple("ABCDEF") for v in value.values()):
-        return "each answer is one letter from A to F"
-    return None if len(set(value.values())) == 3 else "the three programs have three different causes"
+def add_half(counts: list[int]) -> list[float]:
+    return [(c + 0.5) / (sum(counts) + 0.5 * len(counts)) for c in counts]
+
+
+def witten_bell(counts: list[int]) -> list[float]:
+    types = sum(c > 0 for c in counts) or 1
+    return [(c + types / len(counts)) / (sum(counts) + types) for c in counts]
+
+
+def absolute_discount(counts: list[int]) -> list[float]:
+    total, types = sum(counts), sum(c > 0 for c in counts)
+    if not total:
+        return [1 / len(counts)] * len(counts)
+    return [max(c - 0.75, 0) / total + 0.75 * types / total / len(counts) for c in counts]
+
+
+def unsmoothed(counts: list[int]) -> list[float]:
+    return [c / sum(counts) for c in counts] if sum(counts) else [1 / len(counts)] * len(counts)
+
+
+def k_for_k_times_v(counts: list[int]) -> list[float]:
+    return [(c + 0.5) / (sum(counts) + 0.5) for c in counts]
+
+
+def nothing_for_nothing(counts: list[int]) -> list[float]:
+    return add_half(counts) if sum(counts) else [0.0] * len(counts)
+
+
+def zeros_raised_to_two(counts: list[int]) -> list[float]:
+    raised = [c or 2 for c in counts]
+    return [c / sum(raised) for c in raised]
+
+
+# ---------------------------------------------------------------------------------------------------- 8: a wrong table
+
+FAULTS = {
+    "A": "the text that is judged was counted as well",
+    "B": "it averages the probabilities instead of their logarithms",
+    "C": "it takes log2, then exp",
+    "D": "the denominator adds k instead of k times V",
+    "E": "tokens with an unseen context are left out of the average",
+    "F": "the characters of the training text were shuffled before counting",
+    "G": "the context is one token too short",
+    "H": "the context ends with the token that is to be predicted",
+}
+OBSERVATIONS = {
+    "a": "random characters: at some order the value is below 60",
+    "b": "other plays: at order 8 the value is lower than at order 5",
+    "c": "training text: at order 8 the value is below 1.5",
+    "d": "random characters: at order 5 the value is above 70",
+    "e": "training text: at order 2 the value is above 20",
+    "f": "other plays: at order 2 the value is below 10",
+    "g": "training text: at order 1 the value is not between 25 and 28",
+    "h": "at order 8 the values on training text and on other plays differ by less than 30 %",
+    "i": "random characters: at order 8 the value is 64",
+    "j": "training text: at order 8 the value is above 1.9",
+    "k": "training text: at order 2 the value is within 2 % of the correct program's",
+    "l": "random characters: at order 4 the value is above 100",
+}
+RUNS = ("b7", "c2", "d5", "f1", "g8", "h3", "k6", "m4", "n9", "p2", "q7", "r5", "s1", "t8", "v3", "w6")
 
 
 LAB = Lab(
@@ -209,30 +351,30 @@ LAB = Lab(
             id="lab01.q1",
             title="Count n-grams",
             name="count_ngrams",
-            points=2,
+            points=1,
             difficulty=1,
             minutes=6,
+            printed=True,
             recipe=run_count,
             cases=(
-                Case("single tokens", inputs=single_tokens, expected=counted),
-                Case("pairs and triples", inputs=tokens_and_n, expected=counted),
+                Case("single tokens", inputs=single_tokens, expected=counted, separates=(_last_missing, _present)),
+                Case(
+                    "pairs and triples",
+                    inputs=tokens_and_n,
+                    expected=counted,
+                    separates=(_last_missing, _apart, _round_the_corner, _present, _unordered),
+                ),
+                Case("fewer tokens than n", inputs=lambda draw: ([draw.integer(0, 9)], 3), expected={}),
             ),
             mistakes=(
-                Mistake(
-                    "is the last n-gram missing? N tokens hold N - n + 1 of them",
-                    wrong=lambda tokens, n: counted(tokens, n, short=1),
-                ),
-                Mistake(
-                    "n-grams overlap: move on by one token, not by n",
-                    wrong=lambda tokens, n: counted(tokens, n, step=n),
-                ),
+                Mistake("is the last n-gram missing? N tokens hold N - n + 1 of them", wrong=_last_missing),
+                Mistake("n-grams overlap: move on by one token, not by n", wrong=_apart),
                 Mistake("the text is not a ring: no n-gram runs from its end to its start", wrong=_round_the_corner),
                 Mistake("the keys should be tuples of token ids, also for n = 1", when=_key_types),
+                Mistake("some keys are shorter than n: stop where the last whole n-gram begins", when=_ragged_end),
                 Mistake("a list cannot be a key of a dictionary: make it a tuple", error="unhashable type"),
-                Mistake(
-                    "return how often each n-gram occurs, not only that it does",
-                    wrong=lambda tokens, n: dict.fromkeys(counted(tokens, n), 1),
-                ),
+                Mistake("return how often each n-gram occurs, not only that it does", wrong=_present),
+                Mistake("the order counts: (1, 2) and (2, 1) are different n-grams", wrong=_unordered),
             ),
         ),
         Question(
@@ -242,10 +384,17 @@ LAB = Lab(
             points=2,
             difficulty=2,
             minutes=10,
+            printed=True,
             uses=("lab01.q1",),
             cases=(
                 Case("no context", inputs=no_context, expected=frequency_of),
-                Case("a context that also ends the text", inputs=context_at_the_end, expected=frequency_of),
+                Case(
+                    "a context that also ends the text",
+                    inputs=context_at_the_end,
+                    expected=frequency_of,
+                    separates=(_with_the_end, _joint, _given_the_token, _context_ignored, _different_ones),
+                ),
+                Case("a token that never follows its context", inputs=never_after_it, expected=frequency_of),
                 Case("a context never seen", inputs=unseen_context, expected=0.0),
             ),
             mistakes=(
@@ -253,6 +402,7 @@ LAB = Lab(
                     "count only the places where something follows: at the end of the text nothing follows the context",
                     wrong=_with_the_end,
                 ),
+                Mistake("is the context used? That is how often the token occurs at all", wrong=_context_ignored),
                 Mistake(
                     "that is the share among all n-grams: divide by those that start with this context", wrong=_joint
                 ),
@@ -260,43 +410,56 @@ LAB = Lab(
                     "that is P(context | token): divide by what starts with the context, not by what ends in the token",
                     wrong=_given_the_token,
                 ),
+                Mistake("of the times, not of the different tokens: how often did it follow?", wrong=_different_ones),
                 Mistake("what if the context was never seen? Return 0", error="ZeroDivisionError"),
+                Mistake("a token that never followed the context has been counted 0 times", error="KeyError"),
             ),
         ),
         Question(
             id="lab01.q3",
-            title="Add k",
-            name="add_k",
-            points=1,
-            difficulty=1,
-            minutes=5,
+            title="What is still new",
+            name="new_share",
+            points=2,
+            difficulty=2,
+            minutes=10,
             cases=(
-                Case("random counts", inputs=some_counts, expected=added),
-                Case("nothing was ever seen", inputs=no_counts, expected=added),
+                Case(
+                    "pairs and triples",
+                    inputs=two_texts,
+                    expected=share_new,
+                    separates=(
+                        _new_types,
+                        _new_contexts,
+                        _over_all_tokens,
+                        _missed_training,
+                        lambda *texts: 1 - share_new(*texts),
+                        lambda *texts: 100 * share_new(*texts),
+                    ),
+                ),
+                Case(
+                    "single tokens", inputs=single_texts, expected=share_new, separates=(_new_types, _missed_training)
+                ),
             ),
             mistakes=(
                 Mistake(
-                    "is k·V in the denominator? k is added V times, once for each token",
-                    wrong=lambda counts, k: (counts + k) / max(counts.sum(), 1e-300),
+                    "every place counts, however often the same n-gram comes: the share of places, not of types",
+                    wrong=_new_types,
                 ),
-                Mistake(
-                    "k·V, not k, in the denominator: every one of the V tokens got k more",
-                    wrong=lambda counts, k: (counts + k) / (counts.sum() + k),
-                ),
-                Mistake(
-                    "every token gets k more, also those that were seen: only the zeros were raised here",
-                    wrong=lambda counts, k: (counts + k * (counts == 0)) / (counts + k * (counts == 0)).sum(),
-                ),
-                Mistake("k is not used: 1 was added instead", wrong=lambda counts, k: added(counts, 1.0)),
+                Mistake("that is the share that was seen before", wrong=lambda *texts: 1 - share_new(*texts)),
+                Mistake("a share between 0 and 1, please, not percent", wrong=lambda *texts: 100 * share_new(*texts)),
+                Mistake("the other way round: how much of test is not in train?", wrong=_missed_training),
+                Mistake("whole n-grams, not only their contexts", wrong=_new_contexts),
+                Mistake("divide by the number of n-grams in test, not by its tokens", wrong=_over_all_tokens),
             ),
         ),
         Question(
             id="lab01.q4",
             title="Perplexity",
             name="perplexity",
-            points=2,
+            points=1,
             difficulty=2,
             minutes=8,
+            printed=True,
             cases=(
                 Case("a fair choice", inputs=fair_choice, expected=perplexity),
                 Case("random probabilities", inputs=some_probabilities, expected=perplexity),
@@ -315,11 +478,23 @@ LAB = Lab(
                     "log and 2 ** do not belong together: log with exp, or log2 with 2 **",
                     wrong=lambda p: float(2 ** -np.log(np.maximum(p, 1e-300)).mean()),
                 ),
-                Mistake("a perplexity below 1: is the minus sign there?", when=lambda value, p: 0 <= float(value) < 1),
+                Mistake(
+                    "that is the mean of -log: the perplexity is its exponential",
+                    wrong=lambda p: float(-np.log(np.maximum(p, 1e-300)).mean()),
+                ),
+                Mistake(
+                    "that is bits per token: the perplexity is 2 to their power",
+                    wrong=lambda p: float(-np.log2(np.maximum(p, 1e-300)).mean()),
+                ),
+                Mistake(
+                    "is the minus sign there? A perplexity is never below 1",
+                    wrong=lambda p: float(np.exp(np.log(p).mean())),
+                ),
                 Mistake(
                     "the mean per token, not the sum: the perplexity should not grow with the length of the text",
                     wrong=lambda p: float(np.exp(-np.log(np.maximum(p, 1e-300)).sum())),
                 ),
+                Mistake("math.log refuses a 0: np.log gives minus infinity, as it should", error="math domain error"),
             ),
         ),
         Question(
@@ -329,21 +504,25 @@ LAB = Lab(
             points=2,
             difficulty=3,
             minutes=15,
-            cases=(Case("random frequencies and weights", inputs=orders_and_weights, expected=interpolated),),
+            cases=(
+                Case(
+                    "random frequencies and weights",
+                    inputs=orders_and_weights,
+                    expected=interpolated,
+                    separates=(_exchanged, _seen_ignored, _from_zero, _longest_first, _nothing_below),
+                ),
+            ),
             mistakes=(
                 Mistake(
-                    "the weight belongs to this order's frequency, 1 - weight to the shorter context",
-                    wrong=lambda f, s, w, V: interpolated(f, s, 1 - w, V),
+                    "the weight belongs to this order's frequency, 1 - weight to the shorter context", wrong=_exchanged
                 ),
                 Mistake(
                     "is seen used? Where the context was never seen its frequency says nothing, and p should stay as it was",
-                    wrong=lambda f, s, w, V: interpolated(f, np.ones_like(s), w, V),
+                    wrong=_seen_ignored,
                 ),
                 Mistake("start from the uniform distribution, 1 / V, not from 0", wrong=_from_zero),
-                Mistake(
-                    "from the shortest context up: the longest should be mixed in last",
-                    wrong=lambda f, s, w, V: interpolated(f[::-1], s[::-1], w[::-1], V),
-                ),
+                Mistake("from the shortest context up: the longest should be mixed in last", wrong=_longest_first),
+                Mistake("what the shorter contexts said is lost: the (1 - w) · p is missing", wrong=_nothing_below),
             ),
         ),
         Question(
@@ -353,10 +532,39 @@ LAB = Lab(
             points=3,
             difficulty=4,
             minutes=20,
+            printed=True,
             uses=("lab01.q1",),
             cases=(
-                Case("a frequent token with one neighbour", inputs=tokens_and_previous, expected=continued),
-                Case("nothing ever followed", inputs=never_followed, expected=continued),
+                Case(
+                    "a frequent token with one neighbour",
+                    inputs=tokens_and_previous,
+                    expected=continued,
+                    separates=[
+                        _kneser_ney_fault(fault)
+                        for fault in (
+                            "raw",
+                            "right",
+                            "uniform",
+                            "lost",
+                            "one discount",
+                            "total",
+                            "all types",
+                            "below zero",
+                        )
+                    ],
+                ),
+                Case(
+                    "the discount left out",
+                    inputs=discount_left_out,
+                    expected=continued,
+                    separates=[_another_default(D) for D in (0.5, 0.7, 0.8, 1.0)],
+                ),
+                Case(
+                    "nothing ever followed",
+                    inputs=never_followed,
+                    expected=continued,
+                    separates=[_kneser_ney_fault(fault) for fault in ("raw", "right", "uniform")],
+                ),
                 Case("a distribution", inputs=tokens_and_previous, judge=a_distribution),
             ),
             mistakes=(
@@ -370,6 +578,10 @@ LAB = Lab(
                     wrong=_kneser_ney_fault("right"),
                 ),
                 Mistake(
+                    "the lower order is uniform: P_cont counts the different tokens before x",
+                    wrong=_kneser_ney_fault("uniform"),
+                ),
+                Mistake(
                     "what the discount took must be handed on, D for each type: the second term is missing",
                     wrong=_kneser_ney_fault("lost"),
                 ),
@@ -381,49 +593,68 @@ LAB = Lab(
                     "types counts the different tokens that followed, not how often anything followed",
                     wrong=_kneser_ney_fault("total"),
                 ),
+                Mistake(
+                    "types counts the tokens that followed, not the whole vocabulary",
+                    wrong=_kneser_ney_fault("all types"),
+                ),
                 Mistake("max(count - D, 0): a count of 0 cannot go below zero", wrong=_kneser_ney_fault("below zero")),
+                Mistake("the default of D is 0.75", wrong=_another_default(0.5)),
+                Mistake(
+                    "NaN where nothing followed: 0 / 0. Then return P_cont",
+                    when=lambda v, tokens, previous, V, D=0.75: previous == V - 1 and bool(np.isnan(v).any()),
+                ),
+                Mistake("what if nothing ever followed previous? Then return P_cont", error="ZeroDivisionError"),
             ),
         ),
         Question(
             id="lab01.q7",
-            title="Let it write",
-            name="write",
-            points=2,
+            title="Test somebody else's smoothing",
+            name="holds",
+            kind="test",
+            examples="examples",
+            points=3,
             difficulty=3,
-            minutes=10,
-            recipe=run_write,
-            cases=(Case("random tables and draws", inputs=table_start_draws, expected=written),),
-            mistakes=(
-                Mistake(
-                    "each token is drawn given the one before it: here every one was drawn after start",
-                    wrong=_write_fault("start"),
-                ),
-                Mistake("draw, don't take the likeliest: is u used?", wrong=_write_fault("argmax")),
-                Mistake("row a holds P(. | a): a column was used", wrong=_write_fault("column")),
-                Mistake(
-                    "the first token whose cumulative probability exceeds u: yours is one too early",
-                    wrong=_write_fault("early"),
-                ),
-                Mistake(
-                    "return the drawn tokens only, without start",
-                    wrong=lambda table, start, draws: [start, *written(table, start, draws)],
-                ),
+            minutes=15,
+            valid=row_of_counts,
+            right=(
+                Subject("add 0.5", add_half),
+                Subject("Witten and Bell's rule", witten_bell),
+                Subject("a discount of 0.75", absolute_discount),
+            ),
+            wrong=(
+                Subject("gives no probability to what was never seen", unsmoothed),
+                Subject("adds k instead of k times V in the denominator", k_for_k_times_v),
+                Subject("gives nothing to anybody when nothing was counted", nothing_for_nothing),
+                Subject("raises only the zeros, and above those that were seen once", zeros_raised_to_two),
             ),
         ),
         Question(
             id="lab01.q8",
-            title="Three tables that are too good",
+            title="A table that is wrong",
             name="diagnosis",
+            kind="diagnosis",
             points=3,
             difficulty=4,
             minutes=20,
-            cases=(Case("one letter for each program", judge=_one_letter_each),),
-            hint="on random characters an honest model cannot average below 64: which programs do, and at which orders?",
+            faults=FAULTS,
+            observations=OBSERVATIONS,
+            runs=RUNS,
         ),
     ),
     ungraded=(
         Ungraded("lab01.p1", "The best order, before counting", name="predicted_order", options=(1, 2, 3, 4, 5, 6)),
+        Ungraded(
+            "lab01.p2", "How much is still new, before measuring", name="predicted_new", number=Number(0, 100, unit="%")
+        ),
         Ungraded("lab01.t1", "Read your own plot", name="interpretation", kind="text", points=3),
-        Ungraded("lab01.c1", "Fewest bits per character in 30 seconds", name="best_bits", kind="challenge"),
+        Ungraded(
+            "lab01.c1",
+            "Fewest bits per character in 30 seconds",
+            name="best_bits",
+            kind="challenge",
+            number=Number(0.5, 7, unit="bits per character"),
+            baseline=2.20,
+            seconds=30,
+        ),
     ),
 )
