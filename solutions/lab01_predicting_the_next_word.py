@@ -99,6 +99,7 @@ alphabet = sorted(set(text))
 V, id_of = len(alphabet), {c: i for i, c in enumerate(alphabet)}
 train_ids = [id_of[c] for c in train_text[:100_000]]
 texts = {"other plays": [id_of[c] for c in val_text[:20_000]], "training": train_ids[:20_000]}
+print(f"{V} characters: a uniform guess has perplexity {V}, or {math.log2(V):.0f} bits per character\n")
 try:
     print("order  new in the other plays  seen once in training  (%)")
     for n in range(1, 8):
