@@ -124,6 +124,17 @@ def display_picture(image: Image.Image, alt: str) -> None:
     display({"text/html": image_html(image, alt), "text/plain": alt}, raw=True)
 
 
+def titled(image: Image.Image, title: str) -> Image.Image:
+    """The image with a line of text above it."""
+    strip = plt.figure(figsize=(image.width / DPI, 0.3), layout="none")
+    strip.text(0.5, 0.4, title, ha="center", va="center", fontsize=12, color="#444444")
+    head = render(strip)
+    sheet = Image.new("RGB", (image.width, image.height + head.height), "white")
+    sheet.paste(head, (0, 0))
+    sheet.paste(image, (0, head.height))
+    return sheet
+
+
 def stack(images: Sequence[Image.Image]) -> Image.Image:
     """Panels side by side, left to right and top to bottom, as many to a row as the page's width holds."""
     limit, rows, width = round(WIDTH * DPI) + 1, [[]], 0

@@ -17,7 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from courseware.classroom.diagrams import Diagram
-from courseware.classroom.pictures import display_picture, image_html, need_alt, render, stack
+from courseware.classroom.pictures import display_picture, image_html, need_alt, render, stack, titled
 
 Values = dict[str, Any]
 View = Figure | Diagram | str
@@ -85,7 +85,7 @@ def _alt_for(alt: str | Callable[..., str], setting: Values) -> str:
 def _draw(fn: Callable[..., View], setting: Values) -> Image.Image | str:
     view = fn(**setting)
     if isinstance(view, Diagram):
-        return render(view.figure())
+        return titled(render(view.figure()), _label(setting))
     if isinstance(view, str):
         return view
     if not isinstance(view, Figure):
@@ -194,7 +194,7 @@ def steps(
         for text in alts:
             need_alt(text)
         said = alt if isinstance(alt, str) else " ".join(f"{titles[i]}: {alts[i]}" for i in chosen)
-        display_picture(stack([views[i] for i in chosen]), said)
+        display_picture(stack([titled(views[i], titles[i]) for i in chosen]), said)
     display(_player(views, alts, titles))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from ipykernel.ipkernel import IPythonKernel
 
 from courseware.authoring import adopt, build
 from courseware.authoring.stubs import BuildError, strip_solutions
@@ -210,3 +211,44 @@ def test_notebooks_are_plain_json_with_a_final_line_end(course):
     text = (course / "labs" / "lab90_waves.ipynb").read_bytes()
     assert text.endswith(b"}\n") and b"\r" not in text
     assert json.loads(text)["nbformat_minor"] == 5
+
+
+# ----------------------------------------------------------------------------------------------- as JupyterLab saves
+
+
+def test_a_notebook_is_in_the_form_in_which_jupyterlab_saves(course):
+    assert build.main(["--root", str(course)]) == 0
+    for path in [course / "lectures" / "90_waves.ipynb", course / "labs" / "lab90_waves.ipynb"]:
+        text = path.read_text()
+        notebook = nbformat.reads(text, as_version=4)
+        assert notebook.metadata.kernelspec == {
+            "display_name": "Python 3 (ipykernel)",
+            "language": "python",
+            "name": "python3",
+        }
+        kernel = IPythonKernel.language_info
+        assert set(notebook.metadata.language_info) == {
+            *(
+                "codemirror_mode",
+                "file_extension",
+                "mimetype",
+                "name",
+                "nbconvert_exporter",
+                "pygments_lexer",
+                "version",
+            )
+        }
+        assert {key: kernel[key] for key in notebook.metadata.language_info} == notebook.metadata.language_info
+        assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+        assert json.dumps(json.loads(text), sort_keys=True, indent=1, ensure_ascii=False) + "\n" == text
+
+
+def test_another_python_version_in_a_notebook_is_no_change(course, capsys):
+    assert build.main(["--root", str(course)]) == 0
+    lab = course / "labs" / "lab90_waves.ipynb"
+    notebook = nbformat.read(lab, as_version=4)
+    notebook.metadata.language_info.version = "3.14.1"
+    lab.write_text(build.notebook_text(notebook))
+    assert build.main(["--check", "--root", str(course)]) == 0
+    assert build.main(["--root", str(course)]) == 0
+    assert '"version": "3.14.1"' in lab.read_text()

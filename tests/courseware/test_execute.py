@@ -37,6 +37,11 @@ def test_a_lecture_from_source_to_a_stamped_notebook(course, capsys):
     assert len(images) == 1 and images[0].startswith('<img alt="A line of slope k. Panels: k = 1; k = 2." ')
     assert "<details>" in json.dumps(notebook), "the poll keeps its answer"
     assert "0xADDRESS" in json.dumps(notebook)
+    notices = [o.data["text/markdown"] for o in outputs if "slider" in o.get("data", {}).get("text/markdown", "")]
+    assert notices == ["*The slider belongs here. It needs a kernel: run this cell to get it.*"], (
+        "once; polls need none"
+    )
+    assert set(notebook.metadata.language_info) == set(build.language_info()), "as JupyterLab writes it"
     assert [c.execution_count for c in notebook.cells if c.cell_type == "code"] == list(range(1, 8))
 
     assert execute_course(course, "--check") == 0

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from courseware.classroom import pictures, ui
+from courseware.classroom.diagrams import Diagram
 
 
 @pytest.fixture(autouse=True)
@@ -161,3 +162,60 @@ def test_progress_passes_everything_on_and_writes_to_stderr_only(capsys):
     assert list(ui.progress(range(4), "counting")) == [0, 1, 2, 3]
     captured = capsys.readouterr()
     assert captured.out == "" and "counting" in captured.err
+
+
+# ------------------------------------------------------------------------------------------------------------ steps
+
+
+def drawing(k: int) -> Diagram:
+    sheet = Diagram(4, 2)
+    sheet.box(2, 1, str(k))
+    return sheet
+
+
+def test_chosen_frames_stand_side_by_side_and_a_slider_goes_through_all(shown):
+    ui.steps([drawing(k) for k in range(4)], alt=[f"Box {k}." for k in range(4)], panels=[0, 3])
+    static, live = shown
+    assert alt(static) == "step 0: Box 0. step 3: Box 3."
+    single = pictures.render(drawing(0).figure())
+    assert picture(static).width == 2 * single.width
+    assert picture(static).height > single.height + 20, "each says above it which step it is"
+    bar, view = live.widget.children
+    play, slider, title = bar.children
+    assert isinstance(play, widgets.Play) and (slider.max, title.value) == (3, "step 0")
+    slider.value = 2
+    assert title.value == "step 2" and 'alt="Box 2."' in view.value
+
+
+def test_texts_are_steps_too_and_may_have_titles(shown):
+    ui.steps({"before": "a b", "after": "ab"})
+    assert "**before**" in shown[0].data["text/markdown"]
+    bar, view = shown[1].widget.children
+    bar.children[1].value = 1
+    assert bar.children[2].value == "after" and "ab" in view.value
+
+
+@pytest.mark.parametrize(
+    ("frames", "options", "message"),
+    [
+        (["a"], {}, "at least two"),
+        (["a", drawing(1)], {"alt": "x"}, "all pictures or all texts"),
+        (["a", "b"], {"panels": [0, 2]}, "two or more of the 2 frames"),
+        (["a", "b"], {"alt": ["x"]}, "1 texts for 2 frames"),
+        ([drawing(1), drawing(2)], {}, "alt=''"),
+    ],
+)
+def test_steps_says_what_is_wrong(shown, frames, options, message):
+    with pytest.raises(ValueError, match=message):
+        ui.steps(frames, **options)
+
+
+def test_an_outline_keeps_its_colour_on_a_map(shown):
+    red = (0xD5, 0x5E, 0x00)
+    fig, ax = plt.subplots()
+    ax.imshow([[i / 100 for i in range(100)]], cmap="Blues", aspect="auto")
+    ax.add_patch(plt.Rectangle((40, -0.4), 3, 0.8, fill=False, edgecolor=pictures.COLORS["red"], linewidth=2.5))
+    pictures.show(fig, alt="A map with an outline.")
+    colors = picture(shown[0]).convert("RGB").getcolors(1 << 20)
+    assert min(sum(abs(a - b) for a, b in zip(color, red)) for _, color in colors) <= 6
+    assert (255, 255, 255) in {color for _, color in colors}, "the card is white"

@@ -1,0 +1,174 @@
+"""Curves, bars, panels and tables: what is drawn is what was given, and it can be read."""
+
+import matplotlib
+
+matplotlib.use("agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+
+from courseware.classroom import figures, pictures
+from courseware.classroom.figures import bars, curves, panels, pushed_apart, table
+
+
+@pytest.fixture(autouse=True)
+def style():
+    with matplotlib.rc_context():
+        pictures.setup_style()
+        yield
+        plt.close("all")
+
+
+@pytest.fixture
+def ax():
+    return panels(1)[1]
+
+
+def texts(ax) -> list[str]:
+    return [text.get_text() for text in ax.texts]
+
+
+# ----------------------------------------------------------------------------------------------------------- curves
+
+
+def test_a_curve_is_the_mean_over_seeds_with_its_range(ax):
+    ys = np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 7.0]])
+    curves({"GPT": ys}, at=[10, 20, 40], x="step", y="nats", ax=ax)
+    (line,) = ax.get_lines()
+    assert line.get_xdata().tolist() == [10, 20, 40] and line.get_ydata().tolist() == [2, 2, 5]
+    corners = ax.collections[0].get_paths()[0].vertices
+    assert {(10, 1), (10, 3), (40, 3), (40, 7)} <= {tuple(map(int, corner)) for corner in corners}
+    assert ax.get_ylabel() == "nats\n(mean and range of 2 seeds)" and ax.get_xlabel() == "step"
+
+
+def test_a_band_may_be_one_standard_deviation(ax):
+    curves({"GPT": [[1.0, 1.0], [3.0, 3.0]]}, y="nats", band="sd", ax=ax)
+    heights = ax.collections[0].get_paths()[0].vertices[:, 1]
+    assert heights.max() == pytest.approx(2 + np.sqrt(2)) and heights.min() == pytest.approx(2 - np.sqrt(2))
+    assert "standard deviation of 2 seeds" in ax.get_ylabel()
+
+
+def test_one_seed_has_no_band_and_the_label_claims_none(ax):
+    curves({"GPT": torch.tensor([1.0, 2.0])}, y="nats", ax=ax)
+    assert len(ax.collections) == 0 and ax.get_ylabel() == "nats"
+    curves({"GPT": [[1.0, 2.0], [2.0, 3.0]]}, y="nats", band=None, ax=ax)
+    assert len(ax.collections) == 0 and ax.get_ylabel() == "nats"
+
+
+def test_lines_and_references_are_named_where_they_end_without_overlap(ax):
+    curves({"a": [0.0, 1.0], "b": [0.0, 1.001]}, reference={"c": 1.002}, marks={"here": (0.5, 0.5)}, ax=ax)
+    assert texts(ax) == ["here", "a", "b", "c"] and ax.get_legend() is None
+    places = [text.xy[1] for text in ax.texts[1:]]
+    assert min(np.diff(places)) * 3.1 * 72 > 11.5, "a label needs the height of its letters"
+
+
+def test_series_may_have_their_own_xs_and_gaps(ax):
+    curves({"a": ([1, 2], [5.0, 6.0]), "b": ([1, 2, 3], [5.0, 6.0, np.nan])}, log="xy", ax=ax)
+    assert ax.get_xscale() == "log" and ax.get_yscale() == "log"
+    assert texts(ax) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda ax: curves({"a": [1.0, 2.0]}, at=[1, 2, 3], ax=ax), r"series\['a'\] has shape \(1, 2\) for 3 xs"),
+        (lambda ax: curves({"a": [1.0, 2.0]}, band="95", ax=ax), "band='95': choose"),
+        (lambda ax: curves({"a": [1.0, 2.0]}), "alt=None: say in a sentence"),
+        (lambda ax: bars({"a": 1}, interval="iqr", ax=ax), "interval='iqr': choose"),
+        (lambda ax: bars({}, ax=ax), "values is empty"),
+        (lambda ax: table([[1, 2]]), "columns=None"),
+        (lambda ax: table([[1, 2], [1]], columns=["a", "b"]), r"rows\[1\] has 1 cells for 2 columns"),
+        (lambda ax: table({"a": [1], "b": [1, 2]}), "different lengths"),
+    ],
+)
+def test_a_mistake_is_named(ax, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(ax)
+
+
+def test_a_figure_of_its_own_is_shown_with_its_alt_text_and_fits_a_screen(shown):
+    curves({"a": [1.0, 2.0]}, alt="It rises.")
+    (output,) = shown
+    assert 'alt="It rises."' in output.data["text/html"] and ' width="691" ' in output.data["text/html"]
+    assert plt.get_fignums() == []
+
+
+# ------------------------------------------------------------------------------------------------------------- bars
+
+
+def test_bars_show_means_values_whiskers_and_seeds(ax):
+    bars({"one": [1.0, 3.0], "four": 1.5}, x="bits", ax=ax)
+    assert [patch.get_width() for patch in ax.patches] == [2.0, 1.5]
+    assert texts(ax) == ["2.00", "1.50"]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["one", "four"] and ax.yaxis_inverted()
+    ends = ax.containers[1].lines[2][0].get_segments()[0][:, 0]
+    assert ends.tolist() == [1.0, 3.0]
+    assert ax.get_xlabel() == "bits\n(mean and range of 2 seeds)"
+
+
+def test_a_confidence_interval_is_students(ax):
+    bars({"one": [1.0, 2.0, 3.0]}, interval="ci95", ax=ax)
+    low, high = ax.containers[1].lines[2][0].get_segments()[0][:, 0]
+    assert high - 2 == pytest.approx(4.303 / np.sqrt(3), abs=1e-3) == 2 - low
+
+
+@pytest.mark.parametrize(("freedom", "point"), [(1, 12.706), (9, 2.262), (10, 2.228), (30, 2.042), (1000, 1.962)])
+def test_students_points(freedom, point):
+    assert figures._student(freedom) == pytest.approx(point, abs=2e-3)
+
+
+def test_intervals_may_be_given(ax):
+    bars({"a": 1.0, "b": 2.0}, errors={"a": 0.5, "b": (1.5, 3.0)}, y="bits", horizontal=False, ax=ax)
+    ends = [container.lines[2][0].get_segments()[0][:, 1].tolist() for container in ax.containers[1::2]]
+    assert ends == [[0.5, 1.5], [1.5, 3.0]]
+    assert ax.get_ylabel() == "bits"
+
+
+def test_grouped_bars_name_their_groups(ax):
+    bars({"a": {"choose": 1.0, "report": 2.0}, "b": {"report": 3.0}}, ax=ax)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["choose", "report"]
+    assert len(ax.patches) == 3 and len({patch.get_facecolor() for patch in ax.patches}) == 2
+
+
+# ------------------------------------------------------------------------------------------------------------ parts
+
+
+def test_panels_stand_side_by_side_with_titles():
+    fig, axes = panels(2, titles=["left", "right"], widths=[1, 2])
+    assert [ax.get_title() for ax in axes] == ["left", "right"]
+    assert fig.get_size_inches().tolist() == [7.2, 3.1]
+
+
+@pytest.mark.parametrize("color", pictures.PALETTE)
+def test_names_are_dark_enough_to_read_on_white(color):
+    assert 1.05 / (figures.luminance(to_rgb(figures.readable(color))) + 0.05) >= 4.5
+
+
+def test_labels_move_as_little_as_they_must():
+    assert pushed_apart([0.1, 0.5, 0.9], 0.1) == pytest.approx([0.1, 0.5, 0.9])
+    assert pushed_apart([0.5, 0.5], 0.2) == pytest.approx([0.4, 0.6])
+    assert pushed_apart([0.0, 0.5, 0.5, 0.5], 0.1) == pytest.approx([0.0, 0.4, 0.5, 0.6])
+
+
+# ------------------------------------------------------------------------------------------------------------ tables
+
+
+def test_a_table_is_markdown_with_numbers_on_the_right(shown):
+    table([{"model": "a|b", "loss": 1.234, "n": 1000}, {"model": "c", "loss": None, "n": 2}], highlight=[1])
+    assert shown[0].data["text/markdown"].splitlines() == [
+        "| model | loss | n |",
+        "| --- | ---: | ---: |",
+        r"| a\|b | 1.23 | 1,000 |",
+        "| **c** |  | **2** |",
+    ]
+    assert "1,000" in shown[0].data["text/plain"] and "<" not in shown[0].data["text/plain"]
+
+
+def test_a_table_takes_columns_or_rows_and_a_format_for_each(shown):
+    table({"x": torch.tensor([0.5, 0.25]), "y": [True, False]}, fmt={"x": ".1%"}, caption="Shares")
+    table([[1, 2]], columns=["a", "b"])
+    assert "*Shares*" in shown[0].data["text/markdown"] and "| 50.0% | True |" in shown[0].data["text/markdown"]
+    assert "| 1 | 2 |" in shown[1].data["text/markdown"]
