@@ -28,7 +28,8 @@ def record(model: nn.Module, *names: str) -> Iterator[dict[str, Tensor]]:
     A name is a path of `model.named_modules()`; `*` stands for anything. Of an attention, ".heads" are the values its
     heads bring, (B, H, T, head_dim), and ".weights" whom they look at, which makes it run its plain twin meanwhile;
     ".heads.3" and ".weights.3" are those of one head. The tensors are detached, and a later call of the model inside
-    the block replaces those of an earlier one. Raises ValueError for a name that matches nothing.
+    the block replaces those of an earlier one. A compiled model does not notice hooks: look into the model itself.
+    Raises ValueError for a name that matches nothing.
     """
     parts = _find(model, names)
     seen: dict[str, Tensor] = {}

@@ -49,7 +49,7 @@ def stretch_frequencies(frequency: Tensor, scaling: RopeScaling) -> Tensor:
     Pairs that turn many times within the old context stay, those that turn less than once are slowed by
     scaling.factor, and in between the two are blended.
     """
-    turns = scaling.original_max_seq_len * frequency / (2 * math.pi)  # within the old context
+    turns = scaling.original_max_seq_len / (2 * math.pi / frequency)  # within the old context
     kept = (turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor)
     kept = kept.clamp(0.0, 1.0)
     return kept * frequency + (1.0 - kept) * frequency / scaling.factor

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 import transformers
 
 from llmlib.hub import load_hf_state_dict
-from llmlib.model import EncoderConfig, KVCache, ModelConfig, Transformer
+from llmlib.model import EncoderConfig, KVCache, ModelConfig, RopeScaling, Transformer, rope_tables
 from llmlib.model.rope import FixedTable
 
 TOLERANCE = 1e-4
@@ -61,6 +62,57 @@ def bert_pair():
     )  # fmt: skip
 
 
+COMMON = dict(
+    vocab_size=97, num_hidden_layers=2, hidden_size=48, num_attention_heads=4, num_key_value_heads=2,
+    intermediate_size=72, max_position_embeddings=24, tie_word_embeddings=False, rms_norm_eps=1e-5,
+)  # fmt: skip
+OURS = SHAPE | dict(n_kv_heads=2, d_ff=72, tie_embeddings=False)
+
+
+def qwen2_pair():
+    """Biases in queries, keys and values alone."""
+    config = transformers.Qwen2Config(**COMMON, rope_parameters={"rope_type": "default", "rope_theta": 1e4})
+    return shaken(transformers.Qwen2ForCausalLM(config)), ModelConfig(**OURS, qkv_bias=True)
+
+
+def llama_bias_pair():
+    """Biases in all of attention, none in the rest."""
+    config = transformers.LlamaConfig(
+        **COMMON, attention_bias=True, rope_parameters={"rope_type": "default", "rope_theta": 1e4}
+    )
+    return shaken(transformers.LlamaForCausalLM(config)), ModelConfig(**OURS, qkv_bias=True, o_bias=True)
+
+
+def qwen3_pair(layout="half"):
+    """Norms of queries and keys, and a head_dim of its own."""
+    config = transformers.Qwen3Config(
+        **COMMON, head_dim=16, rope_parameters={"rope_type": "default", "rope_theta": 1e4}
+    )
+    ours = ModelConfig(**OURS, qk_norm=True, head_dim=16, rope_layout=layout)
+    return shaken(transformers.Qwen3ForCausalLM(config)), ours
+
+
+def llama3_pair():
+    """RoPE stretched, with pairs that stay, pairs that are slowed and one in between."""
+    config = transformers.LlamaConfig(
+        **COMMON,
+        rope_parameters={
+            "rope_type": "llama3", "rope_theta": 500.0, "factor": 4.0, "low_freq_factor": 1.0,
+            "high_freq_factor": 2.0, "original_max_position_embeddings": 8,
+        },
+    )  # fmt: skip
+    scaling = RopeScaling(factor=4.0, low_freq_factor=1.0, high_freq_factor=2.0, original_max_seq_len=8)
+    ours = ModelConfig(**OURS, rope_theta=500.0, rope_scaling=scaling)
+    return shaken(transformers.LlamaForCausalLM(config)), ours
+
+
+def mistral_pair():
+    config = transformers.MistralConfig(
+        **COMMON, sliding_window=5, rope_parameters={"rope_type": "default", "rope_theta": 1e4}
+    )
+    return shaken(transformers.MistralForCausalLM(config)), ModelConfig(**OURS, sliding_window=5)
+
+
 CAUSAL_PAIRS = {
     "gpt2": gpt2_pair,
     "gpt1": gpt1_pair,
@@ -68,6 +120,12 @@ CAUSAL_PAIRS = {
     "llama grouped": lambda: llama_pair(n_kv_heads=2, tie=True, theta=100_000.0),
     "llama multi-query": lambda: llama_pair(n_kv_heads=1),
     "llama interleaved": lambda: llama_pair(n_kv_heads=2, layout="interleaved"),
+    "llama with biases in attention": llama_bias_pair,
+    "qwen2": qwen2_pair,
+    "qwen3": qwen3_pair,
+    "qwen3 interleaved": lambda: qwen3_pair(layout="interleaved"),
+    "llama 3": llama3_pair,
+    "mistral": mistral_pair,
 }
 
 
@@ -89,7 +147,7 @@ def test_logits_equal_the_reference(name, attention):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", ["gpt2", "llama grouped"])
+@pytest.mark.parametrize("name", ["gpt2", "llama grouped", "qwen2", "qwen3", "llama 3", "mistral"])
 def test_left_padding_and_decoding_equal_the_reference(name):
     reference, config = CAUSAL_PAIRS[name]()
     model = Transformer(config).eval()
@@ -101,6 +159,76 @@ def test_left_padding_and_decoding_equal_the_reference(name):
     cache = KVCache(config, batch_size=2)
     chunks = [model(ids[:, a:b], cache=cache, pad_mask=pad_mask[:, a:b]) for a, b in ((0, 8), (8, 11), (11, 12))]
     assert (torch.cat(chunks, 1) - expected)[pad_mask].abs().max() <= TOLERANCE
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["llama with biases in attention", "qwen2", "qwen3", "llama 3", "mistral"])
+def test_right_padding_and_token_by_token_equal_the_reference(name):
+    reference, config = CAUSAL_PAIRS[name]()
+    model = Transformer(config).eval()
+    load_hf_state_dict(model, reference.state_dict())
+    ids, lengths = ids_of(3, 20), (20, 3, 11)
+    pad_mask = torch.arange(20) < torch.tensor(lengths)[:, None]
+    expected = torch.cat(
+        [F.pad(reference(ids[i : i + 1, :n]).logits, (0, 0, 0, 20 - n)) for i, n in enumerate(lengths)]
+    )
+    assert (model(ids, pad_mask=pad_mask) - expected)[pad_mask].abs().max() <= TOLERANCE
+    cache = KVCache(config, batch_size=3, max_len=20)
+    parts = [
+        model(ids[:, a:b], cache=cache, pad_mask=pad_mask[:, a:b])
+        for a, b in ((0, 7), *((t, t + 1) for t in range(7, 20)))
+    ]
+    assert (torch.cat(parts, 1) - expected)[pad_mask].abs().max() <= TOLERANCE
+
+
+@torch.no_grad()
+def test_a_window_matters_in_the_pair_that_tests_it():
+    reference, config = mistral_pair()
+    model = Transformer(config.replace(sliding_window=None)).eval()
+    load_hf_state_dict(model, reference.state_dict())
+    difference = (model(ids_of(2, 24)) - reference(ids_of(2, 24)).logits).abs().amax((0, 2))
+    assert difference[:5].max() <= TOLERANCE and difference[6:].min() > 1e-2
+
+
+@pytest.mark.parametrize("theta", [10_000.0, 100_000.0, 500_000.0])
+@pytest.mark.parametrize("stretched", [False, True])
+def test_rope_tables_equal_the_reference_at_position_8000(theta, stretched):
+    """theta ** -x in place of 1 / theta ** x is off by 6e-4 there, which logits of SmolLM2 show."""
+    parameters, scaling = {"rope_type": "default", "rope_theta": theta}, None
+    if stretched:
+        parameters = {
+            "rope_type": "llama3", "rope_theta": theta, "factor": 8.0, "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0, "original_max_position_embeddings": 1024,
+        }  # fmt: skip
+        scaling = RopeScaling(8.0, 1.0, 4.0, 1024)
+    config = transformers.LlamaConfig(
+        hidden_size=128, num_attention_heads=2, max_position_embeddings=8192, rope_parameters=parameters
+    )
+    rotary = transformers.models.llama.modeling_llama.LlamaRotaryEmbedding(config)
+    positions = torch.arange(0, 8192, 7)
+    cos, sin = rotary(torch.zeros(1), positions[None])
+    ours = rope_tables(positions, 64, theta, scaling=scaling)
+    assert (ours[0] - cos[0]).abs().max() <= 1e-6
+    assert (ours[1, :, 32:] - sin[0, :, 32:]).abs().max() <= 1e-6  # the first half has the sign of the rotation
+    assert (ours[1, :, :32] + sin[0, :, :32]).abs().max() <= 1e-6
+
+
+@torch.no_grad()
+def test_norms_may_have_their_old_names():
+    """Checkpoints that began in TensorFlow call a LayerNorm's weight gamma and its bias beta."""
+    reference, config = bert_pair()
+    model = Transformer(config).eval()
+    old = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
+        for name, tensor in reference.state_dict().items()
+    }
+    assert sum(name.endswith(("gamma", "beta")) for name in old) == 10
+    load_hf_state_dict(model, old)
+    ids = ids_of(2, 20)
+    assert (model.hidden(ids) - reference(ids).last_hidden_state).abs().max() <= TOLERANCE
+    old["encoder.layer.0.intermediate.dense.gamma"] = old.pop("encoder.layer.0.intermediate.dense.weight")
+    with pytest.raises(ValueError, match=r"unknown names: encoder.layer.0.intermediate.dense.gamma"):
+        load_hf_state_dict(model, old)
 
 
 @torch.no_grad()
