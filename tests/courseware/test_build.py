@@ -227,18 +227,16 @@ def test_a_notebook_is_in_the_form_in_which_jupyterlab_saves(course):
             "name": "python3",
         }
         kernel = IPythonKernel.language_info
-        assert set(notebook.metadata.language_info) == {
-            *(
-                "codemirror_mode",
-                "file_extension",
-                "mimetype",
-                "name",
-                "nbconvert_exporter",
-                "pygments_lexer",
-                "version",
-            )
+        known = {
+            "codemirror_mode",
+            "file_extension",
+            "mimetype",
+            "name",
+            "nbconvert_exporter",
+            "pygments_lexer",
+            "version",
         }
-        assert {key: kernel[key] for key in notebook.metadata.language_info} == notebook.metadata.language_info
+        assert notebook.metadata.language_info == {key: kernel[key] for key in known}
         assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
         assert json.dumps(json.loads(text), sort_keys=True, indent=1, ensure_ascii=False) + "\n" == text
 
