@@ -182,6 +182,7 @@ CHECKS = {
     "lectures are executed": ["-m", "courseware", "execute", "--check"],
     "badges and addresses": ["-m", "courseware", "badges", "--check"],
     "claims are collected": ["-m", "courseware", "claims", "--check"],
+    "promises are kept": ["-m", "courseware", "promises", "--check"],
 }
 
 

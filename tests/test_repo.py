@@ -72,8 +72,8 @@ def test_conda_installs_the_same_as_tasks():
 
 def test_the_package_names_what_it_imports():
     known = {key(r.name) for r in direct_requirements()} | {"llmlib", "courseware"}
-    # What comes along with jupyterlab, ipykernel and matplotlib, and is part of using them.
-    known |= {"ipython", "psutil", "traitlets", "jupyter-client", "jupyter-server", "tornado", "pil"}
+    # What comes along with jupyterlab, nbconvert, ipykernel and matplotlib, and is part of using them.
+    known |= {"ipython", "psutil", "traitlets", "jupyter-client", "jupyter-server", "tornado", "pil", "jinja2"}
     for path in [*(ROOT / "llmlib").rglob("*.py"), *(ROOT / "courseware").rglob("*.py")]:
         for name in re.findall(
             r"^\s*(?:import|from) (\w+)[\w.]*(?: import| as|,|$)", path.read_text(encoding="utf-8"), re.M
@@ -100,7 +100,10 @@ def test_the_readme_lists_every_lecture_and_lab_and_promises_no_other():
         assert ("*planned*" in row) == planned, f"README.md, row {number}: planned or not?"
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/instructor_guide.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "CONTRIBUTING.md", "docs/instructor_guide.md", "docs/writing_a_lecture.md", "docs/sources.md"],
+)
 def test_links_between_pages_lead_somewhere(page):
     path = ROOT / page
     targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", path.read_text(encoding="utf-8"))
@@ -110,7 +113,8 @@ def test_links_between_pages_lead_somewhere(page):
 
 
 def test_commands_named_in_the_pages_exist():
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "instructor_guide.md"]
+    names = ("README.md", "CONTRIBUTING.md", "docs/instructor_guide.md", "docs/writing_a_lecture.md")
+    pages = [ROOT / name for name in names]
     text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     tasks = (ROOT / "tasks.py").read_text(encoding="utf-8")
     for command in set(re.findall(r"(?:`make|^make|tasks\.py) ([a-z]+)", text, flags=re.MULTILINE)):
