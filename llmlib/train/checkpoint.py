@@ -84,9 +84,10 @@ def save_checkpoint(
         state=pack(state, tensors, "state"),
         weights=weights,
     )
-    notes["base"] = digest(_gathered(frozen)) if frozen else None
-    tensors = _gathered(tensors)
-    if distributed.rank() == 0:
+    writes = distributed.rank() == 0
+    notes["base"] = digest(_gathered(frozen, writes)) if frozen else None
+    tensors = _gathered(tensors, writes)
+    if writes:
         notes["digest"] = digest(tensors, _canonical(notes))
         _write(path, tensors, notes)
     distributed.barrier()
@@ -247,11 +248,17 @@ def named_weights(model: nn.Module) -> dict[str, Tensor]:
     return {name: state[name] for name in unique.values() if isinstance(state[name], Tensor)}
 
 
-def _gathered(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """In full, on the CPU, each with a memory of its own; of sharded ones every process must ask for the same."""
+def _gathered(tensors: dict[str, Tensor], keep: bool = True) -> dict[str, Tensor]:
+    """In full, on the CPU, each with a memory of its own; of sharded ones every process must ask for the same.
+
+    keep: hold on to them; what does not write the file only takes part.
+    """
     gathered, places = {}, set()
     for name, tensor in tensors.items():
-        full = distributed.whole(tensor.detach()).cpu().contiguous()
+        full = distributed.whole(tensor.detach())
+        if not keep:
+            continue
+        full = full.cpu().contiguous()
         if full.numel() and full.data_ptr() in places:  # safetensors refuses two names for one memory
             full = full.clone()
         places.add(full.data_ptr())

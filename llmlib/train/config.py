@@ -39,7 +39,7 @@ class TrainConfig:
     seq_len: int = 64
     accumulate: int = 1
     optimizer: str = "adamw"
-    optimizer_options: Mapping[str, object] = field(default_factory=dict)
+    optimizer_options: Mapping[str, object] = field(default_factory=dict, hash=False)
     lr: float = 1e-3
     embedding_lr: float | None = None
     head_lr: float | None = None

@@ -1,4 +1,4 @@
-"""Several processes: the few places where a training run must know that it is not alone. Lecture 07 explains them.
+"""Several processes: the few places where a training run must know that it is not alone.
 
 Every function here does the plain thing in a single process, so the loop reads the same with one process or many.
 A model is wrapped before the Trainer gets it, by DistributedDataParallel (every process holds all weights) or by

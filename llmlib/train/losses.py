@@ -8,15 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from llmlib.data.batches import IGNORE
+from llmlib.model import auxiliary_loss
 from llmlib.train.distributed import unwrapped
-
-try:
-    from llmlib.model import auxiliary_loss
-except ImportError:  # until the model keeps auxiliary losses
-
-    def auxiliary_loss(model: nn.Module) -> float:
-        return 0.0
-
 
 Batch = Tensor | tuple[Tensor, ...] | Mapping[str, Tensor]
 Loss = Callable[[nn.Module, Batch], tuple[Tensor, Tensor | int | float]]
@@ -50,14 +43,16 @@ def next_token_loss(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
 
     batch: (x, y), ids and targets, both (B, T), with -100 where there is no target; or the ids alone; or a dict with
     "ids", perhaps "targets", and whatever of segments, pad_mask, positions and token_types the model shall get. Without
-    targets these are the next ids, none across the border of a document or into padding. Auxiliary losses that the
-    model's modules keep count once per target. ValueError for a model that sees the future: it would copy the answer.
+    targets these are the next ids, none across the border of a document or into padding. While gradients are recorded
+    the auxiliary losses that the model's parts ask for are added, once per target; a held-out loss is without them.
+    ValueError for a model that sees the future: it would copy the answer.
     """
     refuse_readers(model)
     ids, targets, inputs = unpack(batch)
     targets = following(ids, **inputs) if targets is None else targets
     count = (targets != IGNORE).sum()
-    return token_loss(model(ids, **inputs), targets) + auxiliary_loss(model) * count, count
+    total = token_loss(model(ids, **inputs), targets)
+    return total + auxiliary_loss(model) * count if torch.is_grad_enabled() else total, count
 
 
 def refuse_readers(model: nn.Module) -> None:

@@ -130,3 +130,24 @@ def test_every_part_gets_back_the_mode_it_was_in(tokens):
         assert not model.training
         raise RuntimeError
     assert [m.training for m in model.modules()] == [True, False, True]
+
+
+class Asking(nn.Module):
+    """Asks for half a nat more, times its weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.weight = nn.Embedding(7, 7), nn.Parameter(torch.ones(()))
+
+    def forward(self, ids):
+        self.auxiliary_loss = 0.5 * self.weight
+        return self.table(ids)
+
+
+def test_auxiliary_losses_count_once_per_target_and_in_training_only(tokens):
+    model, x = Asking(), tokens[:16].view(2, 8)
+    plain = token_loss(model(x)[:, :-1], x[:, 1:]).item() / 14
+    assert accumulate_gradients(model, [x[:1], x[1:]]) == pytest.approx(plain + 0.5)
+    assert model.weight.grad.item() == pytest.approx(0.5)
+    held_out = Trainer(model, TrainConfig(steps=1, seq_len=8), tokens, evaluate=[x]).evaluate()
+    assert held_out == pytest.approx(plain)
