@@ -87,10 +87,12 @@ def save_checkpoint(
     writes = distributed.rank() == 0
     notes["base"] = digest(_gathered(frozen, writes)) if frozen else None
     tensors = _gathered(tensors, writes)
-    if writes:
-        notes["digest"] = digest(tensors, _canonical(notes))
-        _write(path, tensors, notes)
-    distributed.barrier()
+    try:
+        if writes:
+            notes["digest"] = digest(tensors, _canonical(notes))
+            _write(path, tensors, notes)
+    finally:  # also when the disk is full, or the others would wait for ever
+        distributed.barrier()
     return path if hasattr(path, "write") else _with_ending(path)
 
 

@@ -92,7 +92,8 @@ def let_methods_gather(model: nn.Module, names: Sequence[str] = ("hidden", "head
 
 
 def synchronised(model: nn.Module, last: bool) -> AbstractContextManager:
-    """Around one of several backward passes: gradients are exchanged in the last one only."""
+    """Around one of several forward and backward passes: gradients are exchanged in the last one only."""
+    model = getattr(model, "_orig_mod", model)
     if isinstance(model, DistributedDataParallel) and not last:
         return model.no_sync()
     if isinstance(model, FSDPModule):

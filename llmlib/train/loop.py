@@ -51,7 +51,8 @@ def accumulate_gradients(
                 value, count = loss(model, part)
             count = torch.as_tensor(count, dtype=torch.float32, device=value.device)
             if unit is None:
-                unit = (distributed.all_sum(count) / world_size).clamp(min=1.0)
+                unit = distributed.all_sum(count) / world_size
+                unit = torch.where(unit > 0, unit, torch.ones_like(unit))
             (value / unit).backward()
         total, n_targets = total + value.detach().float(), n_targets + count
     total, n_targets = distributed.all_sum(torch.stack([total, n_targets])).unbind()
@@ -283,15 +284,15 @@ class Compiled:
     """The compiled model, or the model itself with a warning if compiling fails at the first call."""
 
     def __init__(self, model: nn.Module) -> None:
-        self.model, self.compiled = model, torch.compile(model)
+        self._orig_mod, self.compiled = model, torch.compile(model)
         self.works: bool | None = None
 
     def __getattr__(self, name: str) -> object:
-        return getattr(self.__dict__["model"], name)
+        return getattr(self.__dict__["_orig_mod"], name)
 
     def __call__(self, *args: object, **kwargs: object) -> Tensor:
         if self.works is False:
-            return self.model(*args, **kwargs)
+            return self._orig_mod(*args, **kwargs)
         try:
             output = self.compiled(*args, **kwargs)
         except Exception as problem:
@@ -300,6 +301,6 @@ class Compiled:
             self.works = False
             first_line = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
             warnings.warn(f"torch.compile failed, training goes on without it ({first_line})", stacklevel=2)
-            return self.model(*args, **kwargs)
+            return self._orig_mod(*args, **kwargs)
         self.works = True
         return output

@@ -151,3 +151,16 @@ def test_auxiliary_losses_count_once_per_target_and_in_training_only(tokens):
     assert model.weight.grad.item() == pytest.approx(0.5)
     held_out = Trainer(model, TrainConfig(steps=1, seq_len=8), tokens, evaluate=[x]).evaluate()
     assert held_out == pytest.approx(plain)
+
+
+def test_counts_may_be_fractions(tokens, make_model):
+    """A loss may weigh its targets; the mean is over the weights, however small."""
+    weighted = lambda model, x: tuple(0.01 * part for part in next_token_loss(model, x))
+    model, x = make_model(), tokens[:8].view(1, 8)
+    plain = accumulate_gradients(model, [x])
+    expected = [p.grad.clone() for p in model.parameters()]
+    for parts in ([x], [x, x]):
+        model.zero_grad()
+        assert accumulate_gradients(model, parts, weighted) == pytest.approx(plain)
+        for p, gradient in zip(model.parameters(), expected):
+            torch.testing.assert_close(p.grad, gradient)
