@@ -160,8 +160,9 @@ class Contents:
         return notes, tensors
 
     def refusal(self, problem: str) -> ValueError:
-        """An error about this file."""
-        return ValueError(f"{self.name} {problem}")
+        """An error about this file, in one line whatever a forger has put into it."""
+        words = " ".join(problem.split())
+        return ValueError(f"{self.name} {words if len(words) < 600 else words[:300] + ' ... ' + words[-200:]}")
 
     def new_model(self) -> Transformer:
         """A model of the saved config, in evaluation mode, its weights not yet loaded."""

@@ -84,7 +84,7 @@ def _check_settings(saved: object, given: dict) -> None:
     different = [
         f"{name}={saved[name]!r} (here {given[name]!r})"
         for name in given
-        if name not in MAY_DIFFER and saved[name] != given[name]
+        if name not in MAY_DIFFER and (isinstance(saved[name], Tensor) or saved[name] != given[name])
     ]
     if different:
         raise ValueError(f"the run was saved with {', '.join(different)}: resume it with the config it had")
