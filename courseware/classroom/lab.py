@@ -41,7 +41,8 @@ def start_main(argv: Sequence[str]) -> int:
 
 def server_arguments(author: bool, root: Path = ROOT) -> list[str]:
     """JupyterLab's arguments: the course is its root and the page of copies is what it opens."""
-    arguments = [f"--ServerApp.root_dir={root}"]
+    # Markdown opens as a page rather than as source, and no server is asked for news.
+    arguments = [f"--ServerApp.root_dir={root}", f"--LabApp.app_settings_dir={Path(__file__).parent / 'jupyterlab'}"]
     if author:
         arguments += ["--LabApp.default_url=/lab/tree/README.md"]
     else:
