@@ -209,12 +209,18 @@ def build_all(root: Path = ROOT, names: Sequence[str] = (), solutions: Path | No
 
 
 def orphans(root: Path = ROOT) -> list[Path]:
-    """Notebooks in lectures/ and labs/ that no source stands behind."""
+    """Notebooks in lectures/ and labs/ that no source stands behind. Students get the labs without their sources."""
     known = {f"lectures/{s.stem}.ipynb" for s in lecture_sources(root)} | {
         f"labs/{s.stem}.ipynb" for s in lab_sources(root)
     }
-    found = [*sorted((root / "lectures").glob("*.ipynb")), *sorted((root / "labs").glob("*.ipynb"))]
+    labs = sorted((root / "labs").glob("*.ipynb")) if (root / "solutions").is_dir() else []
+    found = [*sorted((root / "lectures").glob("*.ipynb")), *labs]
     return [path for path in found if path.relative_to(root).as_posix() not in known]
+
+
+def _shown(path: Path, root: Path) -> Path:
+    """As one would name it in the repository; a folder elsewhere by its whole path."""
+    return path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -245,12 +251,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not args.check:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text := texts[path], encoding="utf-8", newline="\n")
-            print(f"wrote {path.relative_to(args.root)} ({len(text) / 1000:.0f} kB)")
+            print(f"wrote {_shown(path, args.root)} ({len(text) / 1000:.0f} kB)")
         else:
-            print(f"{path.relative_to(args.root)} is out of sync: run python -m courseware build")
+            print(f"{_shown(path, args.root)} is out of sync: run python -m courseware build")
     unknown = orphans(args.root)
     for path in unknown:
-        print(f"{path.relative_to(args.root)} has no source: delete it, or write one")
+        print(f"{_shown(path, args.root)} has no source: delete it, or write one")
     if not stale:
         print(f"{len(texts)} notebooks in sync")
     return 1 if unknown or (args.check and stale) else 0

@@ -12,7 +12,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # Folders and file patterns that stay with staff. The scripts that record a lab's broken runs name what broke them.
-STAFF_ONLY = ("solutions/*", "tests/labs/*", "tests/courseware/*", "experiments/*lab[0-9]*", "docs/writing_a_lab.md")
+STAFF_ONLY = (
+    "solutions/*",
+    "tests/labs/*",
+    "tests/courseware/*",
+    "tests/browser/*",  # fills in a lab
+    "experiments/*lab[0-9]*",
+    "docs/writing_a_lab.md",
+)
 
 
 class ReleaseError(RuntimeError):

@@ -1,6 +1,7 @@
 """Sources become notebooks: always the same bytes, nothing of a solution in what students get, clear errors."""
 
 import json
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -23,6 +24,19 @@ def test_building_twice_gives_the_same_bytes(course):
     run(course, "--solutions")
     assert len(first) == 3
     assert first == {path: path.read_bytes() for path in course.rglob("*.ipynb")}
+
+
+def test_solutions_may_go_to_a_folder_outside_the_course(course, tmp_path_factory, capsys):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    assert run(course, "--solutions", str(elsewhere)) == 0
+    assert [path.name for path in elsewhere.iterdir()] == ["lab90_waves.ipynb"]
+    assert f"wrote {elsewhere / 'lab90_waves.ipynb'}" in capsys.readouterr().out
+
+
+def test_labs_need_no_source_where_students_get_none(course, capsys):
+    run(course)
+    shutil.rmtree(course / "solutions")
+    assert run(course, "--check") == 0
 
 
 def test_check_writes_nothing_and_names_what_is_out_of_sync(course, capsys):
