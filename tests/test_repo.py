@@ -1,6 +1,8 @@
 """The repository around the course: pins, pages and what must never be committed."""
 
+import importlib
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -34,7 +36,8 @@ def pins():
 
 def direct_requirements():
     extras = PROJECT["optional-dependencies"]
-    return [Requirement(text) for text in [*PROJECT["dependencies"], *extras["course"], *extras["test"]]]
+    wanted = [*PROJECT["dependencies"], *extras["course"], *extras["test"], *extras["browser"]]
+    return [Requirement(text) for text in wanted]
 
 
 # --- versions ---------------------------------------------------------------------------------------------------------
@@ -82,6 +85,15 @@ def test_the_package_names_what_it_imports():
             assert ours or name in sys.stdlib_module_names, f"{path.relative_to(ROOT)} imports {name}"
 
 
+def test_the_package_carries_every_file_it_reads():
+    """An installed course (Colab clones, others may not) has what lies beside the modules."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    for package in ("llmlib", "courseware"):
+        carried = {path for pattern in settings["package-data"][package] for path in (ROOT / package).glob(pattern)}
+        beside = {p for p in tracked_files() if p.is_relative_to(ROOT / package) and p.suffix not in {".py", ".md"}}
+        assert beside <= carried, [str(path.relative_to(ROOT)) for path in beside - carried]
+
+
 # --- pages ------------------------------------------------------------------------------------------------------------
 
 
@@ -112,15 +124,85 @@ def test_links_between_pages_lead_somewhere(page):
     assert not missing, f"{page} links to {missing}"
 
 
-def test_commands_named_in_the_pages_exist():
-    names = ("README.md", "CONTRIBUTING.md", "docs/instructor_guide.md", "docs/writing_a_lecture.md")
-    pages = [ROOT / name for name in names]
-    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
-    tasks = (ROOT / "tasks.py").read_text(encoding="utf-8")
-    for command in set(re.findall(r"(?:`make|^make|tasks\.py) ([a-z]+)", text, flags=re.MULTILINE)):
-        assert f"def task_{command}(" in tasks, f"the pages name the command {command}"
-    for command in set(re.findall(r"-m courseware ([a-z]+)", text)):
-        assert command in COMMANDS, f"the pages name python -m courseware {command}"
+PAGES = ["README.md", "CONTRIBUTING.md", "docs/instructor_guide.md", "docs/writing_a_lecture.md"]
+
+
+def commands_in(page):
+    """Every command line that a page shows, in a block or in the text, as a list of words."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"```console\n(.*?)```", text, flags=re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    lines += re.findall(r"`((?:make|python3?|git|conda|jupyter)\b[^`\n]*)`", prose)
+    return [shlex.split(part) for line in lines for part in line.split("&&")]
+
+
+def options_of(main, capsys, *command):
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--help"])
+    assert ended.value.code == 0, "--help succeeds"
+    return capsys.readouterr().out
+
+
+def tool_main(tool):
+    """The function behind a tool of tasks.py."""
+    module, *command = tool.split()
+    if module == "courseware":
+        place, _, function = COMMANDS[command[0]][0].partition(":")
+        return getattr(importlib.import_module(f"courseware.{place}"), function)
+    return importlib.import_module(module).main
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_in_the_pages_exist_and_take_what_is_given_to_them(page, capsys):
+    import tasks
+
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    seen = [words for words in commands_in(page) if words[1:] not in ([], ["tasks.py"])]  # named, not shown
+    assert len(seen) > 5
+    for words in seen:
+        shown = f"{page}: {' '.join(words)}"
+        if words[0] == "make":
+            name, rest = (words[1:] or ["help"])[0], words[2:]
+            assert name in {*tasks.TASKS, *tasks.TOOLS, "help", "X"}, shown
+            assert all(f"$({word.partition('=')[0]})" in makefile or word.startswith("PYTHON=") for word in rest), shown
+        elif words[1:2] == ["tasks.py"]:
+            name, flags = words[2], [word for word in words[3:] if word.startswith("--") and word != "--cpu"]
+            assert name in {*tasks.TASKS, *tasks.TOOLS, "X"}, shown
+            part = words[3:4] if name == "assets" else []  # whose parts have options of their own
+            usage = options_of(tool_main(tasks.TOOLS[name][0]), capsys, *part) if name in tasks.TOOLS else ""
+            assert all(re.search(rf"{flag}\b", usage) for flag in flags), shown
+        elif words[1:3] == ["-m", "courseware"]:
+            assert words[0].startswith(".venv/") or words[3] == "lab", f"{shown}: only in a conda environment"
+            assert words[3] in COMMANDS or words[3] == "--help", shown
+        else:
+            known = ("git clone", "git pull", "conda env", "conda activate", "cd next-token", "jupyter lab")
+            assert " ".join(words[:2]) in known or words[:3] == ["python", "-m", "pytest"], shown
+
+
+@pytest.mark.parametrize(
+    "tool", ["check", "grade", "release", "badges", "gain", "adopt", "pages", "claims", "run", "lab", "start"]
+)
+def test_every_tool_explains_itself(tool, capsys):
+    assert "usage" in options_of(tool_main(f"courseware {tool}"), capsys)
+
+
+def test_the_wrong_python_says_what_to_type():
+    """Debian's own python3, say: it has none of the course's packages."""
+    program = "import sys, runpy; sys.argv = ['x', 'grade', 'a.ipynb', '--out', 'b.csv']; "
+    program += "sys.path = ['.', *[p for p in sys.path if 'site-packages' not in p]]; "
+    program += "runpy.run_module('courseware', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-S", "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "is not the course's Python" in done.stderr and "Traceback" not in done.stderr
+    assert "python tasks.py grade a.ipynb --out b.csv" in done.stderr
+
+
+def test_pictures_in_the_pages_need_no_network():
+    for page in PAGES:
+        pictures = re.findall(r"!\[[^\]]*\]\(([^)\s]+)", (ROOT / page).read_text(encoding="utf-8"))
+        missing = [picture for picture in pictures if not (ROOT / page).parent.joinpath(picture).is_file()]
+        assert missing == [], page
 
 
 def test_licences_are_whole():

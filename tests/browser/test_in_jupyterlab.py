@@ -163,7 +163,7 @@ def test_an_original_runs_but_cannot_be_saved(page, course, server):
     number = book.find(r"\S")[0]
     assert "42" in book.write(number, "print(6 * 7)")
     page.keyboard.press("Control+s")
-    page.locator(".jp-Dialog").get_by_text("read-only").first.wait_for()
+    page.get_by_text("read-only").first.wait_for()
     assert path.read_bytes() == before
 
 
