@@ -30,6 +30,11 @@ class Notebook:
         source = {n: "".join(cell["source"]) for n, cell in found if cell["cell_type"] == "code"}
         return [n for n, text in source.items() if re.search(pattern, text, re.MULTILINE)]
 
+    def open_cells(self) -> list[int]:
+        """Numbers of the code cells whose code is not folded away."""
+        hidden = {n for n, cell in enumerate(self.cells()) if cell["metadata"].get("jupyter", {}).get("source_hidden")}
+        return [n for n in self.find(r"\S") if n not in hidden]
+
     def show(self, number: int):
         """Scroll to a cell; returns where it is on the page."""
         self.page.evaluate(
@@ -50,8 +55,9 @@ class Notebook:
     def run_all(self) -> None:
         self.menu("Edit", "Clear Outputs of All Cells")
         self.menu("Run", "Run All Cells")
-        done = "c => c.type !== 'code' || !c.sharedModel.source.trim() || c.executionCount"
-        self.idle(60 * MINUTES, f"Array.from(book.content.model.cells).every({done})")
+        done = "cells.every(c => c.type !== 'code' || !c.sharedModel.source.trim() || c.executionCount)"
+        stopped = "cells.some(c => c.type === 'code' && c.toJSON().outputs.some(o => o.output_type === 'error'))"
+        self.idle(60 * MINUTES, f"(cells => {done} || {stopped})(Array.from(book.content.model.cells))")
         self.save()
 
     def idle(self, seconds: float, more: str = "true") -> None:
@@ -123,10 +129,10 @@ def test_a_lecture_from_the_first_page_to_the_next_day(page, course):
     answer.locator("summary").click()
     assert answer.get_attribute("open") is not None
     cell.get_by_role("button", name="A", exact=True).click()
-    said = cell.locator(".widget-html-content").last.element_handle()
+    said = cell.locator(".widget-html-content, .widget-htmlmath-content").last.element_handle()
     page.wait_for_function("node => node.innerText.trim().length > 10", arg=said)
 
-    first = book.find(r"\S")[1]
+    first = book.open_cells()[0]
     book.write(first, "".join(book.cells()[first]["source"]) + "\n# my note")
     book.save()
     page.reload()
@@ -160,7 +166,7 @@ def test_an_original_runs_but_cannot_be_saved(page, course, server):
     page.goto(f"{server.url}lab/tree/labs/{path.name}?token={server.token}")
     book = Notebook(page, course, f"labs/{path.name}")
     before = path.read_bytes()
-    number = book.find(r"\S")[0]
+    number = book.open_cells()[0]
     assert "42" in book.write(number, "print(6 * 7)")
     page.keyboard.press("Control+s")
     page.get_by_text("read-only").first.wait_for()
