@@ -315,6 +315,7 @@ TOOLS = {
     "adopt": ("courseware adopt", "carry an edit made in a lecture's .ipynb back to its source"),
     "pages": ("courseware pages", "export an executed lecture to HTML and pictures"),
     "claims": ("courseware claims", "collect the claims tables into docs/claims.md"),
+    "minutes": ("courseware minutes", "how long a lecture's sections take in class, by the course's rule: minutes 03"),
     "run": ("courseware run", "run notebooks from an empty folder, as the tests do: run 03 lab03"),
 }
 
