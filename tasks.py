@@ -281,7 +281,8 @@ def task_mutation(options, rest) -> int:
 def task_browser(options, rest) -> int:
     """walk through JupyterLab in a real browser (needs Chromium; a few minutes)"""
     install([PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PINNED, "-e", ".[browser]"])
-    return python("-m", "pytest", "-q", "-s", "--run-browser", "tests/browser", *rest)
+    os.environ["COURSE_BROWSER"] = "1"
+    return python("-m", "pytest", "-v", "tests/browser", *rest)
 
 
 def task_fresh(options, rest) -> int:
@@ -315,6 +316,7 @@ TOOLS = {
     "adopt": ("courseware adopt", "carry an edit made in a lecture's .ipynb back to its source"),
     "pages": ("courseware pages", "export an executed lecture to HTML and pictures"),
     "claims": ("courseware claims", "collect the claims tables into docs/claims.md"),
+    "promises": ("courseware promises", "collect what lectures promise of later ones into docs/promises.md"),
     "minutes": ("courseware minutes", "how long a lecture's sections take in class, by the course's rule: minutes 03"),
     "run": ("courseware run", "run notebooks from an empty folder, as the tests do: run 03 lab03"),
 }
