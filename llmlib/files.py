@@ -47,7 +47,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(partial, path)
         partial = None
     except Exception as error:
-        if _disk_is_full(error):
+        if disk_is_full(error):
             raise OSError(
                 errno.ENOSPC, "the disk is full and the file was not written: free some room and save again", str(path)
             ) from error
@@ -106,6 +106,9 @@ def _remove_if_abandoned(entry: os.DirEntry) -> None:
         os.close(handle)
 
 
-def _disk_is_full(error: Exception) -> bool:
-    """Also where a library reports it in words only, as safetensors does."""
-    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error)
+def disk_is_full(problem: Exception | str) -> bool:
+    """Whether an error, or what a program printed, says so: safetensors and pip do it in words only."""
+    numbers = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+    if getattr(problem, "errno", None) in numbers:
+        return True
+    return any(words in str(problem) for words in ("No space left on device", "Disk quota exceeded", "Errno 28]"))

@@ -10,6 +10,7 @@ changed on disk. A cached file that fails is fetched anew.
 """
 
 import difflib
+import errno
 import hashlib
 import importlib.util
 import os
@@ -23,7 +24,7 @@ import platformdirs
 from filelock import FileLock
 from tqdm import tqdm
 
-from llmlib.files import write_file
+from llmlib.files import disk_is_full, write_file
 
 from .archives import ArchiveError, read_member
 from .registry import ASSETS, Asset, Package, Source
@@ -104,9 +105,11 @@ def fetch(name: str) -> Path:
             finally:
                 shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
+        room = (asset.size + max(source.package.size for source in asset.sources)) / 1e6
+        reason = "the disk is full" if disk_is_full(error) else str(error)
         raise AssetError(
-            f"asset {name!r}: cannot write to the cache {cache_dir()} ({error}): "
-            f"set the environment variable LLMLIB_CACHE to a folder with {asset.size / 1e6:.0f} MB of room"
+            f"asset {name!r}: cannot write to the cache {cache_dir()} ({reason}): free some room there, or "
+            f"set the environment variable LLMLIB_CACHE to a folder with {max(room, 1):.0f} MB of room"
         ) from error
     return path
 
@@ -176,6 +179,9 @@ def _downloaded(asset: Asset, package: Package, work: Path) -> Path:
     found = [path for path in target.iterdir() if path.name.endswith(ARCHIVES)] if target.is_dir() else []
     if pip.returncode != 0 or not found:
         said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        # On a full disk pip's own words may not have reached the log. Room for less than was still to come is as clear.
+        if disk_is_full("\n".join(said)) or shutil.disk_usage(work).free < package.size - _largest_archive(work):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(work))
         reason = next((line for line in reversed(said) if line.startswith("ERROR")), said[-1] if said else "no output")
         raise _Unavailable(f"pip could not download {package} ({reason.removeprefix('ERROR: ').strip()[:300]})")
     return found[0]

@@ -1,6 +1,7 @@
 """Published weights and their tokenizers in our own core, and the file formats they come in."""
 
 from .gguf import GGUFError, GGUFFile
+from .gpt2 import load_gpt2
 from .minilm import embed_texts, load_minilm
 from .smollm2 import load_smollm2
 from .stand_in import is_stand_in, load_stand_in
@@ -13,6 +14,7 @@ __all__ = [
     "Unfilled",
     "embed_texts",
     "is_stand_in",
+    "load_gpt2",
     "load_hf_state_dict",
     "load_minilm",
     "load_smollm2",

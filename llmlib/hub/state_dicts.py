@@ -92,9 +92,12 @@ def load_hf_state_dict(model: Transformer, state_dict: Mapping[str, Tensor]) -> 
     another size, before anything is copied. A model built on the meta device takes the tensors over instead of
     copying them, which saves the time and memory of initialising weights nobody will use.
     """
-    translated, unknown = _translate(state_dict, model)
+    _check_tensors(state_dict)
+    translated, sources, unknown = _translate(state_dict)
     expected = model.state_dict()
+    _drop_second_head(translated, model)
     problems = [("unknown names", unknown)]
+    problems.append(("given twice", [name for name, found in sources.items() if len(found) > 1]))
     problems.append(("not in the config", [name for name in translated if name not in expected]))
     problems.append(("missing", [name for name in expected if name not in translated]))
     wrong = [
@@ -107,18 +110,48 @@ def load_hf_state_dict(model: Transformer, state_dict: Mapping[str, Tensor]) -> 
         told = "; ".join(f"{kind}: {_some(found)}" for kind, found in problems if found)
         raise ValueError(f"state_dict does not fit the model; make the config match the checkpoint. {told}")
 
+    # Only now, with every size known to be right, anything is computed: a forged tensor may claim any.
+    if model.config.position == "rope" and model.config.rope_layout == "interleaved":
+        for name, tensor in translated.items():
+            if re.search(r"attention\.[qk]_(proj|norm)", name):
+                translated[name] = permute_rope_rows(tensor, model.config.head_dim, to="interleaved")
     on_meta = model.token_embedding.weight.is_meta
     if on_meta:
+        if any("qkv_proj" in name for name in sources):  # thirds of one tensor, which are to be tensors of their own
+            thirds = [name for name in translated if re.search(r"attention\.[qkv]_proj", name)]
+            translated |= {name: translated[name].clone(memory_format=torch.contiguous_format) for name in thirds}
         translated = {name: tensor.to(expected[name].dtype).contiguous() for name, tensor in translated.items()}
     model.load_state_dict(translated, assign=on_meta)
     if on_meta and model.position_table is not None:
         model.position_table.to_empty(device=model.token_embedding.weight.device)
 
 
-def _translate(state_dict: Mapping[str, Tensor], model: Transformer) -> tuple[dict[str, Tensor], list[str]]:
-    """The tensors under our names, in our layout, and the names nobody knows."""
+def _check_tensors(state_dict: Mapping[str, Tensor]) -> None:
+    """Raise ValueError unless this is a mapping of names to plain tensors of real numbers that lie in memory."""
+    if not isinstance(state_dict, Mapping) or not state_dict:
+        raise ValueError(f"state_dict is {str(state_dict)[:40]!r}; give a mapping of names to tensors")
+    for name, tensor in state_dict.items():
+        if not isinstance(name, str):
+            raise ValueError(f"state_dict has the name {str(name)[:80]!r}; names are texts")
+        if not isinstance(tensor, Tensor):
+            raise ValueError(f"state_dict holds a {type(tensor).__name__} under {name[:80]!r}; give tensors only")
+        if tensor.is_meta or tensor.layout != torch.strided:
+            kind = "on the meta device" if tensor.is_meta else f"of layout {tensor.layout}"
+            raise ValueError(f"state_dict holds a tensor {kind} under {name[:80]!r}; give dense tensors with values")
+        wanted = tensor.dtype.is_floating_point or _is_buffer(name)
+        if not wanted:
+            raise ValueError(f"state_dict holds {tensor.dtype} under {name[:80]!r}; weights are floating-point numbers")
+
+
+def _is_buffer(name: str) -> bool:
+    return any(_look_up(family, name) == () for family in _FAMILIES.values())
+
+
+def _translate(state_dict: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, list[str]], list[str]]:
+    """The tensors under our names and in our layout, the names that each came from, and the names nobody knows."""
     family = max(_FAMILIES.values(), key=lambda family: sum(_look_up(family, name) is not None for name in state_dict))
     translated: dict[str, Tensor] = {}
+    sources: dict[str, list[str]] = {}
     unknown = []
     for name, tensor in state_dict.items():
         target = _look_up(family, name)
@@ -128,22 +161,23 @@ def _translate(state_dict: Mapping[str, Tensor], model: Transformer) -> tuple[di
             path, transposed = target
             if transposed and tensor.dim() == 2:
                 tensor = tensor.T
-            if "qkv_proj" in path:
+            sources.setdefault(path, []).append(name)
+            if "qkv_proj" in path and tensor.dim():
                 for part, third in zip("qkv", tensor.chunk(3)):
-                    translated[path.replace("qkv_proj", f"{part}_proj")] = third.clone()
+                    translated[path.replace("qkv_proj", f"{part}_proj")] = third
             else:
                 translated[path] = tensor
     if len(unknown) == len(state_dict):
         raise ValueError(f"state_dict has none of the names of {', '.join(_FAMILIES)}; it begins with {_some(unknown)}")
+    return translated, sources, unknown
 
+
+def _drop_second_head(translated: dict[str, Tensor], model: Transformer) -> None:
+    """Of a tied model many files hold the same matrix a second time, as the head."""
     head, table = translated.get("lm_head.weight"), translated.get("token_embedding.weight")
-    if isinstance(model.lm_head, TiedHead) and head is not None and table is not None and torch.equal(head, table):
-        del translated["lm_head.weight"]  # the same matrix under its second name
-    if model.config.position == "rope" and model.config.rope_layout == "interleaved":
-        for name, tensor in translated.items():
-            if re.search(r"attention\.[qk]_(proj|norm)", name):
-                translated[name] = permute_rope_rows(tensor, model.config.head_dim, to="interleaved")
-    return translated, unknown
+    if isinstance(model.lm_head, TiedHead) and head is not None and table is not None:
+        if head.shape == table.shape == model.token_embedding.weight.shape and torch.equal(head, table.to(head.dtype)):
+            del translated["lm_head.weight"]
 
 
 def _look_up(family: _Family, name: str) -> tuple[str, bool] | tuple[()] | None:
@@ -164,5 +198,6 @@ def _look_up(family: _Family, name: str) -> tuple[str, bool] | tuple[()] | None:
 
 
 def _some(names: list[str], most: int = 6) -> str:
-    """The first few names, and how many more."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    """The first few names, and how many more, on one line whatever they hold."""
+    shown = ", ".join(repr(name[:120])[1:-1] for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")

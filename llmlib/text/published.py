@@ -1,16 +1,19 @@
 """Vocabularies that others learned, in our tokenizers: GPT-2's and SmolLM2's (lecture 02)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from llmlib.data import fetch
 from llmlib.text.bpe import BPETokenizer
 from llmlib.text.bpe_training import GPT2_PATTERN
+from llmlib.text.printable import bytes_to_printable, printable_to_bytes
 from llmlib.text.token_files import read_ranks
 
 # SmolLM2 cuts every digit off before GPT-2's pattern applies, which as one pattern reads: digits first, and a run of
 # spaces before a digit stays whole.
 SMOLLM2_PATTERN = r"\p{N}|'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?=\p{N})|\s+(?!\S)|\s+"
+
+__all__ = ["SMOLLM2_PATTERN", "bytes_to_printable", "gpt2_tokenizer", "printable_to_bytes", "smollm2_tokenizer"]
 
 _CONTROL = 3  # GGUF's token type of special tokens
 
@@ -49,25 +52,3 @@ def smollm2_tokenizer(metadata: Mapping[str, Any]) -> BPETokenizer:
         known[key] = i
     missing = [b for b in range(256) if bytes([b]) not in ranks]
     return BPETokenizer(ranks, special_tokens, SMOLLM2_PATTERN, missing_bytes=missing)
-
-
-def bytes_to_printable() -> dict[int, str]:
-    """GPT-2's alphabet for writing bytes as visible characters: the visible Latin-1 stand for themselves, the other 68
-    bytes for U+0100 onwards, so that a space is "\u0120" (Radford et al., 2019; vocab.json and GGUF use it)."""
-    visible = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    alphabet = {b: chr(b) for b in visible}
-    others = (b for b in range(256) if b not in alphabet)
-    return alphabet | {b: chr(256 + i) for i, b in enumerate(others)}
-
-
-_BYTE_OF = {char: b for b, char in bytes_to_printable().items()}
-
-
-def printable_to_bytes(token: Iterable[str]) -> bytes:
-    """The bytes of a token written in GPT-2's alphabet. Another character is a ValueError."""
-    try:
-        return bytes([_BYTE_OF[char] for char in token])
-    except KeyError as error:
-        raise ValueError(
-            f"token {token!r} holds {error.args[0]!r}, which stands for no byte: not a byte-level vocabulary"
-        ) from None

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from llmlib.files import write_file
+from llmlib.text.printable import bytes_to_printable, printable_to_bytes
+
+LARGEST = 1 << 22  # ids of a vocabulary; published ones end at a quarter of a million
 
 
 def check_vocabulary(
@@ -16,12 +19,16 @@ def check_vocabulary(
     special_tokens: Mapping[str, int],
     *,
     missing_bytes: Iterable[int] = (),
+    vocab_size: int | None = None,
     what: str = "vocabulary",
 ) -> None:
     """Raise ValueError unless the ids are 0 to n - 1, each used once, and every byte has a token of its own.
 
-    `missing_bytes` names the bytes a vocabulary is known to lack (SmolLM2's lacks 21); `what` begins the message.
+    `missing_bytes` names the bytes a vocabulary is known to lack (SmolLM2's lacks 21). With `vocab_size` ids may be
+    left unused, as long as all are smaller. `what` begins the message.
     """
+    if vocab_size is not None and (type(vocab_size) is not int or not 1 <= vocab_size <= LARGEST):
+        raise ValueError(f"{what} has vocab_size {vocab_size!r}: expected a whole number from 1 to {LARGEST}")
     names: dict[int, bytes | str] = {}
     for token, index in [*ranks.items(), *special_tokens.items()]:
         if not token:
@@ -31,9 +38,14 @@ def check_vocabulary(
         if index in names:
             raise ValueError(f"{what} gives id {index} to both {names[index]!r} and {token!r}: ids must differ")
         names[index] = token
-    if names and max(names) >= len(names):
+    if vocab_size is not None and names and max(names) >= vocab_size:
+        raise ValueError(f"{what} has vocab_size {vocab_size} but uses id {max(names)}: raise it to {max(names) + 1}")
+    if vocab_size is None and names and max(names) >= len(names):
         gap = next(i for i in range(len(names)) if i not in names)
-        raise ValueError(f"{what} has {len(names)} tokens but none with id {gap}: ids must run from 0 without gaps")
+        raise ValueError(
+            f"{what} has {len(names)} tokens but none with id {gap}: ids must run from 0 without gaps "
+            "(vocab_size=... allows them)"
+        )
     declared = set(missing_bytes)
     missing = {b for b in range(256) if bytes([b]) not in ranks}
     if missing != declared:
@@ -85,10 +97,18 @@ def write_vocabulary(
     special_tokens: Mapping[str, int],
     pattern: str,
     missing_bytes: Iterable[int] = (),
+    vocab_size: int | None = None,
+    in_order_of_ids: bool = True,
 ) -> None:
-    """Write a BPE tokenizer as JSON: type, pattern, special_tokens, missing_bytes, and tokens as [base64, id] pairs."""
+    """Write a BPE tokenizer as JSON: type, pattern, special_tokens, missing_bytes, and tokens as [base64, id] pairs.
+
+    Where ids have gaps "vocab_size" says how many there are, and where tokens do not merge in the order of their ids
+    (then `ranks` is in the order in which they do) "merge_order" is "listed".
+    """
     head = {"type": "bpe", "pattern": pattern, "special_tokens": dict(special_tokens)}
     head["missing_bytes"] = list(missing_bytes)
+    head |= {} if vocab_size is None else {"vocab_size": vocab_size}
+    head |= {} if in_order_of_ids else {"merge_order": "listed"}
     rows = [json.dumps([base64.b64encode(token).decode(), i]) for token, i in ranks.items()]
     text = json.dumps(head, indent=1).removesuffix("\n}") + ',\n "tokens": [\n  ' + ",\n  ".join(rows) + "\n ]\n}\n"
     write_file(path, text)
@@ -101,9 +121,11 @@ def read_vocabulary(path: str | os.PathLike) -> dict[str, Any]:
     ranks: dict[bytes, int] = {}
     try:
         fields = {key: saved[key] for key in ("special_tokens", "pattern", "missing_bytes")}
+        fields["vocab_size"] = saved.get("vocab_size")
         rows = [(base64.b64decode(token, validate=True), i) for token, i in saved["tokens"]]
         sound = isinstance(fields["special_tokens"], dict) and isinstance(fields["pattern"], str)
-        sound = sound and set(fields["missing_bytes"]) <= set(range(256))
+        sound = sound and isinstance(fields["missing_bytes"], list) and set(fields["missing_bytes"]) <= set(range(256))
+        sound = sound and saved.get("merge_order") in (None, "listed")
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{what} is damaged ({type(error).__name__}: {error}): save the tokenizer again") from None
     if not sound:
@@ -112,7 +134,45 @@ def read_vocabulary(path: str | os.PathLike) -> dict[str, Any]:
         if token in ranks:
             raise ValueError(f"{what}: token {token!r} occurs twice, with ids {ranks[token]} and {i}")
         ranks[token] = i
-    return {"ranks": ranks, **fields}
+    return {"ranks": ranks, **fields, "order": list(ranks) if saved.get("merge_order") else None}
+
+
+def read_vocab_merges(
+    vocab: str | os.PathLike, merges: str | os.PathLike
+) -> tuple[dict[bytes, int], dict[str, int], list[bytes]]:
+    """Read GPT-2's two files: vocab.json, token -> id, and merges.txt, the merges from the first one learned on.
+
+    Returns the tokens with their ids, the special tokens (what no merge makes and no single byte is) with theirs, and
+    the tokens in the order in which they merge. Ids may have gaps. Files that are damaged or do not belong together are
+    a ValueError.
+    """
+    what, what_merges = f"vocabulary file {os.fspath(vocab)!r}", f"merges file {os.fspath(merges)!r}"
+    try:
+        table = json.loads(read_utf8(Path(vocab)))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{what} is not JSON ({error}): pass a vocab.json of a byte-level BPE") from None
+    if not isinstance(table, dict) or not all(type(i) is int and 0 <= i < LARGEST for i in table.values()):
+        raise ValueError(f"{what} is not a table of tokens and their ids from 0 to {LARGEST - 1}: pass a vocab.json")
+    made: dict[str, None] = {}
+    for number, line in enumerate(read_utf8(Path(merges)).split("\n"), start=1):
+        line = line.removesuffix("\r")
+        if not line or (number == 1 and line.startswith("#version")):
+            continue
+        parts = line.split(" ")
+        wrong = f"{what_merges}, line {number}: {line[:60]!r}"
+        if len(parts) != 2 or not all(parts):
+            raise ValueError(f"{wrong} is not two tokens with a space between them")
+        if not all(len(part) == 1 or part in made for part in parts):
+            raise ValueError(f"{wrong} merges a token that no earlier line makes")
+        if "".join(parts) not in table:
+            raise ValueError(f"{wrong} makes a token that {what} does not hold")
+        made.setdefault("".join(parts))
+    byte_of = {char: byte for byte, char in bytes_to_printable().items()}
+    singles = sorted((token for token in table if token in byte_of), key=table.__getitem__)
+    order = [printable_to_bytes(token) for token in (*singles, *made)]
+    ids = {printable_to_bytes(token): table[token] for token in (*singles, *made)}
+    special = {token: i for token, i in table.items() if token not in byte_of and token not in made}
+    return ids, special, order
 
 
 def read_saved(path: str | os.PathLike, kind: str, owner: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The fetch path: what reaches the cache, what never does, and what a person reads when it fails. No network."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -282,3 +283,49 @@ def test_the_cache_folder_can_be_chosen(monkeypatch, tmp_path):
     assert fetching.cache_dir() == tmp_path / "here"
     monkeypatch.setenv("LLMLIB_CACHE", "")
     assert fetching.cache_dir().name == "llmlib" or "llmlib" in fetching.cache_dir().parts
+
+
+# --- a full disk ------------------------------------------------------------------------------------------------------
+
+
+def blames_the_disk(message):
+    assert "the disk is full" in message and "LLMLIB_CACHE" in message and "free some room" in message
+    assert "network" not in message and "could not download" not in message and "\n" not in message
+    return True
+
+
+NO_SPACE = "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device"
+
+
+@pytest.mark.parametrize("said", [NO_SPACE, ""])
+def test_a_disk_that_fills_up_while_pip_downloads_is_not_the_network(shop, monkeypatch, said):
+    shop.sells(ONE, {"text": BOX})
+    program = [sys.executable, "-c", f"import sys; print({said!r}); sys.exit(1)"]
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **how: popen(program, **how))
+    if not said:  # not even pip's words found room
+        usage = shutil.disk_usage(shop.root)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=0))
+    with pytest.raises(AssetError) as caught:
+        fetch("text")
+    assert blames_the_disk(str(caught.value)) and shop.cached() == []
+
+
+def test_a_disk_without_room_for_the_file_says_so(stocked_shop, monkeypatch):
+    shop = stocked_shop
+    shop.sells(ONE, {"text": BOX})
+    wheel(shop.shelf, "box", {"box/text.txt": CONTENT})
+
+    def full(path, data):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(fetching, "write_file", full)
+    with pytest.raises(AssetError) as caught:
+        fetch("text")
+    assert blames_the_disk(str(caught.value)) and shop.cached() == []
+
+
+def test_a_network_that_fails_on_a_disk_with_room_is_still_the_network(shop):
+    shop.sells(ONE, {"text": BOX})
+    with pytest.raises(AssetError, match="pip could not download"):
+        fetch("text")

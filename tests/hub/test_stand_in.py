@@ -6,7 +6,7 @@ import torch
 from llmlib.data import AssetError, recorded
 from llmlib.hub import is_stand_in, load_smollm2, load_stand_in, smollm2
 from llmlib.infer import generate, stream
-from llmlib.model import preset
+from llmlib.model import Transformer, preset
 from llmlib.text import CHATML_TOKENS, SMOLLM2_SYSTEM, encode_chat, render_chat
 
 
@@ -76,3 +76,11 @@ def test_the_stand_in_says_what_was_recorded_when_it_was_trained():
 def test_precision_of_the_stand_in():
     model, _ = load_stand_in(device="cpu", dtype=torch.bfloat16)
     assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
+
+
+def test_only_the_stand_in_is_the_stand_in():
+    model, _ = load_stand_in(device="cpu")
+    assert is_stand_in(model) and is_stand_in(model.to(torch.bfloat16))
+    for config in (preset("smollm2-135m").replace(vocab_size=50_000), model.config.replace(vocab_size=513)):
+        with torch.device("meta"):
+            assert not is_stand_in(Transformer(config)), "a model with another vocabulary is not the stand-in"
