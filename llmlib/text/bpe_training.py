@@ -40,9 +40,10 @@ def compile_pattern(pattern: str) -> regex.Pattern:
     try:
         compiled = regex.compile(f"{pattern}|[\\s\\S]")
     except regex.error as error:
-        raise ValueError(f"pattern {pattern!r} is not a regular expression: {error}") from None
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"pattern {pattern[:80]!r} is not a regular expression: {reason}") from None
     if compiled.match("") or regex.match(pattern, "") or compiled.groups:
-        raise ValueError(f"pattern {pattern!r} matches the empty string or has a group: use (?:...), and + for *")
+        raise ValueError(f"pattern {pattern[:80]!r} matches the empty string or has a group: use (?:...), and + for *")
     return compiled
 
 

@@ -34,9 +34,9 @@ class NGramModel:
     probability -inf, and the text that contains it perplexity inf: that is its point, not an error.
 
     Equal to nltk.lm's MLE, Lidstone (whose vocabulary holds one more token, <UNK>), WittenBellInterpolated and
-    KneserNeyInterpolated, except where nltk's Kneser-Ney does not sum to 1: it gives n-grams that only ever open a text
-    no continuation count and yet counts them as a type. And tokens of the vocabulary that training never held have
-    probability 0 in nltk's two interpolated models.
+    KneserNeyInterpolated; the last unless some n-gram shorter than `order` only ever opens a text, so that nothing was
+    ever seen before it. nltk gives it a continuation count of 0, this model its raw count (Heafield et al., 2013). And
+    tokens of the vocabulary that training never held have probability 0 in nltk's two interpolated models.
     """
 
     def __init__(

@@ -21,5 +21,5 @@ def printable_to_bytes(token: Iterable[str]) -> bytes:
         return bytes([_BYTE_OF[char] for char in token])
     except KeyError as error:
         raise ValueError(
-            f"token {token!r} holds {error.args[0]!r}, which stands for no byte: not a byte-level vocabulary"
+            f"token {str(token)[:80]!r} holds {error.args[0]!r}, which stands for no byte: not a byte-level vocabulary"
         ) from None

@@ -38,6 +38,9 @@ def smollm2_tokenizer(metadata: Mapping[str, Any]) -> BPETokenizer:
         tokens, types = metadata["tokenizer.ggml.tokens"], metadata["tokenizer.ggml.token_type"]
     except KeyError as error:
         raise ValueError(f"metadata has no entry {error.args[0]!r}: pass the metadata of SmolLM2's GGUF file") from None
+    texts = isinstance(tokens, list) and all(isinstance(token, str) for token in tokens)
+    if not texts or not hasattr(types, "__len__"):
+        raise ValueError("metadata has tokens or token types that are no lists: the file is damaged")
     if len(tokens) != len(types):
         raise ValueError(f"metadata has {len(tokens)} tokens but {len(types)} token types: the file is damaged")
     ranks: dict[bytes, int] = {}
@@ -48,7 +51,7 @@ def smollm2_tokenizer(metadata: Mapping[str, Any]) -> BPETokenizer:
         else:
             known, key = ranks, printable_to_bytes(token)
         if key in known:
-            raise ValueError(f"metadata holds token {token!r} twice, as {known[key]} and {i}: the file is damaged")
+            raise ValueError(f"metadata holds token {token[:80]!r} twice, as {known[key]} and {i}: the file is damaged")
         known[key] = i
     missing = [b for b in range(256) if bytes([b]) not in ranks]
     return BPETokenizer(ranks, special_tokens, SMOLLM2_PATTERN, missing_bytes=missing)

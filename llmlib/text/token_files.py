@@ -28,15 +28,17 @@ def check_vocabulary(
     left unused, as long as all are smaller. `what` begins the message.
     """
     if vocab_size is not None and (type(vocab_size) is not int or not 1 <= vocab_size <= LARGEST):
-        raise ValueError(f"{what} has vocab_size {vocab_size!r}: expected a whole number from 1 to {LARGEST}")
+        raise ValueError(f"{what} has vocab_size {str(vocab_size)[:40]!r}: expected a whole number from 1 to {LARGEST}")
     names: dict[int, bytes | str] = {}
     for token, index in [*ranks.items(), *special_tokens.items()]:
         if not token:
             raise ValueError(f"{what} has an empty token (id {index!r}): remove it")
         if isinstance(index, bool) or not isinstance(index, int) or index < 0:
-            raise ValueError(f"{what} gives token {token!r} the id {index!r}: ids are integers from 0 up")
+            raise ValueError(f"{what} gives token {token[:80]!r} the id {str(index)[:40]}: ids are integers from 0 up")
         if index in names:
-            raise ValueError(f"{what} gives id {index} to both {names[index]!r} and {token!r}: ids must differ")
+            raise ValueError(
+                f"{what} gives id {index} to both {names[index][:80]!r} and {token[:80]!r}: ids must differ"
+            )
         names[index] = token
     if vocab_size is not None and names and max(names) >= vocab_size:
         raise ValueError(f"{what} has vocab_size {vocab_size} but uses id {max(names)}: raise it to {max(names) + 1}")
@@ -85,7 +87,7 @@ def read_ranks(path: str | os.PathLike) -> dict[bytes, int]:
         except ValueError:
             raise ValueError(f"{where}: expected a base64 token and its rank, got {line[:40]!r}") from None
         if token in ranks:
-            raise ValueError(f"{where}: token {token!r} occurs twice, with ranks {ranks[token]} and {index}")
+            raise ValueError(f"{where}: token {token[:80]!r} occurs twice, with ranks {ranks[token]} and {index}")
         ranks[token] = index
     check_vocabulary(ranks, {}, what=f"vocabulary file {str(path)!r}")
     return ranks
@@ -132,7 +134,7 @@ def read_vocabulary(path: str | os.PathLike) -> dict[str, Any]:
         raise ValueError(f"{what} is damaged (special_tokens, pattern or missing_bytes): save the tokenizer again")
     for token, i in rows:
         if token in ranks:
-            raise ValueError(f"{what}: token {token!r} occurs twice, with ids {ranks[token]} and {i}")
+            raise ValueError(f"{what}: token {token[:80]!r} occurs twice, with ids {ranks[token]} and {str(i)[:40]}")
         ranks[token] = i
     return {"ranks": ranks, **fields, "order": list(ranks) if saved.get("merge_order") else None}
 
