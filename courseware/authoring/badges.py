@@ -66,9 +66,9 @@ def _check_names(slug: str, ref: str) -> None:
 def row(notebook: str, source: str | None, root: Path = ROOT) -> str:
     """The Markdown of a notebook's badge row. A lab names no source: that is where its solutions are."""
     at = home(root)
-    badge = f"[![Open in Colab]({COLAB}/assets/colab-badge.svg)]({at.colab(notebook)})"
-    links = [f"[source]({at.source(source)})"] if source else []
-    return " &nbsp; ".join([badge, *links, f"[course]({at.url})"])
+    links = [f"**[Open in Colab]({at.colab(notebook)})**"]  # words: a picture of another host is broken offline
+    links += [f"[source]({at.source(source)})"] if source else []
+    return " · ".join([*links, f"[course]({at.url})"])
 
 
 def setup_cell(root: Path = ROOT) -> str:
@@ -77,7 +77,7 @@ def setup_cell(root: Path = ROOT) -> str:
     On Colab it keeps the torch that is there and installs only packages that are missing. Running it twice is harmless.
     """
     at = home(root)
-    folder = at.slug.split("/")[1]
+    folder = f"{at.slug.replace('/', '-')}-{at.ref}"  # a fork, or another term, is another folder
     return f'''\
 # @title Set-up: run this first on Colab, where it fetches the course and keeps Colab's own torch
 import os, sys
@@ -136,6 +136,8 @@ def move(slug: str, ref: str, root: Path = ROOT) -> None:
     for page in pages(root):
         text = page.read_text(encoding="utf-8")
         moved = re.sub(rf"(?<![\w-]){re.escape(old.slug)}(?![\w-])", slug, text)
+        before, after = old.slug.split("/")[1], slug.split("/")[1]  # the folder that `git clone` makes
+        moved = re.sub(rf"(git clone \S+ && cd ){re.escape(before)}$", rf"\g<1>{after}", moved, flags=re.MULTILINE)
         page.write_text(moved, encoding="utf-8", newline="\n")
 
 

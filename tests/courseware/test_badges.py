@@ -8,12 +8,14 @@ import pytest
 
 from courseware.authoring import badges, build
 
+FOLDER = "someone-some-course-spring"
 LINK = "https://colab.research.google.com/github/{}/blob/{}/labs/lab90_waves.ipynb"
 
 
 def write_readme(course, slug="someone/some-course", ref="spring") -> None:
     (course / "README.md").write_text(
         f"[lab]({LINK.format(slug, ref)})\n\ngit clone https://github.com/{slug}.git\n\n"
+        f"git clone https://github.com/{slug} && cd {slug.split('/')[1]}\n"
         "see https://github.com/karpathy/nanoGPT and https://github.com/other/someone/some-course-2\n"
     )
 
@@ -52,6 +54,7 @@ def test_moving_the_course_changes_every_mention_and_nothing_else(course):
     text = (course / "README.md").read_text()
     assert LINK.format("new/home", "autumn-2026") in text
     assert "git clone https://github.com/new/home.git" in text
+    assert "git clone https://github.com/new/home && cd home\n" in text, "into the folder that git makes"
     assert "karpathy/nanoGPT" in text and "some-course-2" in text
     at = badges.home(course)
     assert (at.slug, at.ref) == ("new/home", "autumn-2026")
@@ -111,12 +114,23 @@ def run_cell(published, before: str, cell: str, after: str) -> str:
 
 
 def test_on_colab_the_cell_clones_once_and_installs_only_what_is_missing(course, published):
-    after = "import llmlib_probe; print(llmlib_probe.HERE); print(sum(p.endswith('some-course') for p in sys.path))"
+    after = "import llmlib_probe; print(llmlib_probe.HERE); print(sum('some-course-spring' in p for p in sys.path))"
     printed = run_cell(published, FAKE_COLAB + FAKE_PIP, badges.setup_cell(course), after).splitlines()
     assert printed.count("git clone") == 1
     assert printed.count("pip surely-missing") == 2, "asked for again only because nothing was installed"
-    assert printed[-2] == str(published[1] / "some-course" / "llmlib_probe.py")
+    assert printed[-2] == str(published[1] / FOLDER / "llmlib_probe.py")
     assert printed[-1] == "1"
+
+
+def test_a_fork_or_another_term_is_not_taken_for_the_course_that_is_there(course, published):
+    (published[1] / "some-course" / "llmlib").mkdir(parents=True)  # a clone of another owner's, or of last term's
+    after = "import llmlib_probe; print(llmlib_probe.HERE)"
+    printed = run_cell(published, FAKE_COLAB + FAKE_PIP, badges.setup_cell(course), after).splitlines()
+    assert printed[-1] == str(published[1] / FOLDER / "llmlib_probe.py")
+
+
+def test_the_badge_row_needs_no_picture_from_elsewhere(course):
+    assert "![" not in badges.row("lectures/90_waves.ipynb", "lectures/source/90_waves.py", course)
 
 
 def test_elsewhere_the_cell_only_calms_openmp(course, published):
