@@ -1,21 +1,34 @@
-"""``python -m courseware grade SUBMISSION.ipynb... [--out grades.csv] [--json gradescope.json]``
+"""``python -m courseware grade SUBMISSION.ipynb... [--out grades.csv] [--json FOLDER] [--feedback FOLDER]``
 
-Each submission runs in a sandbox of its own; one that hangs, dies or is not a notebook costs the others nothing.
-Files are written whole or not at all. Exit status: 0 when every submission was graded, 1 when one could not be,
-2 when nothing could be graded (no sandbox, no hidden cases, wrong arguments).
+Each submission runs in a sandbox of its own and is judged in a process of its own; one that hangs, dies or is not a
+notebook costs the others nothing. Results are written as they come. Exit status: 0 when every submission was graded, 1
+when one could not be, 2 when nothing could be graded (no sandbox, no hidden cases, wrong arguments), 130 after Ctrl-C.
 """
 
 import argparse
+import contextlib
+import functools
 import secrets
 import sys
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from courseware.classroom import cases
-from courseware.grading import exports
-from courseware.grading.grader import Report, grade_cells
+from courseware.grading import batch, exports, feedback
+from courseware.grading.grader import Report, clean, grade_cells
 from courseware.grading.staff_files import StaffFiles, StaffFilesMissing, load_staff_files
-from courseware.grading.submission import SubmissionError, guess_lab, read_cells
+from courseware.grading.submission import (
+    Reader,
+    SubmissionError,
+    collisions,
+    guess_lab,
+    identify,
+    lab_of_batch,
+    read_submission,
+    visible,
+)
 from llmlib.sandbox import SandboxUnavailable, available_backend
 
 
@@ -25,27 +38,40 @@ def grade_file(
     *,
     hidden_folder: Path | None = None,
     salt: str | None = None,
+    ids: Sequence[str] = (),
     unsafe: bool = False,
     public_only: bool = False,
 ) -> Report:
-    """Grade one notebook. A file that cannot be graded gives a report with ``error``; missing staff files raise."""
+    """Grade one notebook. A file that cannot be graded gives a report with ``error``; missing staff files raise.
+
+    ``lab_id``: the lab it was handed in for; a notebook of another lab is refused.
+    """
+    who = identify(path)
+    nothing = Report(who.student, number=who.number)
     try:
-        cells = read_cells(path)
-        wanted = lab_id or guess_lab(path, cells)
-        if wanted is None:
+        if lab_id is not None:
+            nothing = replace(nothing, lab=cases.load_lab(lab_id))
+        found = read_submission(path)
+        named = guess_lab(path, named=found.named)
+        if named is None and lab_id is None:
             raise SubmissionError("names no lab: no check(...) call and no labNN in its file name; give --lab NN")
-        lab = cases.load_lab(wanted)
+        lab = cases.load_lab(lab_id or named)
+        if found.named not in ("", lab.id):
+            raise SubmissionError(f"is the notebook of {found.named}, handed in for {lab.id}")
     except SubmissionError as error:
-        return Report(path.stem, error=str(error))
+        return replace(nothing, error=clean(str(error)))
     except KeyError as error:
-        return Report(path.stem, error=error.args[0])
+        return replace(nothing, error=error.args[0])
+    nothing = replace(nothing, lab=lab, checksum=found.checksum)
     staff = StaffFiles({}) if public_only else load_staff_files(lab, hidden_folder)
     try:
-        return grade_cells(lab, staff, cells, salt=salt or secrets.token_hex(4), name=path.stem, unsafe=unsafe)
-    except SandboxUnavailable:
-        raise
+        salt = salt or secrets.token_hex(4)
+        report = grade_cells(lab, staff, found.cells, salt=salt, name=who.student, ids=ids, unsafe=unsafe)
+        return replace(report, number=who.number, checksum=found.checksum, public_only=public_only)
+    except SandboxUnavailable as error:
+        return replace(nothing, error=f"{error}; not scored")
     except Exception as error:  # a fault of ours must not take the batch down, nor pass for a zero
-        return Report(path.stem, lab, error=f"the grader failed ({type(error).__name__}: {error}); not scored")
+        return replace(nothing, error=f"the grader failed ({type(error).__name__}: {clean(str(error))}); not scored")
 
 
 def print_report(report: Report) -> None:
@@ -53,11 +79,13 @@ def print_report(report: Report) -> None:
     if report.error:
         print(f"{report.name}: ERROR: {report.error}")
         return
-    print(f"{report.name}: {report.score} of {report.lab.points} points ({report.lab.id}, {report.seconds:.1f} s)")
+    cases_used = ", public cases only: the grader adds hidden ones" if report.public_only else ""
+    lab = report.lab
+    print(f"{report.name}: {report.score} of {lab.points} points ({lab.id}, {report.seconds:.1f} s{cases_used})")
     for result in report.results:
         question = result.question
         print(f"  {question.id:10} {result.score}/{question.points}  {question.title}: {result.message}")
-    for entry in report.lab.ungraded:
+    for entry in lab.ungraded:
         given = "answered" if report.ungraded.get(entry.id) else "no answer"
         print(f"  {entry.id:10} for staff  {entry.title}: {given}")
     for note in report.notes:
@@ -65,15 +93,10 @@ def print_report(report: Report) -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m courseware grade", description="Grade lab notebooks in a sandbox.")
-    parser.add_argument("submissions", nargs="+", type=Path, metavar="SUBMISSION.ipynb")
-    parser.add_argument("--lab", help='number of the lab, "03"; by default read from each notebook')
-    parser.add_argument("--out", type=Path, metavar="grades.csv", help="gradebook to write or to update")
-    parser.add_argument("--json", type=Path, metavar="gradescope.json", help="results for Gradescope")
-    parser.add_argument("--hidden", type=Path, metavar="FOLDER", help="use staff's own labNN_hidden.py from here")
-    parser.add_argument("--salt", help="draw the inputs of an earlier report again")
-    parser.add_argument("--unsafe", action="store_true", help="grade without a sandbox where none works")
-    options = parser.parse_args(list(argv))
+    options = _options(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a name the terminal cannot show stops nothing
     if not options.unsafe and available_backend() is None:
         print(
             "no sandbox here, so nothing is scored: install bubblewrap (Linux), or pass --unsafe to run "
@@ -81,25 +104,122 @@ def main(argv: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return 2
-    lab_id = f"lab{options.lab.removeprefix('lab').zfill(2)}" if options.lab else None
-    salt = options.salt or secrets.token_hex(4)
-    reports = []
     try:
-        gradebook = exports.read_gradebook(options.out) if options.out else []
-        for path in options.submissions:
-            hidden = options.hidden
-            report = grade_file(path, lab_id, hidden_folder=hidden, salt=salt, unsafe=options.unsafe)
-            print_report(report)
-            reports.append(report)
-        if options.out:
-            exports.write_gradebook(options.out, gradebook, reports)
-        if options.json:
-            exports.write_gradescope(options.json, reports)
-    except (StaffFilesMissing, SandboxUnavailable, exports.GradebookError, OSError) as error:
+        return _grade(options)
+    except (StaffFilesMissing, SandboxUnavailable, SubmissionError, exports.GradebookError, OSError) as error:
         print(f"grade: {error}", file=sys.stderr)
         return 2
-    print(f"inputs drawn with --salt {salt}")
-    return 1 if any(report.error for report in reports) else 0
+
+
+def _options(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m courseware grade", description="Grade lab notebooks in a sandbox.")
+    parser.add_argument("submissions", nargs="+", type=Path, metavar="SUBMISSION", help="notebooks, or folders of them")
+    parser.add_argument("--lab", help='number of the lab, "03"; by default the one most of the notebooks name')
+    parser.add_argument("--out", type=Path, metavar="grades.csv", help="Canvas gradebook to write or to update")
+    parser.add_argument("--json", type=Path, metavar="FOLDER", help="a Gradescope results.json for each submission")
+    parser.add_argument("--feedback", type=Path, metavar="FOLDER", help="a page for each student, HTML and Markdown")
+    parser.add_argument("--hidden", type=Path, metavar="FOLDER", help="use staff's own labNN_hidden.py from here")
+    parser.add_argument("--salt", help="draw the inputs of an earlier report again")
+    parser.add_argument("--resume", action="store_true", help="leave out what an earlier batch graded into --out")
+    parser.add_argument("--workers", type=int, default=batch.workers_here(), help="submissions at a time")
+    parser.add_argument("--unsafe", action="store_true", help="grade without a sandbox where none works")
+    options = parser.parse_args(list(argv))
+    options.lab = f"lab{options.lab.removeprefix('lab').zfill(2)}" if options.lab else None
+    options.salt = options.salt or secrets.token_hex(4)
+    if options.workers < 1:
+        parser.error(f"--workers {options.workers}: at least 1")
+    if options.resume and not options.out:
+        parser.error("--resume needs --out, which says what was graded")
+    return options
+
+
+def _grade(options: argparse.Namespace) -> int:
+    paths = _notebooks(options.submissions)
+    book = exports.read_gradebook(options.out) if options.out else exports.Table([])
+    details = exports.read_details(exports.details_path(options.out)) if options.out else exports.Table([])
+    lab_id, done = _look_over(paths, options, details)
+    with contextlib.suppress(KeyError):  # loaded once, before the processes part; an unknown lab is said in each report
+        load_staff_files(cases.load_lab(lab_id), options.hidden)
+    refused = collisions(paths)
+    jobs, names = [], []
+    bad = 0
+    for path in paths:
+        who = identify(path)
+        if path in refused:
+            bad += 1
+            _write(options, Report(who.student, number=who.number, error=refused[path]), store=False)
+        elif path not in done:
+            names.append(who)
+            ids = exports.roster_ids(book, who.student, who.number)
+            keywords = {"hidden_folder": options.hidden, "salt": options.salt, "ids": ids, "unsafe": options.unsafe}
+            jobs.append(functools.partial(grade_file, path, lab_id, **keywords))
+    if done:
+        print(f"{len(done)} of {len(paths)} were graded before and have not changed")
+    start, graded = time.monotonic(), 0
+
+    def lost(number: int, why: str) -> Report:
+        who = names[number]
+        return Report(who.student, number=who.number, error=f"{why}; not scored")
+
+    try:
+        for _, report in batch.reports(jobs, lost, workers=options.workers):
+            _write(options, report)
+            graded += 1
+            bad += bool(report.error)
+    except KeyboardInterrupt:
+        again = "; the same command with --resume goes on from here" if options.out else ""
+        print(f"\nstopped: {graded} of {len(jobs)} are graded and written{again}", file=sys.stderr)
+        return 130
+    print(f"{graded} submissions in {time.monotonic() - start:.0f} s; inputs drawn with --salt {options.salt}")
+    return 1 if bad else 0
+
+
+def _notebooks(given: Sequence[Path]) -> list[Path]:
+    """The files named, and the notebooks in the folders named. SubmissionError for a path that is not there."""
+    found: list[Path] = []
+    for path in given:
+        if not path.exists() and not path.is_symlink():
+            raise SubmissionError(f"there is no {visible(str(path))}; nothing was graded")
+        inside = [p for p in sorted(path.rglob("*.ipynb")) if not any(part.startswith(".") for part in p.parts)]
+        if path.is_dir() and not inside:
+            raise SubmissionError(f"{visible(str(path))} holds no notebook (*.ipynb); nothing was graded")
+        found += inside if path.is_dir() else [path]
+    return list(dict.fromkeys(found))
+
+
+def _look_over(paths: Sequence[Path], options: argparse.Namespace, details: exports.Table) -> tuple[str | None, set]:
+    """The lab of the batch, and the files that were graded before (``--resume``)."""
+    if options.lab and not options.resume:
+        return options.lab, set()
+    labs, done = [], set()
+    with Reader() as reading:
+        for path in paths:
+            try:
+                found = reading.read(path)
+            except SubmissionError:  # it will be said when its turn comes
+                continue
+            who = identify(path)
+            labs.append(guess_lab(path, named=found.named))
+            graded = exports.already_graded(details, who.student, who.number, labs[-1], found.checksum)
+            if options.resume and graded:
+                done.add(path)
+    return options.lab or lab_of_batch(labs), done
+
+
+def _write(options: argparse.Namespace, report: Report, *, store: bool = True) -> None:
+    """Print a report and put it where the options say, at once."""
+    print_report(report)
+    sys.stdout.flush()
+    if not store:  # two files of one name: whose row, whose page would it be?
+        return
+    if options.out:
+        exports.update_gradebook(options.out, [report])
+        exports.update_details(exports.details_path(options.out), [report])
+    if options.json:
+        options.json.mkdir(parents=True, exist_ok=True)
+        exports.write_gradescope(options.json / f"{exports.file_name(report.name, report.number)}.json", report)
+    if options.feedback:
+        feedback.write_feedback(options.feedback, report)
 
 
 def check_notebook(path: Path) -> int:

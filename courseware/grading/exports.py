@@ -1,82 +1,240 @@
-"""Scores for other systems: a gradebook in CSV as Canvas imports it, results in JSON as Gradescope reads them.
+"""Scores for other systems: a gradebook as Canvas imports and exports it, staff's details, results for Gradescope.
 
-A file is written beside its place and moved there, so that a crash leaves the old one whole.
+Every write takes a lock, reads what is there, changes the rows it is about and puts the file back whole. So two graders
+can work on one gradebook, a crash leaves the old file, and nobody's row is lost.
 """
 
+import contextlib
 import csv
+import hashlib
 import io
 import json
-import os
 import re
-import tempfile
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from urllib.parse import quote
 
-from courseware.grading.grader import Report
+from courseware.grading.grader import Report, clean
+from llmlib.files import write_file
 
-FIXED = ["Student", "ID"]
-NOTE = "Note"
-# The name Canvas gives a downloaded submission: adalovelace_LATE_12345_67890_lab03.ipynb
-_CANVAS_NAME = re.compile(r"(?P<student>[^_]+)(_LATE)?_(?P<id>\d+)_\d+_.*", re.IGNORECASE)
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+CANVAS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
+POINTS = "Points Possible"
+DETAILS = ["Student", "ID", "Lab", "Points", "Of", "Note", "Salt", "STUDENT", "SHA-256", "Graded"]
 
 
 class GradebookError(ValueError):
     """An existing file that is not a gradebook; it is left as it is."""
 
 
-def who(report: Report) -> tuple[str, str]:
-    """(student, id) of a submission, read from its file name; the id is empty unless Canvas named the file."""
-    found = _CANVAS_NAME.fullmatch(report.name)
-    return (found["student"], found["id"]) if found else (report.name, "")
+@dataclass
+class Table:
+    """A CSV file: its columns in order, its rows, and how it was written."""
+
+    columns: list[str]
+    rows: list[dict[str, str]] = field(default_factory=list)
+    delimiter: str = ","
+    mark: str = ""  # a byte-order mark, where there was one
+
+    def text(self) -> str:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.columns, restval="", lineterminator="\n", delimiter=self.delimiter)
+        writer.writeheader()
+        writer.writerows(self.rows)
+        return self.mark + text.getvalue()
 
 
-def read_gradebook(path: Path) -> list[dict[str, str]]:
-    """Rows of an existing gradebook, none if there is no file. GradebookError if it is something else."""
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Only one grader at a time goes on past here for the same file."""
+    with open(path.with_name(f".{path.name}.lock"), "a") as lock:
+        if fcntl is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def read_table(path: Path, columns: Sequence[str], needed: Sequence[str]) -> Table:
+    """An existing table, or an empty one with ``columns``. GradebookError if a file is there that is something else."""
     if not path.exists():
-        return []
+        return Table(list(columns))
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
-            rows = list(reader)
+        text = path.read_bytes().decode("utf-8")
+        mark, text = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
+        header = text.partition("\n")[0]
+        delimiter = ";" if header.count(";") > header.count(",") else ","  # Canvas offers both
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+        rows = [{k: v or "" for k, v in row.items()} for row in reader]
     except (csv.Error, UnicodeDecodeError):
         raise GradebookError(f"{path} is not a CSV file: give another --out") from None
-    if reader.fieldnames is None or not set(FIXED) <= set(reader.fieldnames) or any(None in row for row in rows):
-        raise GradebookError(f"{path} is no gradebook (it has no columns {' and '.join(FIXED)}): give another --out")
-    return rows
+    names = reader.fieldnames
+    if names is None or not set(needed) <= set(names) or len(set(names)) < len(names) or any(None in r for r in rows):
+        raise GradebookError(f"{path} is no gradebook (it has no columns {' and '.join(needed)}): give another --out")
+    return Table(list(names), rows, delimiter, mark)
 
 
-def write_gradebook(path: Path, rows: Sequence[dict[str, str]], reports: Sequence[Report]) -> None:
-    """Write ``rows`` updated by ``reports``. A submission in error keeps the scores its student had."""
-    table = {(row["Student"], row["ID"]): dict(row) for row in rows}
-    columns = list(FIXED)
-    for row in rows:
-        columns += [column for column in row if column not in columns and column != NOTE]
-    for report in reports:
-        student, number = who(report)
-        row = table.setdefault((_safe(student), number), {"Student": _safe(student), "ID": number})
-        if report.error:
-            row[NOTE] = _safe(f"ERROR: {report.error}")
-            continue
-        scores = {f"{r.question.id} ({r.question.points})": str(r.score) for r in report.results}
-        scores[f"{report.lab.id} ({report.lab.points})"] = str(report.score)
-        columns += [column for column in scores if column not in columns]
-        row.update(scores)
-        row[NOTE] = _safe("; ".join(report.notes)[:500])
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*columns, NOTE], restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table.values())
-    write_whole(path, text.getvalue())
+# -- Canvas ----------------------------------------------------------------------------------------------------------
 
 
-def write_gradescope(path: Path, reports: Sequence[Report]) -> None:
-    """Gradescope's results.json for one submission; for several, one such object under each name."""
-    found = {report.name: gradescope(report) for report in reports}
-    write_whole(path, json.dumps(next(iter(found.values())) if len(found) == 1 else found, indent=1) + "\n")
+def read_gradebook(path: Path) -> Table:
+    """The gradebook at ``path``, a new one if there is no file."""
+    return read_table(path, CANVAS, CANVAS[:2])
+
+
+def update_gradebook(path: Path, reports: Sequence[Report]) -> None:
+    """Put the labs' points into a gradebook, new or exported from Canvas; other rows and columns stay as they are.
+
+    A submission in error changes nothing but brings its student a row.
+    """
+    with locked(path):
+        book = read_gradebook(path)
+        for report in reports:
+            row = find_row(book, report.name, report.number)
+            if row is None:
+                row = {"Student": safe(report.name), "ID": report.number}
+                book.rows.append(row)
+            if report.error:
+                continue
+            column = _column(book, report.lab.id)
+            _points_row(book)[column] = str(report.lab.points)
+            row[column] = str(report.score)
+        write_file(path, book.text())
+
+
+def find_row(book: Table, name: str, number: str = "") -> dict[str, str] | None:
+    """The row of a student: by Canvas's number, else by an id or by the name as Canvas puts it into file names."""
+    people = [row for row in book.rows if _is_person(row)]
+    if number:
+        if found := [row for row in people if row.get("ID", "").strip() == number]:
+            return found[0]
+        people = [row for row in people if not row.get("ID", "").strip()]
+    for key in (_exact, _letters):
+        for column in ("SIS Login ID", "SIS User ID", "ID", "Student"):
+            found = [row for row in people if key(row.get(column, "")) == key(name) != ""]
+            if len(found) == 1:
+                return found[0]
+    return None
+
+
+def roster_ids(book: Table, name: str, number: str = "") -> list[str]:
+    """What the roster calls the student beside the name: login and numbers; none if it does not know him."""
+    row = find_row(book, name, number)
+    if row is None or not (row.get("SIS Login ID") or row.get("SIS User ID")):
+        return []
+    return [row[c] for c in ("SIS Login ID", "SIS User ID", "ID", "Student") if row.get(c)]
+
+
+def _is_person(row: dict[str, str]) -> bool:
+    return row.get("Student", "").strip() not in ("", POINTS, "Student, Test")
+
+
+def _exact(text: str) -> str:
+    return unicodedata.normalize("NFC", text.strip().lstrip("'")).casefold()
+
+
+def _letters(text: str) -> str:
+    """``Lovelace, Ada`` -> ``lovelaceada``, as in the names of downloads."""
+    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
+
+
+def _column(book: Table, lab: str) -> str:
+    """The lab's column: an existing one (``lab03``, Canvas's ``Lab 03 (4711)``), else a new one called ``lab03``."""
+    pattern = re.compile(rf"lab[ _]?0*{int(lab.removeprefix('lab'))}(?!\d)(?!\.q)", re.IGNORECASE)
+    found = [c for c in book.columns if pattern.match(c)]
+    if not found:
+        after = [c for c in book.columns if c in (*CANVAS, "Root Account", "Integration ID") or pattern_of_any(c)]
+        book.columns.insert(book.columns.index(after[-1]) + 1, lab)
+        return lab
+    return found[0]
+
+
+def pattern_of_any(column: str) -> bool:
+    return re.match(r"lab[ _]?\d", column, re.IGNORECASE) is not None
+
+
+def _points_row(book: Table) -> dict[str, str]:
+    for row in book.rows:
+        if row.get("Student", "").strip() == POINTS:
+            return row
+    row = {"Student": f"    {POINTS}"}
+    book.rows.insert(0, row)
+    return row
+
+
+# -- details for staff -----------------------------------------------------------------------------------------------
+
+
+def details_path(path: Path) -> Path:
+    """``grades.csv`` -> ``grades.details.csv``: points by question, notes, checksums."""
+    return path.with_name(f"{path.stem}.details.csv")
+
+
+def read_details(path: Path) -> Table:
+    return read_table(path, DETAILS, DETAILS[:3])
+
+
+def update_details(path: Path, reports: Sequence[Report]) -> None:
+    """One row for each student and lab. A submission in error keeps the points its student had, and gets a note."""
+    with locked(path):
+        table = read_details(path)
+        for report in reports:
+            lab = report.lab.id if report.lab else ""
+            same = [r for r in table.rows if (_exact(r["Student"]), r["ID"]) == (_exact(report.name), report.number)]
+            row = next((r for r in same if r["Lab"] == lab), None)
+            if row is None:
+                row = {"Student": safe(report.name), "ID": report.number, "Lab": lab}
+                table.rows.append(row)
+            notes = "; ".join(report.notes)
+            row["Note"] = safe(f"ERROR: {report.error}" if report.error else notes[:500])
+            if report.error:
+                continue
+            row |= {"Points": str(report.score), "Of": str(report.lab.points), "Salt": report.salt}
+            row |= {"STUDENT": safe(report.student), "SHA-256": report.checksum}
+            row["Graded"] = datetime.now().astimezone().isoformat(timespec="seconds")
+            for result in report.results:
+                row[result.question.id] = str(result.score)
+                if result.question.id not in table.columns:
+                    table.columns.append(result.question.id)
+        _note_twins(table)
+        write_file(path, table.text())
+
+
+def _note_twins(table: Table) -> None:
+    """Two submissions that say they are the same student drew the same run: say so on both."""
+    for row in table.rows:
+        twins = [r for r in table.rows if r is not row and r["Lab"] == row["Lab"] and r.get("STUDENT")]
+        names = [r["Student"] for r in twins if _exact(r["STUDENT"]) == _exact(row.get("STUDENT", ""))]
+        if names and "the same STUDENT as" not in row["Note"]:
+            row["Note"] = "; ".join(filter(None, [row["Note"], f"the same STUDENT as {names[0]}"]))
+
+
+def already_graded(table: Table, name: str, number: str, lab: str | None, checksum: str) -> bool:
+    """Did an earlier batch grade exactly this file?"""
+    return any(
+        (_exact(r["Student"]), r["ID"], r["SHA-256"]) == (_exact(name), number, checksum)
+        and r.get("Points")
+        and not r["Note"].startswith("ERROR")
+        and lab in (None, r["Lab"])
+        for r in table.rows
+    )
+
+
+# -- Gradescope ------------------------------------------------------------------------------------------------------
+
+
+def write_gradescope(path: Path, report: Report) -> None:
+    """Gradescope's results.json of one submission (its autograder reads ``/autograder/results/results.json``)."""
+    write_file(path, json.dumps(gradescope(report), indent=1) + "\n")
 
 
 def gradescope(report: Report) -> dict:
-    """One submission as Gradescope's autograder output."""
+    """One submission as Gradescope's autograder output. What students read there is public messages only."""
     if report.error:
         return {"score": 0, "output": f"This submission could not be graded: {report.error}", "tests": []}
     tests = [
@@ -85,7 +243,8 @@ def gradescope(report: Report) -> dict:
             "score": r.score,
             "max_score": r.question.points,
             "status": "passed" if r.passed else "failed",
-            "output": r.message,
+            "output": r.public_message,
+            "visibility": "visible",
         }
         for r in report.results
     ]
@@ -94,20 +253,19 @@ def gradescope(report: Report) -> dict:
     return {"score": report.score, "output": output, "tests": tests, "extra_data": {"salt": report.salt}}
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text``, or leave it untouched."""
-    handle, temporary = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+# -- names and cells -------------------------------------------------------------------------------------------------
 
 
-def _safe(text: str) -> str:
-    """Text a spreadsheet will not take for a formula, on one line."""
-    text = " ".join(text.split())
-    return f"'{text}" if text[:1] in "=+-@" and text else text
+def file_name(name: str, number: str = "") -> str:
+    """A file name for a student's own files, different for different students whatever they are called."""
+    text = quote(f"{name}_{number}" if number else name, safe=" ()[],;@+='&").replace(".", "%2E")
+    if len(text) > 150:
+        text = f"{text[:120]}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return text
+
+
+def safe(text: str) -> str:
+    """Text a spreadsheet will not take for a formula, in full width neither, on one line."""
+    text = clean(" ".join(text.split()))
+    first = unicodedata.normalize("NFKC", text[:1])[:1]
+    return f"'{text}" if first and first in "=+-@|%\u2212" else text

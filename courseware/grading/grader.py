@@ -1,9 +1,12 @@
 """Grade the cells of one submission: run them in a sandbox, ask for values, judge the values here.
 
-Three rules keep it honest. The process that runs student code never holds an expected value, a hidden case or a
-reference answer to a question it has yet to be asked. Inputs are drawn afresh and sent one case at a time. And what
-comes back is data, compared by trusted code. So a submission can earn a point only by returning the right value for
-inputs it has just been given; everything else it may try costs it that question, at worst its own remaining ones.
+Three rules keep it honest. The process that runs student code holds nothing staff wrote but the public recipes: no
+expected value, no hidden case, no reference. Inputs are drawn afresh and sent one case at a time. And what comes back
+is data, compared by trusted code. Where a later answer needs an earlier, broken one, the reference runs in a process of
+its own and the student's code gets a stand-in that trades values with it.
+
+So a submission can earn a point only by returning the right value for inputs it has just been given; everything else it
+may try costs it that question, at worst its own remaining ones.
 """
 
 import contextlib
@@ -13,19 +16,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from courseware.classroom import judging
-from courseware.classroom.cases import Lab, Mutant, Question
-from courseware.classroom.checker import forbidden_names
+from courseware.classroom.cases import Lab, Mutant, Question, load_lab
 from courseware.classroom.compare import Failure, Verdict, recipe_text
 from courseware.classroom.judging import Request
+from courseware.classroom.notebook_run import depends_on
 from courseware.grading.staff_files import StaffFiles
-from courseware.grading.submission import Cell, defining_cells, definitions
-from llmlib.sandbox import CodeError, Limits, SandboxDied, Session, UnsupportedValue
+from courseware.grading.submission import Cell, definitions
+from llmlib.sandbox import CodeError, Limits, SandboxDied, SandboxUnavailable, Session, UnsupportedValue, shown
+from llmlib.sandbox.wire import Unsupported, printable
 
 # Libraries that hold answers, and this one; a lab's ``provides`` makes exceptions for parts of llmlib.
 HIDDEN_LIBRARIES = ("llmlib", "transformers", "tokenizers", "nltk")
 MAX_RESTARTS = 12
+BUDGET = 300.0  # seconds for a whole submission, by the clock
 CACHE = "/sandbox/cache"
 STUDENT = "STUDENT"  # the variable of a lab that draws something by who hands it in
+LIMITS = Limits(reply_mb=16)
 
 
 @dataclass(frozen=True)
@@ -47,17 +53,27 @@ class Result:
 
     @property
     def message(self) -> str:
-        """What the student reads, one line."""
+        """What staff read, one line."""
+        return self._said([v for v in self.verdicts if not v.passed])
+
+    @property
+    def public_message(self) -> str:
+        """What the student may read, one line: nothing of a hidden case but a mistake that is named in public."""
+        named = {mistake.message for mistake in self.question.mistakes}
+        failed = [v for v in self.verdicts if not v.passed]
+        told = [v if not v.hidden or v.message in named else replace(v, message="a hidden case fails") for v in failed]
+        return self._said(told)
+
+    def _said(self, failed: Sequence[Verdict]) -> str:
         if self.refused:
             return self.refused
-        failed = [v for v in self.verdicts if not v.passed]
         if not failed:
             return "correct" + (", given a correct answer to the questions it builds on" if self.carried else "")
         if all(v.not_started for v in self.verdicts):
-            return "not started yet"
-        messages = dict.fromkeys(v.message for v in failed)
-        shown = "; ".join(list(messages)[:3])
-        return f"{len(self.verdicts) - len(failed)} of {len(self.verdicts)} cases pass. {shown}"
+            return clean(failed[0].message) or "not started yet"
+        messages = dict.fromkeys(clean(v.message) for v in failed)
+        first = "; ".join(list(messages)[:3])
+        return f"{len(self.verdicts) - len(failed)} of {len(self.verdicts)} cases pass. {first}"
 
 
 @dataclass(frozen=True)
@@ -72,29 +88,66 @@ class Report:
     salt: str = ""
     seconds: float = 0.0
     error: str = ""
+    number: str = ""  # Canvas's, where the file name gives it
+    student: str = ""  # what the notebook says in STUDENT
+    checksum: str = ""
+    public_only: bool = False
 
     @property
     def score(self) -> int:
         return sum(r.score for r in self.results)
 
+    def packed(self) -> dict:
+        """Plain data to send to another process, see :func:`unpacked`."""
+        results = [{**vars(r), "question": r.question.id} for r in self.results]
+        return {**vars(self), "lab": self.lab and self.lab.id, "results": results}
+
+
+def unpacked(packed: dict) -> Report:
+    """The report that ``packed`` describes; its lab is looked up again."""
+    lab = load_lab(packed["lab"]) if packed["lab"] else None
+    results = tuple(Result(**{**r, "question": lab.question(r["question"])}) for r in packed["results"])
+    return Report(**{**packed, "lab": lab, "results": results})
+
+
+def clean(text: str, limit: int = 1000) -> str:
+    """A message on one line of printable characters, whatever a submission put into it."""
+    text = printable(text[: limit + 1])
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
 
 class Bench:
     """A submission loaded in a sandbox, started again after whatever killed it."""
 
-    def __init__(self, lab: Lab, cells: Sequence[Cell], *, unsafe: bool = False, budget: float = 300.0) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        cells: Sequence[Cell],
+        *,
+        reference: Sequence[Cell] = (),
+        unsafe: bool = False,
+        budget: float = BUDGET,
+    ) -> None:
         self.lab, self.cells, self.unsafe = lab, list(cells), unsafe
         self.deadline = time.monotonic() + budget
         self.notes: dict[int, str] = {}
-        self.overlay: list[str] = []  # trusted source run after the cells: references standing in, or a mutant
+        self.overlay: list[str] = []  # a mutant, run after the cells: only on a bench whose cells are staff's
+        self.stand_ins: list[str] = []
+        self.question: Question | None = None  # the one being judged
+        self.forbidden = ""  # what was called although it is forbidden
+        self._reference = reference
         self._deadly: set[int] = set()
         self._restarts = 0
         self._session: Session | None = None
+        self._server: Session | None = None
 
     def __enter__(self) -> "Bench":
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+        if self._server is not None:
+            self._server.close()
 
     def close(self) -> None:
         if self._session is not None:
@@ -111,70 +164,114 @@ class Bench:
         return self._value(name, None, None, 0)
 
     def run_trusted(self, source: str) -> None:
-        """Run a reference definition or a mutant after the cells, now and after any restart."""
+        """Run a reference definition or a mutant after the cells, now and at a restart. Never beside a student's."""
         self.overlay.append(source)
         if self._session is not None:
             with contextlib.suppress(CodeError):
                 self._session.run(source, seconds=self.lab.cell_seconds, label="<staff>")
 
+    def stand_in(self, name: str) -> bool:
+        """Let calls of ``name`` go to the reference, by value, from here on. False where it cannot be had by value."""
+        try:
+            self._ready().stand_in(name, self._serving(), seconds=max(0.1, self._left()))
+        except (CodeError, TypeError, UnsupportedValue):
+            return False
+        except SandboxDied:
+            self.close()
+            return False
+        if name not in self.stand_ins:
+            self.stand_ins.append(name)
+        return True
+
+    def _left(self) -> float:
+        return self.deadline - time.monotonic()
+
     def _value(self, name: str, inputs: tuple | dict | None, recipe: tuple[str, str] | None, seed: int) -> object:
         try:
             session = self._ready()
-            return session.call(name, inputs, recipe=recipe, seed=seed, seconds=self.lab.call_seconds)
+            seconds = min(self.lab.call_seconds, self._left())
+            forbid = self.question.forbids if self.question else ()
+            if seconds <= 0:
+                return Failure("died", OUT_OF_TIME)
+            return session.call(name, inputs, recipe=recipe, seed=seed, seconds=seconds, forbid=forbid)
         except CodeError as error:
+            if error.type_name == "Forbidden":
+                self.forbidden = error.text.split(" is not available")[0]
             if error.type_name == "NotImplementedError":
-                return Failure("not started", "")
+                return Failure("not started", depends_on(self.lab, self.question, error.where) if self.question else "")
             place = f" (line {error.line} of its cell)" if error.line else ""
             return Failure("error", f"{error}{place}")
         except UnsupportedValue as error:
             return Failure("error", str(error))
         except SandboxDied as died:
             self.close()
-            return Failure("died", f"the answer {died}")
+            return Failure("died", OUT_OF_TIME if self._left() <= 0 else f"the answer {died}")
 
     def _ready(self) -> Session:
         while self._session is None:
+            if self._left() <= 0:
+                raise SandboxDied("timeout")
             if self._restarts > MAX_RESTARTS:
                 raise SandboxDied("gave up")
             self._restarts += 1
-            if time.monotonic() > self.deadline:
-                raise SandboxDied("timeout")
             self._session = self._load()
         return self._session
+
+    def _start(self, **options: object) -> Session:
+        """A new sandbox; a machine that is too busy to start one gets a second chance."""
+        lab = self.lab
+        options |= {"preload": lab.preload, "provide": lab.provides, "stubs": ("courseware",), "unsafe": self.unsafe}
+        options |= {"lend": lent_files(lab.provides), "env": {"LLMLIB_CACHE": CACHE}}
+        try:
+            return Session(LIMITS, **options)
+        except SandboxUnavailable:
+            return Session(LIMITS, **options)
 
     def _load(self) -> Session | None:
         """A fresh session with the cells run; None if one of them killed it (it will be left out from now on)."""
         lab = self.lab
-        session = Session(
-            Limits(),
-            preload=lab.preload,
-            hide=(*HIDDEN_LIBRARIES, *(name for name in lab.forbids if name.islower())),
-            provide=(*lab.provides, "llmlib.files"),  # what the provided rooms stand on
-            stubs=("courseware",),
-            withhold=lab.forbids,
-            lend=lent_files(lab.provides),
-            env={"LLMLIB_CACHE": CACHE},
-            unsafe=self.unsafe,
-        )
+        hide = (*HIDDEN_LIBRARIES, *(name for name in lab.forbids if name.islower()))
+        withhold = [name for name in lab.forbids if name.split(".")[0] not in HIDDEN_LIBRARIES]
+        session = self._start(hide=hide, withhold=withhold)
         session.run("def display(*args, **kwargs):\n    pass\n\n\ndef get_ipython():\n    pass\n")
         for cell in self.cells:
             if cell.number in self._deadly:
                 continue
             try:
-                seconds = max(0.1, min(lab.cell_seconds, self.deadline - time.monotonic()))
-                session.run(cell.source, seconds=seconds, label=f"<cell {cell.number}>")
+                session.run(
+                    cell.source, seconds=max(0.1, min(lab.cell_seconds, self._left())), label=f"<cell {cell.number}>"
+                )
             except CodeError as error:
                 place = f", line {error.line}" if error.line else ""
-                self.notes[cell.number] = f"code cell {cell.number}{place}: {error}"
+                self.notes[cell.number] = clean(f"code cell {cell.number}{place}: {error}")
             except SandboxDied as died:
                 self.notes[cell.number] = f"code cell {cell.number} {died} and was left out"
                 self._deadly.add(cell.number)
-                session.close()
                 return None
+        try:
+            session.seal()  # no helper process computes what is withheld here
+            for name in self.stand_ins:
+                session.stand_in(name, self._serving())
+        except (SandboxDied, CodeError, TypeError):
+            session.close()
+            return None
         for source in self.overlay:
             with contextlib.suppress(CodeError):
                 session.run(source, seconds=lab.cell_seconds, label="<staff>")
         return session
+
+    def _serving(self) -> Session:
+        """The process that holds the reference answers and nothing of the student's."""
+        if self._server is None or not self._server.alive:
+            self._server = self._start(hide=HIDDEN_LIBRARIES)
+            self._server.run("def display(*args, **kwargs):\n    pass\n")
+            for cell in self._reference:
+                with contextlib.suppress(CodeError):
+                    self._server.run(cell.source, seconds=self.lab.cell_seconds, label="<staff>")
+        return self._server
+
+
+OUT_OF_TIME = "was not run: the time for the whole submission is used up"
 
 
 def lent_files(provides: Sequence[str]) -> dict[str, str]:
@@ -211,52 +308,83 @@ def grade_cells(
     *,
     salt: str,
     name: str = "submission",
+    ids: Sequence[str] = (),
     unsafe: bool = False,
-    budget: float = 300.0,
+    budget: float = BUDGET,
 ) -> Report:
-    """Grade one submission. ``salt`` decides the random inputs: a fresh one at every grading, printed in the report."""
+    """Grade one submission. ``salt`` decides the random inputs: a fresh one at every grading, printed in the report.
+
+    ``ids``: what the roster knows the student by; a lab that draws something per student refuses what was drawn for
+    anybody else. Without them the notebook is believed, and a note says so.
+    """
     start = time.monotonic()
-    with Bench(lab, cells, unsafe=unsafe, budget=budget) as bench:
-        student = bench.variable(STUDENT) if lab.needs_student else ""
-        results = judge_all(bench, staff, salt, cells, student)
-        ungraded = {entry.id: _shown(bench.variable(entry.name)) for entry in lab.ungraded}
-        notes = tuple(note for _, note in sorted(bench.notes.items()))
-    return Report(name, lab, tuple(results), notes, ungraded, salt, time.monotonic() - start)
+    with Bench(lab, cells, reference=staff.reference, unsafe=unsafe, budget=budget) as bench:
+        # Before any case: no answer can leave a trace of what it was shown in what is read here.
+        ungraded = {entry.id: _ungraded(entry, bench.variable(entry.name)) for entry in lab.ungraded}
+        student, doubt, refused = _student(bench, ids) if lab.needs_student else ("", "", "")
+        results = judge_all(bench, staff, salt, student)
+        if refused:
+            results = [replace(r, refused=refused) if r.question.kind == "diagnosis" else r for r in results]
+        notes = [note for _, note in sorted(bench.notes.items())] + [doubt] * bool(doubt)
+        notes += [f"{r.question.id}: {r.refused}" for r in results if r.refused.startswith(UNJUDGED)]
+    seconds = time.monotonic() - start
+    said = shown(student, 80).strip("'\"") if isinstance(student, str | int) else ""
+    return Report(name, lab, tuple(results), tuple(notes), ungraded, salt, seconds, student=said)
 
 
-def judge_all(
-    bench: Bench, staff: StaffFiles, salt: str, cells: Sequence[Cell] = (), student: object = ""
-) -> list[Result]:
+def _student(bench: Bench, ids: Sequence[str]) -> tuple[object, str, str]:
+    """What STUDENT says; a note if nobody confirms it; a refusal if it is somebody else."""
+    from courseware.classroom.diagnosing import normal_id
+
+    student = bench.variable(STUDENT)
+    said = normal_id(student) if type(student) in (str, int) else ""
+    if not said:
+        return "", "", ""
+    known = {normal_id(i) for i in ids if i} | {normal_id(i).split("@")[0] for i in ids if i}
+    if not known:
+        return student, f"{STUDENT} = {shown(student)} is not verified: no roster names who handed this in", ""
+    if said in known or said.split("@")[0] in known:
+        return student, "", ""
+    owner = ", ".join(dict.fromkeys(i for i in ids if i))
+    return student, "", f"{STUDENT} is {shown(student)}, but this was handed in by {owner}: the run is drawn from it"
+
+
+def judge_all(bench: Bench, staff: StaffFiles, salt: str, student: object = "") -> list[Result]:
     """Results of all questions: first on the answers alone, then carrying earlier mistakes forward."""
     lab = bench.lab
-    results: dict[str, Result] = {}
-    for question in lab.questions:
-        source = "\n".join(cell.source for name in question.names for cell in defining_cells(list(cells), name))
-        if used := forbidden_names(lab, question, source):
-            refused = f"the answer uses {used[0]}, which this question asks you to write yourself"
-            results[question.id] = Result(question, (), refused)
-        else:
-            results[question.id] = judge_question(bench, staff, question, salt, student)
-    stand_ins: set[str] = set()
+    results = {question.id: judge_question(bench, staff, question, salt, student) for question in lab.questions}
     for question in lab.questions:
         broken = [q for q in lab.questions if q.id in _all_uses(lab, question) and not results[q.id].passed]
-        references = {name: staff.reference_definition(name) for q in broken for name in q.names}
-        if results[question.id].passed or results[question.id].refused or not broken or None in references.values():
+        names = [name for q in broken for name in q.names]
+        result = results[question.id]
+        if result.passed or result.refused or not names or not all(map(staff.reference_definition, names)):
             continue
-        for name, source in references.items():
-            if name not in stand_ins:
-                stand_ins.add(name)
-                bench.run_trusted(source)
+        if not all([bench.stand_in(name) for name in names]):
+            continue
         again = judge_question(bench, staff, question, salt, student)
         if again.passed:  # otherwise the first messages stand: nothing about the reference is shown
             results[question.id] = replace(again, carried=True)
     return list(results.values())
 
 
+UNJUDGED = "not judged"
+
+
 def judge_question(bench: Bench, staff: StaffFiles, question: Question, salt: str, student: object = "") -> Result:
     """All public and hidden cases of one question, on fresh inputs. The first death ends it."""
     hidden = staff.hidden.get(question.id, ())
-    return Result(question, judging.judge_question(question, hidden, bench.answer, salt=salt, student=student))
+    bench.question, bench.forbidden = question, ""
+    try:
+        verdicts = judging.judge_question(question, hidden, bench.answer, salt=salt, student=student)
+    except SandboxUnavailable:
+        raise
+    except (Exception, SystemExit) as error:  # the lab's own code, on a value it did not foresee
+        return Result(question, (), f"{UNJUDGED}: {type(error).__name__} in the lab's own code; staff must look at it")
+    finally:
+        bench.question = None
+    if bench.forbidden and not all(v.passed for v in verdicts):
+        return Result(question, verdicts, f"the answer uses {bench.forbidden}, which you are asked to write yourself")
+    return Result(question, verdicts)
 
 
 def _all_uses(lab: Lab, question: Question) -> set[str]:
@@ -273,21 +401,32 @@ def judge_mutants(lab: Lab, staff: StaffFiles, *, salt: str, unsafe: bool = Fals
     """What the grader says of every mutant, all in one sandbox session with the reference answers loaded."""
     found = []
     reference = {name: staff.reference_definition(name) for q in lab.questions for name in q.names}
-    with Bench(lab, staff.reference, unsafe=unsafe) as bench:
+    with Bench(lab, staff.reference, reference=staff.reference, unsafe=unsafe, budget=3600.0) as bench:
         for mutant in staff.mutants:
             bench.overlay.clear()
+            bench.stand_ins.clear()
             for source in filter(None, reference.values()):
                 bench.run_trusted(source)
             bench.run_trusted(mutant.source)
-            found.append((mutant, judge_all(bench, staff, salt, [Cell(1, mutant.source)], bench.variable(STUDENT))))
+            found.append((mutant, judge_all(bench, staff, salt, bench.variable(STUDENT))))
             stray = set(definitions(mutant.source)) - set(reference)
             for name in stray:  # a mutant may bring helpers; the next one must not meet them
                 bench.run_trusted(staff.reference_definition(name) or f"globals().pop({name!r}, None)")
     return found
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, Failure):
+def _ungraded(entry, value: object) -> str:
+    """An answer kept for a person, as text; a prediction outside its range is marked."""
+    if isinstance(value, Failure) or (isinstance(value, Unsupported) and value.type_name == "ellipsis"):
         return ""
-    text = value if isinstance(value, str) else repr(value)
-    return "" if text == "<ellipsis object>" else text[:4000]
+    if isinstance(value, str):
+        text = "\n".join(printable(line) for line in value[:4000].split("\n"))
+    else:
+        text = shown(value, 400)
+    if value is None or text == "":
+        return ""
+    try:
+        complaint = "" if entry.kind == "text" else entry.complaint(value)
+    except Exception:  # a range cannot be compared with just anything
+        complaint = "not an answer of the kind asked for"
+    return f"{text} [{clean(complaint, 120)}]" if complaint else text

@@ -1,15 +1,29 @@
-"""Reading a submission: the code cells of a notebook nobody has vetted, and the definitions in a reference solution."""
+"""Submissions as files: whose they are, what lab they are for, which cells they hold.
+
+Nothing here parses what a student wrote: that happens in :mod:`courseware.grading.reader`, in a limited process.
+"""
 
 import ast
-import json
+import hashlib
+import os
 import re
+import stat
+import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from courseware.grading import reader
+from courseware.grading.reader import runnable
+from llmlib.sandbox import CodeError, Limits, SandboxDied, Session, UnsupportedValue
+
 MAX_BYTES = 40 << 20
-SKIP = "not-graded"
-SETUP = "colab-setup"
+READ_SECONDS = 20.0
+# The name Canvas gives a downloaded submission: adalovelace_LATE_12345_67890_lab03.ipynb
+_CANVAS_NAME = re.compile(r"(?P<student>[^_]+)(_LATE)?_(?P<id>\d+)_\d+_.*", re.IGNORECASE | re.DOTALL)
+# The names under which students get a lab, and what browsers make of them: lab03.ipynb, lab03_attention (1).ipynb
+_LAB_NAME = re.compile(r"lab_?\d\d(?P<topic>_[a-z_]*)?(-copy)?(-?\d| ?\(\d+\))?", re.IGNORECASE)
 
 
 class SubmissionError(ValueError):
@@ -24,71 +38,164 @@ class Cell:
     source: str
 
 
-def read_cells(path: Path) -> list[Cell]:
-    """The code cells to grade, in order. Cells tagged "not-graded", or starting with "# not graded", are left out."""
+@dataclass(frozen=True)
+class Submission:
+    """What a file holds: its cells, the lab that its checks name ("" if none), the SHA-256 of its bytes."""
+
+    cells: tuple[Cell, ...]
+    named: str
+    checksum: str
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who handed a file in: a name, Canvas's number where it is known, and whether the file itself says so."""
+
+    student: str
+    number: str = ""
+    stated: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.student} ({self.number})" if self.number else self.student
+
+
+# -- whose it is -----------------------------------------------------------------------------------------------------
+
+
+def identify(path: Path) -> Identity:
+    """Who handed ``path`` in, by the first rule that fits.
+
+    1. Canvas's name for a download, ``adalovelace_LATE_12345_67890_lab03.ipynb``: its name and number.
+    2. A file still called as students get it (``lab03.ipynb``, ``lab03_attention_to_gpt.ipynb``): the folder's name.
+    3. Any other file: its name without ``.ipynb``; nobody has confirmed it (``stated`` is False).
+    """
+    stem = visible(path.name.removesuffix(".ipynb"))
+    if found := _CANVAS_NAME.fullmatch(stem):
+        return Identity(found["student"], found["id"])
+    if _LAB_NAME.fullmatch(stem) and _is_a_labs_name(stem) and path.absolute().parent.name:
+        return Identity(visible(path.absolute().parent.name))
+    return Identity(stem, stated=False)
+
+
+def _is_a_labs_name(stem: str) -> bool:
+    from courseware.grading.staff_files import ROOT
+
+    topic = _LAB_NAME.fullmatch(stem)["topic"]
+    names = {p.stem for folder in ("labs", "solutions") for p in (ROOT / folder).glob("lab*")}
+    return not topic or any(stem.lower().startswith(name.lower()) for name in names)
+
+
+def collisions(paths: Sequence[Path]) -> dict[Path, str]:
+    """Files that several students, or one student twice, would share a row for -> what is wrong."""
+    groups: dict[tuple[str, str], list[Path]] = {}
+    for path in paths:
+        who = identify(path)
+        groups.setdefault((who.number or who.student.casefold(), who.number), []).append(path)
+    return {
+        path: f"{len(group)} submissions are named {identify(path)} "
+        f"({', '.join(visible(str(p)) for p in group[:3])}): rename them or give one"
+        for group in groups.values()
+        if len(group) > 1
+        for path in group
+    }
+
+
+def visible(text: str) -> str:
+    """A file's name as text that can be shown and stored: no control characters, one form of each letter."""
+    text = os.fsencode(text).decode("utf-8", errors="backslashreplace")
+    text = unicodedata.normalize("NFC", text)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+# -- what it holds ---------------------------------------------------------------------------------------------------
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a regular file of at most 40 MB; SubmissionError for anything else. Never waits for a pipe."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SubmissionError(f"the file is larger than {MAX_BYTES >> 20} MB")
-        notebook = json.loads(path.read_text(encoding="utf-8-sig"))
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(handle, "rb") as file:
+            kind = os.fstat(file.fileno())
+            if not stat.S_ISREG(kind.st_mode):
+                raise SubmissionError("is not a regular file")
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise SubmissionError(f"cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise SubmissionError("is not a notebook: its text is not valid JSON") from None
-    cells = notebook.get("cells") if isinstance(notebook, dict) else None
-    if not isinstance(cells, list):
-        raise SubmissionError("is not a notebook of format 4: it has no list of cells")
-    code = [c for c in cells if isinstance(c, dict) and c.get("cell_type") == "code"]
-    if not code:
-        raise SubmissionError("holds no code cell")
-    return [Cell(number, runnable(_source(cell))) for number, cell in enumerate(code, 1) if not _skipped(cell)]
+    if len(data) > MAX_BYTES:
+        raise SubmissionError(f"is too large: the file has more than {MAX_BYTES >> 20} MB")
+    return data
 
 
-def _source(cell: dict) -> str:
-    source = cell.get("source", "")
-    return "".join(map(str, source)) if isinstance(source, list) else str(source)
+class Reader:
+    """Reads notebooks in a limited process, which is started again when a notebook breaks it."""
+
+    def __init__(self) -> None:
+        self._session: Session | None = None
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._session is not None:
+            self._session.close()
+
+    def read(self, path: Path) -> Submission:
+        """The submission in a file. SubmissionError says in one line why there is none."""
+        data = read_bytes(path)
+        if self._session is None or not self._session.alive:
+            # unsafe: without a sandbox a plain process with limits; what it runs is ours
+            self._session = Session(Limits(memory_mb=1024, cpu_seconds=3600, reply_mb=16), unsafe=True)
+            self._session.run(Path(reader.__file__).read_text(encoding="utf-8"))
+        try:
+            found = self._session.call("read", (data,), seconds=READ_SECONDS)
+            if "error" in found:
+                raise SubmissionError(found["error"])
+            cells = tuple(Cell(int(number), str(source)) for number, source in found["cells"])
+            return Submission(cells, str(found["lab"]), hashlib.sha256(data).hexdigest())
+        except (SandboxDied, CodeError, UnsupportedValue) as error:
+            self._session.close()
+            self._session = None
+            raise SubmissionError(f"cannot be read: reading it {error}") from None
 
 
-def _skipped(cell: dict) -> bool:
-    metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
-    tags = metadata.get("tags") if isinstance(metadata.get("tags"), list) else []
-    # Colab keeps a cell's id in its metadata
-    is_setup = SETUP in (cell.get("id"), metadata.get("id"))
-    return SKIP in tags or is_setup or _source(cell).lstrip().lower().startswith("# not graded")
+def read_submission(path: Path) -> Submission:
+    """One submission, read in a limited process of its own."""
+    with Reader() as reading:
+        return reading.read(path)
 
 
-def runnable(source: str) -> str:
-    """The cell as plain Python: lines for the notebook itself (``%time``, ``!pip``) do nothing."""
-    if source.lstrip().startswith("%%"):
-        magic, _, body = source.lstrip().partition("\n")
-        return body if magic.split()[0] in ("%%time", "%%timeit", "%%capture") else ""
-    try:
-        ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return re.sub(r"^(\s*)[%!?].*$", r"\1pass", source, flags=re.MULTILINE)
-    return source
+def read_cells(path: Path) -> list[Cell]:
+    """The code cells to grade, in order. Cells tagged "not-graded", or starting with "# not graded", are left out."""
+    return list(read_submission(path).cells)
 
 
-def guess_lab(path: Path, cells: list[Cell]) -> str | None:
+def guess_lab(path: Path, cells: Sequence[Cell] = (), named: str = "") -> str | None:
     """The lab a notebook belongs to: the one its checks name most often, else the one in its file name."""
-    named = Counter(re.findall(r"""["'](lab\d\d)\.[qpct]\d+["']""", "\n".join(cell.source for cell in cells)))
-    if named:
-        return named.most_common(1)[0][0]
+    if named := named or reader.named_lab([cell.source for cell in cells]):
+        return named
     found = re.search(r"lab_?(\d\d)", path.name.lower())
     return f"lab{found.group(1)}" if found else None
 
 
-def defining_cells(cells: list[Cell], name: str) -> list[Cell]:
-    """Cells that define, assign or import ``name`` at their top level."""
-    return [cell for cell in cells if name in definitions(cell.source)]
+def lab_of_batch(found: Sequence[str | None]) -> str | None:
+    """The lab most of a batch is for. None if nothing names one; SubmissionError if there is no majority."""
+    counts = Counter(filter(None, found)).most_common(2)
+    if len(counts) > 1 and counts[0][1] == counts[1][1]:
+        raise SubmissionError(f"the submissions are for {counts[0][0]} and for {counts[1][0]}: give --lab")
+    return counts[0][0] if counts else None
+
+
+# -- staff's own sources ---------------------------------------------------------------------------------------------
 
 
 def definitions(source: str) -> dict[str, str]:
-    """Names a piece of code binds at top level -> the statement that does; empty where it does not parse."""
+    """Names a piece of staff's code binds at top level -> the statement that does; empty where it does not parse."""
     try:
         body = ast.parse(source).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return {}
     found: dict[str, str] = {}
+    lines = source.splitlines()
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
             names, first = [node.name], min([node.lineno, *(d.lineno for d in node.decorator_list)])
@@ -99,6 +206,23 @@ def definitions(source: str) -> dict[str, str]:
             names, first = [(a.asname or a.name).split(".")[0] for a in node.names], node.lineno
         else:
             continue
-        statement = "\n".join(source.splitlines()[first - 1 : node.end_lineno])
-        found.update(dict.fromkeys(names, statement))
+        found.update(dict.fromkeys(names, "\n".join(lines[first - 1 : node.end_lineno])))
     return found
+
+
+__all__ = [
+    "Cell",
+    "Identity",
+    "Reader",
+    "Submission",
+    "SubmissionError",
+    "collisions",
+    "definitions",
+    "guess_lab",
+    "identify",
+    "lab_of_batch",
+    "read_cells",
+    "read_submission",
+    "runnable",
+    "visible",
+]

@@ -1,0 +1,83 @@
+"""A page for each student: points and public messages by question, in HTML and in Markdown.
+
+It holds nothing of a hidden case but that one failed, and nothing of anybody else.
+"""
+
+import html
+import re
+from pathlib import Path
+
+from courseware.grading.exports import file_name
+from courseware.grading.grader import Report
+from llmlib.files import write_file
+
+_PAGE = """\
+<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto; padding: 0 1rem; }}
+table {{ border-collapse: collapse; width: 100%; }}
+th, td {{ text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid #8886; }}
+td:nth-child(2) {{ white-space: nowrap; }}
+</style></head><body>
+<h1>{title}</h1>
+<p>{summary}</p>
+{table}{notes}
+</body></html>
+"""
+
+
+def write_feedback(folder: Path, report: Report) -> list[Path]:
+    """``NAME.html`` and ``NAME.md`` in ``folder``, which is made if it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = file_name(report.name, report.number)
+    pages = {".html": as_html(report), ".md": as_markdown(report)}
+    return [write_file(folder / f"{stem}{ending}", text) for ending, text in pages.items()]
+
+
+def title(report: Report) -> str:
+    lab = f"{report.lab.title} ({report.lab.id})" if report.lab else "Lab"
+    return f"{lab}: {report.name}"
+
+
+def summary(report: Report) -> str:
+    if report.error:
+        return f"This submission could not be graded: {report.error}"
+    text = f"{report.score} of {report.lab.points} points."
+    if report.lab.staff_points:
+        text += f" Up to {report.lab.staff_points} more are given by a person, for what you wrote."
+    return text
+
+
+def as_markdown(report: Report) -> str:
+    lines = [f"# {_plain(title(report))}", "", _plain(summary(report)), ""]
+    if report.results:
+        lines += ["| question | points | |", "| --- | --- | --- |"]
+        lines += [
+            f"| {_plain(r.question.title)} | {r.score} of {r.question.points} | {_plain(r.public_message)} |"
+            for r in report.results
+        ]
+    if report.notes:
+        lines += ["", *(f"- {_plain(note)}" for note in report.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def as_html(report: Report) -> str:
+    rows = "".join(
+        f"<tr><td>{html.escape(r.question.title)}</td><td>{r.score} of {r.question.points}</td>"
+        f"<td>{html.escape(r.public_message)}</td></tr>\n"
+        for r in report.results
+    )
+    table = f"<table>\n<tr><th>Question</th><th>Points</th><th></th></tr>\n{rows}</table>\n" if rows else ""
+    items = "".join(f"<li>{html.escape(note)}</li>\n" for note in report.notes)
+    notes = f"<ul>\n{items}</ul>\n" if items else ""
+    return _PAGE.format(
+        title=html.escape(title(report)), summary=html.escape(summary(report)), table=table, notes=notes
+    )
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is: a message may quote what a submission said."""
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", text)
