@@ -135,7 +135,7 @@ def _is_person(row: dict[str, str]) -> bool:
 
 
 def _exact(text: str) -> str:
-    return unicodedata.normalize("NFC", text.strip().lstrip("'")).casefold()
+    return unicodedata.normalize("NFC", " ".join(text.split()).lstrip("'")).casefold()
 
 
 def _letters(text: str) -> str:

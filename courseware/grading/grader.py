@@ -220,7 +220,8 @@ class Bench:
     def _start(self, **options: object) -> Session:
         """A new sandbox; a machine that is too busy to start one gets a second chance."""
         lab = self.lab
-        options |= {"preload": lab.preload, "provide": lab.provides, "stubs": ("courseware",), "unsafe": self.unsafe}
+        provided = (*lab.provides, "llmlib.files") if lab.provides else ()
+        options |= {"preload": lab.preload, "provide": provided, "stubs": ("courseware",), "unsafe": self.unsafe}
         options |= {"lend": lent_files(lab.provides), "env": {"LLMLIB_CACHE": CACHE}}
         try:
             return Session(LIMITS, **options)

@@ -49,6 +49,12 @@ def load_staff_files(lab: Lab, hidden_folder: Path | None = None, root: Path = R
     hidden = {question: tuple(cases) for question, cases in module.HIDDEN.items()}
     if unknown := set(hidden) - {q.id for q in lab.questions}:
         raise StaffFilesMissing(f"{path.name}: HIDDEN names unknown questions {sorted(unknown)}")
+    for case in (entry for entries in hidden.values() for entry in entries if isinstance(entry, Case)):
+        if case.recipe is not None and case.recipe.__module__ == module.__name__:
+            raise StaffFilesMissing(
+                f"{path.name}: the recipe {case.recipe.__name__!r} of a hidden case runs beside the student's code, "
+                f"which can read it: move it to the public cases of {lab.id}"
+            )
     solutions = sorted((root / "solutions").glob(f"{lab.id}_*.py"))
     reference = tuple(percent_cells(solutions[0])) if solutions else ()
     return StaffFiles(hidden, tuple(module.MUTANTS), getattr(module, "RUBRICS", {}), reference)
