@@ -18,6 +18,7 @@ from courseware.grading import reader
 from courseware.grading.reader import runnable
 from llmlib.sandbox import CodeError, Limits, SandboxDied, Session, UnsupportedValue
 
+ROOT = Path(__file__).resolve().parents[2]
 MAX_BYTES = 40 << 20
 READ_SECONDS = 20.0
 # The name Canvas gives a downloaded submission: adalovelace_LATE_12345_67890_lab03.ipynb
@@ -78,8 +79,6 @@ def identify(path: Path) -> Identity:
 
 
 def _is_a_labs_name(stem: str) -> bool:
-    from courseware.grading.staff_files import ROOT
-
     topic = _LAB_NAME.fullmatch(stem)["topic"]
     names = {p.stem for folder in ("labs", "solutions") for p in (ROOT / folder).glob("lab*")}
     return not topic or any(stem.lower().startswith(name.lower()) for name in names)
