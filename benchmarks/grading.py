@@ -81,9 +81,8 @@ def main() -> None:
     points = [line.split(": ")[1].split(" points")[0] for line in said.getvalue().splitlines() if " points (" in line]
     print(f"lab{options.lab}: {options.submissions} submissions, {options.workers} at a time, exit status {status}")
     print(f"points: {', '.join(points)}")
-    print(
-        f"{seconds:.1f} s, {seconds / options.submissions:.2f} s a submission; {processors.total():.1f} processor seconds"
-    )
+    each = f"{seconds / options.submissions:.2f} s a submission"
+    print(f"{seconds:.1f} s, {each}; {processors.total():.1f} processor seconds")
 
 
 if __name__ == "__main__":
