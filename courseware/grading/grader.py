@@ -309,14 +309,14 @@ def grade_cells(
     *,
     salt: str,
     name: str = "submission",
-    ids: Sequence[str] = (),
+    ids: Sequence[str] | None = None,
     unsafe: bool = False,
     budget: float = BUDGET,
 ) -> Report:
     """Grade one submission. ``salt`` decides the random inputs: a fresh one at every grading, printed in the report.
 
     ``ids``: what the roster knows the student by; a lab that draws something per student refuses what was drawn for
-    anybody else. Without them the notebook is believed, and a note says so.
+    anybody else. If the roster knows nothing (no ids) the notebook is believed and a note says so; None: no such note.
     """
     start = time.monotonic()
     with Bench(lab, cells, reference=staff.reference, unsafe=unsafe, budget=budget) as bench:
@@ -333,14 +333,14 @@ def grade_cells(
     return Report(name, lab, tuple(results), tuple(notes), ungraded, salt, seconds, student=said)
 
 
-def _student(bench: Bench, ids: Sequence[str]) -> tuple[object, str, str]:
+def _student(bench: Bench, ids: Sequence[str] | None) -> tuple[object, str, str]:
     """What STUDENT says; a note if nobody confirms it; a refusal if it is somebody else."""
     from courseware.classroom.diagnosing import normal_id
 
     student = bench.variable(STUDENT)
     said = normal_id(student) if type(student) in (str, int) else ""
-    if not said:
-        return "", "", ""
+    if not said or ids is None:
+        return student if said else "", "", ""
     known = {normal_id(i) for i in ids if i} | {normal_id(i).split("@")[0] for i in ids if i}
     if not known:
         return student, f"{STUDENT} = {shown(student)} is not verified: no roster names who handed this in", ""
