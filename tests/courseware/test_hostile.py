@@ -6,10 +6,12 @@ import json
 import pytest
 from minilab import HERE, LAB, RIGHT, STAFF, WRONG, cells, sources
 
-from courseware.classroom.cases import Case
+from courseware.classroom.cases import Case, Key, Question
+from courseware.classroom.diagnosing import drawn_run
 from courseware.grading import command, exports, feedback
 from courseware.grading.grader import grade_cells, unpacked
 from courseware.grading.staff_files import StaffFilesMissing, load_staff_files, notebook_of
+from courseware.grading.submission import Cell
 from llmlib.sandbox import available_backend
 
 pytestmark = pytest.mark.skipif(available_backend() is None, reason="no sandbox (bubblewrap, unshare) on this machine")
@@ -203,3 +205,39 @@ def test_feedback_and_gradescope_say_nothing_of_hidden_cases(tmp_path):
         assert "a hidden case fails" in told and "not the right answer" not in told
     assert "ada &lt;b&gt;|x" in page and "ada \\<b\\>\\|x" in text
     assert "6 of 7 points" in page or "4 of 7 points" in page
+
+
+# -- a run drawn per student ----
+
+DIAGNOSIS = Question(
+    id="lab90.q6",
+    title="What happened?",
+    name="diagnosis",
+    points=1,
+    difficulty=2,
+    minutes=5,
+    kind="diagnosis",
+    faults={"A": "one", "B": "two"},
+    observations={"a": "first", "b": "second"},
+    runs=("r1", "r2"),
+)
+DRAWN = dataclasses.replace(LAB, questions=(*LAB.questions, DIAGNOSIS))
+KEYED = dataclasses.replace(
+    STAFF, hidden={**STAFF.hidden, "lab90.q6": (Key({"r1": "A", "r2": "B"}, {"A": "a", "B": "b"}),)}
+)
+
+
+def diagnosed(student, ids):
+    right = {"r1": ("A", "a"), "r2": ("B", "b")}[drawn_run(DIAGNOSIS, student)]
+    source = f"STUDENT = {student!r}\ndiagnosis = {{'cause': {right[0]!r}, 'evidence': [{right[1]!r}]}}"
+    return grade_cells(DRAWN, KEYED, [*cells(**RIGHT), Cell(9, source)], salt="a", ids=ids)
+
+
+def test_the_run_is_the_students_own():
+    mine = diagnosed("ada@uni.example", ["ada", "4711", "Lovelace, Ada"])
+    assert "q6" in passed(mine) and not mine.notes and mine.student == "ada@uni.example"
+    borrowed = diagnosed("bob", ["ada", "4711"])
+    assert "q6" not in passed(borrowed) and passed(borrowed) == {"q1", "q2", "q3", "q4", "q5"}
+    assert "this was handed in by ada, 4711" in messages(borrowed)["q6"]
+    unknown = diagnosed("bob", [])
+    assert "q6" in passed(unknown) and "not verified" in unknown.notes[0]
