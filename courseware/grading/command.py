@@ -135,6 +135,8 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
 
 def _grade(options: argparse.Namespace) -> int:
     paths = _notebooks(options.submissions)
+    for folder in filter(None, (options.json, options.feedback)):
+        folder.mkdir(parents=True, exist_ok=True)  # a path that cannot be one is told before anything is graded
     book = exports.read_gradebook(options.out) if options.out else exports.Table([])
     details = exports.read_details(exports.details_path(options.out)) if options.out else exports.Table([])
     lab_id, done = _look_over(paths, options, details)
@@ -216,7 +218,6 @@ def _write(options: argparse.Namespace, report: Report, *, store: bool = True) -
         exports.update_gradebook(options.out, [report])
         exports.update_details(exports.details_path(options.out), [report])
     if options.json:
-        options.json.mkdir(parents=True, exist_ok=True)
         exports.write_gradescope(options.json / f"{exports.file_name(report.name, report.number)}.json", report)
     if options.feedback:
         feedback.write_feedback(options.feedback, report)

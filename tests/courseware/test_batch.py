@@ -65,6 +65,17 @@ def test_a_stopped_batch_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys)
 
 
 @needs_sandbox
+def test_a_result_file_that_cannot_be_is_told_before_grading(tmp_path, capsys):
+    (tmp_path / "lab90.ipynb").write_text(notebook_of(sources(**RIGHT)))
+    (tmp_path / "results.json").write_text("mine")
+    arguments = [str(tmp_path / "lab90.ipynb"), "--hidden", str(HERE), "--json", str(tmp_path / "results.json")]
+    assert command.main(arguments) == 2
+    said = capsys.readouterr()
+    assert "results.json" in said.err and "points" not in said.out
+    assert (tmp_path / "results.json").read_text() == "mine"
+
+
+@needs_sandbox
 def test_a_sandbox_that_does_not_start_costs_one_report(tmp_path, monkeypatch):
     path = tmp_path / "ada.ipynb"
     path.write_text(notebook_of(sources(**RIGHT)))
