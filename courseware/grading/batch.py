@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 
-from courseware.grading.grader import BUDGET, Report, unpacked
+from courseware.grading.grader import BUDGET, Report, clean, unpacked
+from courseware.grading.staff_files import StaffFilesMissing
 
+MEMORY = 6 << 30  # bytes for one judge, beyond what it starts with
 GRACE = 120.0  # seconds beyond a submission's budget: starting sandboxes, judging
 
 
@@ -45,35 +47,51 @@ def reports(
             late = [c for c, (_, _, deadline) in running.items() if time.monotonic() > deadline and c not in done]
             for connection in (*done, *late):
                 number, process, _ = running.pop(connection)
-                yield (
-                    number,
-                    _received(connection, process, connection in late) or lost(number, _why(connection in late)),
-                )
+                found = _received(connection, process, connection in late)
+                yield number, found if isinstance(found, Report) else lost(number, found)
     finally:
         for _, process, _ in running.values():
-            process.kill()
+            _end(process)
 
 
-def _why(late: bool) -> str:
-    return "took far longer than its time" if late else "the process that judged it died"
-
-
-def _received(connection: Connection, process: multiprocessing.Process, late: bool) -> Report | None:
+def _received(connection: Connection, process: multiprocessing.Process, late: bool) -> Report | str:
+    """The report that came, or why none did."""
     with contextlib.closing(connection):
         try:
-            found = None if late else connection.recv()
+            found = "took far longer than its time" if late else connection.recv()
         except EOFError:
-            found = None
-    if found is None:
-        process.kill()
+            found = "the process that judged it died"
+    if isinstance(found, str):
+        _end(process)
     process.join(10)
-    if isinstance(found, BaseException):
+    if isinstance(found, StaffFilesMissing):  # true of every submission
         raise found
-    return found and unpacked(found)
+    if isinstance(found, Exception):
+        return f"the grader failed ({type(found).__name__}: {clean(str(found))})"
+    return unpacked(found) if isinstance(found, dict) else found
+
+
+def _limit_memory() -> None:
+    """No value of a submission makes the lab's own code fill the machine. Sandboxes set limits of their own."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        with open("/proc/self/statm") as statm:
+            mapped = int(statm.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+def _end(process: multiprocessing.Process) -> None:
+    """End a judge: it closes its sandboxes, or is killed."""
+    process.terminate()
+    process.join(5)
+    process.kill()
 
 
 def _judge(job: Callable[[], Report], connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; it ends us
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    _limit_memory()
     try:
         found: object = job().packed()
     except Exception as error:

@@ -2,6 +2,8 @@
 
 import functools
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -31,6 +33,32 @@ def test_a_judge_that_dies_or_hangs_costs_its_own_report():
     assert found[0].error == "the process that judged it died"
     assert found[1].error == "took far longer than its time"
     assert found[2] == Report("fine", LAB)
+
+
+def _fills_memory():
+    import numpy as np
+
+    kept = [np.ones(2 << 27) for _ in range(8)]  # 2 GB each
+    return Report(str(len(kept)))
+
+
+def _starts_a_child(folder):
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    (folder / "pid").write_text(str(process.pid))
+    try:
+        time.sleep(600)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
+def test_a_judge_has_a_memory_limit_and_ends_what_it_started(tmp_path):
+    jobs = [_fills_memory, functools.partial(_starts_a_child, tmp_path)]
+    found = dict(batch.reports(jobs, lost, workers=2, seconds=10))
+    assert "MemoryError" in found[0].error and found[1].error == "took far longer than its time"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_one_at_a_time_is_in_order():
