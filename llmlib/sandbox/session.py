@@ -23,9 +23,7 @@ from llmlib.sandbox.wire import MAX_NODES, UnsupportedValue, decode, encode, pri
 
 START_SECONDS = 120.0
 WATCH_SECONDS = 0.05
-_SERVE = (
-    "from __future__ import annotations\nimport contextlib\nimport sys\nif 'torch' in sys.modules:\n    import torch\n"
-)
+_SERVE = "from __future__ import annotations\nimport collections\nimport contextlib\nimport numbers\nimport sys\nif 'torch' in sys.modules:\n    import torch\n"
 _SERVE += standins.SERVE
 
 

@@ -8,6 +8,7 @@ cannot travel by value (a model as an argument, an attribute of the class, an ar
 only, and torch where it is loaded.
 """
 
+import collections
 import sys
 from collections.abc import Callable
 
@@ -23,6 +24,15 @@ def _flat(value, found):
         found.append(value)
         return None
     return value
+
+
+def _plain(value):
+    """Subclasses of plain types as these types: only exactly these travel."""
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return (list if isinstance(value, list) else tuple)(_plain(item) for item in value)
+    return value.item() if isinstance(value, numbers.Number) and hasattr(value, "dtype") else value
 
 
 def kind(target):
@@ -51,7 +61,7 @@ def call(target, args, kwargs, built):
         value = _run(target, args, kwargs, built)
     if wire.dumps([args, kwargs]) != before:
         raise TypeError("it changes its arguments")
-    return value
+    return isinstance(value, collections.Counter), _plain(value)
 
 
 def products(target, args, kwargs, built, chosen, grads):
@@ -120,13 +130,13 @@ def _call(remote: Remote, name: str, args: list, kwargs: dict, built: dict | Non
     shape = _take(torch, [args, kwargs, built], tensors)
     chosen = [i for i, t in enumerate(tensors) if t.requires_grad]
     if not chosen or not torch.is_grad_enabled():
-        return remote(name, "call", (args, kwargs, built))
+        return _received(remote(name, "call", (args, kwargs, built)))
 
     class Bridge(torch.autograd.Function):
         @staticmethod
         def forward(ctx, *given):
             ctx.save_for_backward(*given)
-            value = remote(name, "call", tuple(_put(shape, list(given))))
+            value = _received(remote(name, "call", tuple(_put(shape, list(given)))))
             outputs: list = []
             ctx.kept = _take(torch, value, outputs)
             box.append(ctx.kept)
@@ -141,6 +151,11 @@ def _call(remote: Remote, name: str, args: list, kwargs: dict, built: dict | Non
     box: list = []
     outputs = Bridge.apply(*tensors)
     return _put(box[0], list(outputs))
+
+
+def _received(answer: tuple[bool, object]) -> object:
+    counts, value = answer
+    return collections.Counter(value) if counts else value
 
 
 class _Hole:
