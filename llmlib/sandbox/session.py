@@ -23,8 +23,6 @@ from llmlib.sandbox.wire import MAX_NODES, UnsupportedValue, decode, encode, pri
 
 START_SECONDS = 120.0
 WATCH_SECONDS = 0.05
-_SERVE = "from __future__ import annotations\nimport collections\nimport contextlib\nimport numbers\nimport sys\nif 'torch' in sys.modules:\n    import torch\n"
-_SERVE += standins.SERVE
 
 
 class CodeError(Exception):
@@ -182,7 +180,7 @@ class Session:
 
         TypeError for what cannot be stood in for, a plain class or a variable.
         """
-        kind = server.call(name, (), recipe=(_SERVE, "kind"), seconds=seconds)
+        kind = server.call(name, (), recipe=(standins.SERVE, "kind"), seconds=seconds)
         if kind not in ("function", "module"):
             raise TypeError(f"{name} is a {shown(kind)}: only functions and modules can be stood in for")
         self._ask({"op": "stand in", "names": {name: kind}}, seconds)
@@ -267,7 +265,7 @@ class Session:
                 raise ValueError("no such request")
             inputs = decode(arguments)
             left = max(0.1, deadline - time.monotonic())
-            answer = {"value": encode(server.call(name, inputs, recipe=(_SERVE, recipe), seconds=left))}
+            answer = {"value": encode(server.call(name, inputs, recipe=(standins.SERVE, recipe), seconds=left))}
         except CodeError as error:
             answer = {"error": f"{error.type_name}: this call cannot be answered"}
         except (SandboxDied, UnsupportedValue, KeyError, TypeError, ValueError) as error:

@@ -15,6 +15,15 @@ from collections.abc import Callable
 Remote = Callable[[str, str, object], object]  # (name, recipe, arguments) -> value
 
 SERVE = '''
+import collections
+import contextlib
+import numbers
+import sys
+
+if "torch" in sys.modules:
+    import torch
+
+
 def _flat(value, found):
     if type(value) in (list, tuple):
         return type(value)([_flat(item, found) for item in value])
