@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import courseware
 from courseware.authoring import badges, build, execute, promises, timing
 from courseware.authoring.folding import is_folded
 from courseware.classroom import polls
@@ -353,3 +354,9 @@ def test_lab_names_points_difficulty_and_minutes_and_checks_each_question(path):
 def test_lab_logs_a_prediction_and_ends_in_an_open_challenge(path):
     assert re.search(r"^## .*prediction", prose(path), re.IGNORECASE | re.MULTILINE)
     assert re.search(r"^## .*challenge", prose(path), re.IGNORECASE | re.MULTILINE)
+
+
+def test_the_old_heatmap_goes_with_the_last_lecture_that_uses_it():
+    used = any(re.search(r"\bheatmap\(", s.read_text(encoding="utf-8")) for s in build.lecture_sources(ROOT))
+    assert LECTURES_TO_CONVERT or not used, "use heat_map(values, ax=ax)"
+    assert LECTURES_TO_CONVERT or "heatmap" not in courseware.__all__, "take heatmap out of classroom/maps.py"

@@ -20,7 +20,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from courseware.classroom.figures import as_array, luminance, readable
+from courseware.classroom.figures import as_array, luminance, number_text, readable
 from courseware.classroom.pictures import COLORS, TINTS, WIDTH, show
 
 UNIT = WIDTH / 12  # inches
@@ -370,7 +370,7 @@ def _rows(values: Any) -> list[list[float | str | None]]:
 def _number(value: float, fmt: str) -> str:
     if math.isinf(value):
         return "-∞" if value < 0 else "∞"
-    return f"{value:.0f}" if value == int(value) and fmt == ".1f" and abs(value) >= 100 else format(value, fmt)
+    return f"{value:.0f}" if value == int(value) and fmt == ".1f" and abs(value) >= 100 else number_text(value, fmt)
 
 
 def _shade(value: float | str | None, full: float) -> tuple[float, float, float]:

@@ -215,6 +215,11 @@ def as_array(values: Any) -> np.ndarray:
     return np.asarray(values, dtype=float)
 
 
+def number_text(value: float, fmt: str) -> str:
+    """A number by its format; whole-number formats ("d", ",d") round, since values are kept as floats."""
+    return format(round(value) if fmt.endswith("d") else value, fmt)
+
+
 def _points(name: str, values: Any, at: Any) -> tuple[np.ndarray, np.ndarray]:
     """xs of shape (points,) and ys of shape (seeds, points)."""
     xs, ys = values if isinstance(values, tuple) and len(values) == 2 else (at, values)
@@ -338,7 +343,7 @@ def _bar(
     if fmt:
         side = 1 if mean >= 0 else -1
         ax.annotate(
-            format(mean, fmt),
+            number_text(mean, fmt),
             (end, place) if flat else (place, end),
             xytext=(6 * side, 0) if flat else (0, 4 * side),
             textcoords="offset points",

@@ -11,7 +11,7 @@ from matplotlib.colors import CenteredNorm, Normalize
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-from courseware.classroom.figures import as_array, luminance, own_axes, panels
+from courseware.classroom.figures import as_array, luminance, number_text, own_axes, panels
 from courseware.classroom.pictures import COLORS, WIDTH, need_alt, show
 
 _SEQUENTIAL, _DIVERGING = "Blues", "PuOr"
@@ -154,7 +154,7 @@ def _cells(
         for (row, column), value in np.ndenumerate(values):
             if math.isfinite(value):
                 ink = "black" if luminance(image.cmap(norm(value))) > 0.179 else "white"
-                ax.text(column, row, format(value, fmt), ha="center", va="center", color=ink, fontsize=size)
+                ax.text(column, row, number_text(value, fmt), ha="center", va="center", color=ink, fontsize=size)
     for row, column in mark:
         ax.add_patch(
             plt.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=COLORS["red"], linewidth=2.4, zorder=3)
@@ -164,7 +164,7 @@ def _cells(
 
 def _text_size(ax: Axes, shape: tuple[int, int], fmt: str, values: np.ndarray) -> float:
     """The largest size up to 11.5 points at which the longest number fits its cell."""
-    longest = max(len(format(value, fmt)) for value in values.flat)
+    longest = max((len(number_text(v, fmt)) for v in values.flat if math.isfinite(v)), default=1)
     box, fig = ax.get_position(), ax.figure
     width = box.width * fig.get_figwidth() * 72 / shape[1] / (0.62 * longest)
     return max(6.0, min(11.5, width * 0.95, box.height * fig.get_figheight() * 72 / shape[0] * 0.8))

@@ -56,6 +56,11 @@ def test_one_map_may_be_drawn_into_a_panel(ax):
     assert ax.images[0].norm.vmax == 1.0
 
 
+def test_whole_numbers_may_be_written_as_such(ax):
+    heat_map(torch.tensor([[3, 1000], [0, 7]]), fmt=",d", ax=ax)
+    assert [text.get_text() for text in ax.texts] == ["3", "1,000", "0", "7"]
+
+
 def test_tokens_are_made_visible():
     assert visible([" a", "\n", "\t", ""]) == ["␣a", "↵", "⇥", "∅"]
 
