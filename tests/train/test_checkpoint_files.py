@@ -214,7 +214,7 @@ def walk(value):
             yield from walk(value[key])
 
 
-N_MUTATIONS = int(os.environ.get("MUTATIONS", "60"))
+N_MUTATIONS = int(os.environ.get("MUTATIONS", "25"))
 
 
 def test_damaged_and_forged_files_are_refused_in_one_line_and_change_nothing(saved, tokens, make_model, tmp_path):
