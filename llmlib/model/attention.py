@@ -82,21 +82,31 @@ class Attention(nn.Module):
         """
         if context is None:
             context = AttentionContext.of(self.config, x, 0 if memory is None else memory.columns)
-        q = self.q_proj(x).view(*x.shape[:-1], self.n_heads, self.head_dim)
+        lead = x.shape[:-1]
+        q = self.q_proj(x).view(*lead, self.n_heads, self.head_dim)
         if self.q_norm is not None:
             q = self.q_norm(q)
-        if context.source is not None and memory is not None and memory.columns:
+        source = context.source
+        if source is None:
+            source = x
+        elif memory is not None and memory.columns:  # read in an earlier call
             k, v = memory.keys.to(q.dtype), memory.values.to(q.dtype)
+            if k.shape[0] != x.shape[0]:
+                raise ValueError(
+                    f"memory holds a source of {k.shape[0]} rows for x of {x.shape[0]}; reset or select it"
+                )
             return self._mix(q.transpose(-3, -2), k, v, context)
-        source = x if context.source is None else context.source
-        k = self.k_proj(source).view(*source.shape[:-1], self.n_kv_heads, self.head_dim)
-        v = self.v_proj(source).view(*source.shape[:-1], self.n_kv_heads, self.head_dim)
+        else:
+            lead = source.shape[:-1]
+        k = self.k_proj(source).view(*lead, self.n_kv_heads, self.head_dim)
+        v = self.v_proj(source).view(*lead, self.n_kv_heads, self.head_dim)
         if self.k_norm is not None:
             k = self.k_norm(k)
         if context.rope is not None:
             cos, sin = context.rope.to(q.dtype)  # under autocast q is of lower precision than the stream
-            q, k = (rotate(t, cos, sin, self.config.rope_layout) for t in (q, k))
-        q, k, v = (t.transpose(-3, -2) for t in (q, k, v))  # (B, heads, T, head_dim)
+            layout = self.config.rope_layout
+            q, k = rotate(q, cos, sin, layout), rotate(k, cos, sin, layout)
+        q, k, v = q.transpose(-3, -2), k.transpose(-3, -2), v.transpose(-3, -2)  # (B, heads, T, head_dim)
         if memory is not None:
             k, v = memory.update(k, v)
         return self._mix(q, k, v, context)
@@ -111,15 +121,16 @@ class Attention(nn.Module):
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, context: AttentionContext) -> Tensor:
         dropout = self.config.dropout if self.training else 0.0
-        mask, causal = context.mask, context.causal and q.shape[-2] > 1
-        if causal and (mask is not None or q.shape[-2] != k.shape[-2]):  # more than the kernel's own square mask
-            later = causal_mask(q.shape[-2], k.shape[-2], device=q.device)
-            mask, causal = later if mask is None else mask & later, False
-        if self.config.attention == "plain" or self.weights._forward_hooks or self.weights._forward_pre_hooks:
-            weights = self.weights(attention_weights(q, k, mask, causal=causal))
+        n_new, mask, causal = q.shape[-2], context.mask, context.causal
+        if causal and (mask is not None or n_new != k.shape[-2]):  # more than the kernel's own square mask
+            earlier = causal_mask(n_new, k.shape[-2], device=q.device)
+            mask, causal = earlier if mask is None else mask & earlier, False
+        weights = self.weights
+        if self.config.attention == "plain" or weights._forward_hooks or weights._forward_pre_hooks:
+            weights = weights(attention_weights(q, k, mask, causal=causal))
             return F.dropout(weights, dropout) @ _for_every_query_head(v, q)
         group = self.n_heads // self.n_kv_heads  # queries that share a key
-        if group > 1 and q.shape[-2] == 1:
+        if group > 1 and n_new == 1:
             # One new token: the heads that share a key stand in for its query positions, and no key is repeated.
             grouped = q.reshape(*q.shape[:-3], self.n_kv_heads, group, self.head_dim)
             return F.scaled_dot_product_attention(grouped, k, v, attn_mask=mask, dropout_p=dropout).reshape(q.shape)

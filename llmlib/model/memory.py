@@ -53,12 +53,12 @@ class LayerMemory:
         k, v: (B, n_kv_heads, T, head_dim) -> (B, n_kv_heads, columns, head_dim). Raises ValueError and changes nothing
         if their shape is another one than before or max_len would be exceeded.
         """
-        B, heads, T, width = k.shape
-        if k.shape != v.shape or (self.shape is not None and self.shape != (B, heads, width)):
+        size, start, stop = k.shape, self.columns, self.columns + k.shape[-2]
+        if len(size) != 4 or size != v.shape or (self.shape is not None and self.shape != (*size[:2], size[3])):
             expected = "(B, n_kv_heads, T, head_dim)" if self.shape is None else f"{self.shape} without T"
             raise ValueError(f"k and v have shapes {tuple(k.shape)} and {tuple(v.shape)}; give both as {expected}")
-        self.check_room(T)
-        start, stop = self.columns, self.columns + T
+        if self.max_len is not None:
+            self.check_room(stop - start)
         if torch.is_grad_enabled():
             if start:
                 k, v = torch.cat([self.keys, k], 2), torch.cat([self.values, v], 2)
@@ -67,9 +67,9 @@ class LayerMemory:
         if self._k is None or self._k.shape[2] < stop or not self._owned:
             self._allocate(k, start, stop)
         all_k, all_v = self._k.narrow(2, 0, stop), self._v.narrow(2, 0, stop)
-        all_k.narrow(2, start, T).copy_(k)
-        all_v.narrow(2, start, T).copy_(v)
-        self.columns, self.shape = stop, (B, heads, width)
+        all_k.narrow(2, start, stop - start).copy_(k)
+        all_v.narrow(2, start, stop - start).copy_(v)
+        self.columns = stop
         return all_k.to(k.dtype), all_v.to(v.dtype)
 
     def hold(self, k: Tensor, v: Tensor) -> None:
@@ -122,3 +122,4 @@ class LayerMemory:
             for new, side in zip(fresh, old):
                 new.narrow(2, 0, start).copy_(side.detach())
         (self._k, self._v), self._owned = fresh, True
+        self.shape = (B, heads, width)

@@ -111,6 +111,8 @@ def test_a_remembered_source_is_projected_once():
     handle.remove()
     assert (torch.cat(parts, 1) - whole).abs().max() <= CLOSE
     assert len(calls) == 1 and memory.columns == 7
+    with pytest.raises(ValueError, match="memory holds a source of 2 rows for x of 1; reset or select it"):
+        attention(x[:1], AttentionContext(source=source[:1]), memory)
 
 
 def test_gradients_reach_a_remembered_source():

@@ -237,5 +237,6 @@ def test_a_layer_memory_learns_its_shape_and_keeps_it():
     assert memory.shape == (2, 1, 4) and torch.equal(memory.keys, k) and torch.equal(memory.values, 2 * k)
     refuses(r"k and v have shapes \(1, 1, 2, 4\)", memory.update, k[:1, :, :2], k[:1, :, :2])
     refuses("give both as", memory.update, k[:, :, :1], k)
+    refuses(r"give both as \(B, n_kv_heads, T, head_dim\)", LayerMemory().update, k[0], k[0])
     refuses(r"cache overflow: 3 columns used \+ 3 new > max_len 5", memory.update, k, k)
     assert torch.equal(memory.keys, k)

@@ -11,6 +11,7 @@ from llmlib.model import (
     EncoderConfig,
     KVCache,
     ModelConfig,
+    RopeScaling,
     Transformer,
     count_parameters,
     default_device,
@@ -173,6 +174,32 @@ def test_other_bad_fields():
         small_config().replace(n_head=3)
     with pytest.raises(ValueError, match="'novel', unknown to ModelConfig; was it saved by a newer version"):
         ModelConfig.from_dict(small_config().to_dict() | {"novel": 1})
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"vocab_size": None},
+        {"encoder": {"novel": 1}},
+        {"rope_scaling": {"factor": "long"}},
+        {"rope_theta": "large"},
+        {"dropout": None},
+        {"norm": ["rmsnorm"]},
+    ],
+)
+def test_fields_of_a_wrong_kind_are_one_line(broken):
+    with pytest.raises(ValueError) as error:
+        ModelConfig.from_dict(small_config().to_dict() | broken)
+    assert "\n" not in str(error.value)
+
+
+def test_longer_rope_and_windows_survive_json():
+    config = small_config("llama", rope_scaling=RopeScaling(4.0), sliding_window=8, qkv_bias=True, o_bias=False)
+    assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    before = small_config().to_dict()
+    for name in ("rope_scaling", "sliding_window", "qkv_bias", "o_bias"):  # saved before these fields existed
+        del before[name]
+    assert ModelConfig.from_dict(before) == small_config()
 
 
 def test_the_default_device_is_no_mps():
