@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Lab 01 · Count, smooth, judge
 #
-# You write a language model that counts, from the first n-gram to Kneser-Ney, judge it, test a smoothing that somebody else wrote, and find out what is wrong with a program that prints a table. About 95 minutes; 20 points: 17 by the grader, 3 by a person.
+# You write a language model that counts, from the first n-gram to Kneser-Ney, judge it, test a smoothing that somebody else wrote, and find out what is wrong with a program that prints a table. About 105 minutes; 20 points: 17 by the grader, 3 by a person.
 #
 # **Your copy.** `make lab` (or `python tasks.py lab`) opens your own copy of this notebook, `work/labs/lab01_predicting_the_next_word.ipynb`; on Colab save a copy to your Drive first. **To hand in**, save it (File, Save Notebook) and upload that file where your course collects it, under the name it has.
 #
@@ -297,7 +297,7 @@ check("lab01.q7", examples, holds)
 # | `e` | training text: at order 2 the value is above 20 | `k` | training text: at order 2 the value is within 2 % of the correct program's |
 # | `f` | other plays: at order 2 the value is below 10 | `l` | random characters: at order 4 the value is above 100 |
 #
-# Answer with the cause and one to three observations that are true of your table and that *together* would be seen under no other cause, in this form: `{"cause": "A", "evidence": ["a", "b"]}`. The check can only say whether the form is right. Work on paper: what does each cause do at order 1, where every context is seen? What at order 8, where hardly any is? What is the least that an honest model can average on random characters?
+# Answer with the cause and one to three observations that are true of your table and that *together* would be seen neither under another cause nor in a correct program, in this form: `{"cause": "A", "evidence": ["a", "b"]}`. The check can only say whether the form is right. Work on paper: what does each cause do at order 1, where every context is seen? What at order 8, where hardly any is? What is the least that an honest model can average on random characters?
 
 # %% tags=["not-graded"]
 tables_printed = recorded("lab01_faults")["results"]

@@ -1,8 +1,8 @@
 """Questions of the kind "diagnosis": a run drawn for each student, answered by its cause and by evidence.
 
 An answer names one cause and the observations that prove it. It is right when the cause is the run's own, every
-observation named is true of the run, and together they are true under no other cause: so there are many right answers,
-and a guessed letter is worth little.
+observation named is true of the run, and together they are true under no other cause (nor of a correct program, where
+the key knows it): so there are many right answers, and a guessed letter is worth little.
 """
 
 import hashlib
@@ -80,6 +80,6 @@ def _right(question: Question, key: Key, answer: dict, student: object) -> Verdi
         return Verdict(case, False, "that is not what went wrong in your run", hidden=True)
     others = [fault for fault in key.true if fault != truth and set(evidence) <= set(key.true[fault])]
     if others:
-        message = "the cause is right, but what you give as evidence would also be seen under another cause"
+        message = "the cause is right, but your evidence would also be seen under another cause or with none"
         return Verdict(case, False, message, hidden=True)
     return Verdict(case, True, hidden=True)

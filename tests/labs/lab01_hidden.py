@@ -102,7 +102,7 @@ HIDDEN = {
         Key(
             runs=dict(zip(("b7", "c2", "d5", "f1", "g8", "h3", "k6", "m4", "n9", "p2", "q7", "r5", "s1", "t8", "v3", "w6"),
                           "EAHCGBFDCHAGDFBE", strict=True)),
-            true={"A": "abhk", "B": "fgi", "C": "degjl", "D": "abck", "E": "dkl", "F": "behij", "G": "eijl", "H": "acfi"},
+            true={"A": "abhk", "B": "fgi", "C": "degjl", "D": "abck", "E": "dkl", "F": "behij", "G": "eijl", "H": "acfi", "correct": "ik"},
         )
     ],
 }  # fmt: skip
@@ -393,7 +393,7 @@ MUTANTS = [
         "lab01.q8",
         "evidence for two causes",
         'diagnosis = {"cause": "A", "evidence": ["a", "b"]}',
-        "under another cause",
+        "seen under another cause",
     ),
     Mutant("lab01.q8", "a letter", 'diagnosis = "D"', "write it as"),
 ]

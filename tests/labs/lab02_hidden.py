@@ -1,28 +1,71 @@
-"""Lab 02, for staff: hidden cases, mutants, rubrics."""
+"""Lab 02, for staff: hidden cases, keys, mutants, rubrics."""
 
-from courseware.classroom.cases import Case, Mutant
+import codecs
+
+from courseware.classroom.cases import Case, Key, Mutant, Subject
 from courseware.classroom.cases.lab02 import (
     _each,
+    _joined_tie,
     a_run,
     a_text,
     a_text_in_words,
+    an_ending,
+    as_soon_as_possible,
     counted,
-    decoded,
     encoded,
     ids_of,
-    ids_of_text,
-    invalid_ids,
     marked_text,
     merged,
     nothing_allowed,
     some_bytes,
     starts,
+    ties_of_pairs,
     ties_only,
     tokens_and_pair,
     too_few,
     trained,
+    whole_text,
     words_and_ranks,
 )
+
+
+def latin(tokens: list[bytes]) -> list[str]:
+    """One character for each byte."""
+    shown = [token.decode("latin-1") for token in tokens]
+    return ["".join(shown[: i + 1]) for i in range(len(tokens))]
+
+
+def new_text_only(tokens: list[bytes]) -> list[str]:
+    """What each token adds, instead of all that is shown."""
+    shown = as_soon_as_possible(tokens)
+    return [shown[0], *(b[len(a) :] for a, b in zip(shown, shown[1:]))]
+
+
+def stripped(tokens: list[bytes]) -> list[str]:
+    """White space at the end is cut off, at the end too."""
+    return [text.rstrip() for text in as_soon_as_possible(tokens)]
+
+
+def two_bytes_only(tokens: list[bytes]) -> list[str]:
+    """Waits for one more token only: characters spread over three tokens break."""
+    shown, pending = [""], b""
+    for token in tokens:
+        data, waited = pending + token, bool(pending)
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        text = decoder.decode(data)
+        pending = decoder.getstate()[0]
+        if waited and pending:
+            text, pending = data.decode("utf-8", errors="replace"), b""
+        shown.append(shown[-1] + text)
+    shown[-1] += pending.decode("utf-8", errors="replace")
+    return shown[1:]
+
+
+def one_too_few(tokens: list[bytes]) -> list[str]:
+    """Says nothing after the first of several tokens."""
+    shown = as_soon_as_possible(tokens)
+    return shown[1:] if len(shown) > 1 else shown
+
 
 HIDDEN = {
     "lab02.q1": [
@@ -36,23 +79,58 @@ HIDDEN = {
     "lab02.q3": [
         Case("other tokens", inputs=tokens_and_pair, expected=merged),
         Case("other runs", inputs=a_run, expected=merged),
+        Case("other endings", inputs=an_ending, expected=merged),
         Case("no tokens", inputs=lambda draw: ([], (b"a", b"b")), expected=[]),
     ],
     "lab02.q4": [
         Case("other texts", inputs=a_text, expected=trained),
         Case("other ties", inputs=ties_only, expected=trained),
+        Case("other pairs that join alike", inputs=ties_of_pairs, expected=trained, separates=(_joined_tie,)),
         Case("another short text", inputs=too_few, expected=trained),
+        Case("no merges", inputs=lambda draw: ("abab", 0), expected=[]),
     ],
-    "lab02.q5": [Case("other vocabularies", inputs=words_and_ranks, expected=_each(encoded))],
+    "lab02.q5": [
+        Case("other vocabularies", inputs=words_and_ranks, expected=_each(encoded)),
+        Case("a single byte, and none", inputs=lambda draw: ([b"a", b""], words_and_ranks(draw)[1]), expected=_each(encoded)),
+    ],
     "lab02.q6": [
-        Case("other texts", inputs=ids_of_text, expected=decoded),
-        Case("other bytes", inputs=invalid_ids, expected=decoded),
+        Subject("shows one character for each byte", latin),
+        Subject("shows what each token adds, not all that is there", new_text_only),
+        Subject("cuts off white space at the end", stripped),
+        Subject("breaks characters that are spread over three tokens", two_bytes_only),
+        Subject("shows nothing for one of the tokens", one_too_few),
     ],
     "lab02.q7": [
         Case("other texts", inputs=marked_text, expected=ids_of),
         Case("nothing allowed", inputs=nothing_allowed, expected=ids_of),
+        Case("no text", inputs=lambda draw: ("", *marked_text(draw)[1:]), expected=[]),
+        Case("a name alone", inputs=lambda draw: ("<|end|>", *marked_text(draw)[1:3], ["<|end|>"]), expected=ids_of),
     ],
-    "lab02.q8": [Case("the right causes", expected={"run 1": "C", "run 2": "E", "run 3": "A"})],
+    "lab02.q8": [
+        Key(
+            runs=dict(zip(("a4", "b9", "d2", "e6", "f3", "g1", "h8", "k5", "m7", "n2", "p6", "r9", "s4", "t1", "v8", "w3"),
+                          "CGBHEADFGCFAHDBE", strict=True)),
+            true={"A": "dgjl", "B": "befgl", "C": "bdgl", "D": "fhjl", "E": "ckl", "F": "afj", "G": "ijl", "H": "ace",
+                  "correct": "fjl"},
+        )
+    ],
+}  # fmt: skip
+
+# What makes an observation true, from the recorded run: a test holds the key above to it.
+RECORDING = "lab02_faults"
+OBSERVED = {
+    "a": lambda t, correct: not t["gives back"]["the sample"],
+    "b": lambda t, correct: t["characters per token"]["a novel"] < 1.9,
+    "c": lambda t, correct: not any(token.startswith(" ") for token in t["first"]),
+    "d": lambda t, correct: not any(c.isupper() for token in t["longest"] for c in token),
+    "e": lambda t, correct: t["never used"] >= 25,
+    "f": lambda t, correct: t["first"][0] == " t",
+    "g": lambda t, correct: t["characters per token"]["plays it learned from"] < 1.9,
+    "h": lambda t, correct: t["places where a longer token would fit"] == 0,
+    "i": lambda t, correct: any(c.isupper() for token in t["first"] for c in token),
+    "j": lambda t, correct: max(map(len, t["first"])) >= 4,
+    "k": lambda t, correct: any(" " in token[1:] for token in t["first"]),
+    "l": lambda t, correct: all(t["gives back"].values()),
 }
 
 
@@ -92,10 +170,6 @@ def _encoding(best: str, ending: str = "") -> str:
     body += "    known = [p for p in pairwise(tokens) if p[0] + p[1] in ranks]\n"
     body += f"    if not known:\n        return tokens\n    tokens = merge_pair(tokens, {best}){ending}"
     return _function("encode_word(word, ranks)", body)
-
-
-def _decoding(expression: str) -> str:
-    return _function("decode(ids, vocabulary)", f"return {expression}")
 
 
 def _special(allowed: str, escape: str = "re.escape(name)", before: str = "pass") -> str:
@@ -170,6 +244,53 @@ _NO_OVERLAP = (
     "            counts[pair] += frequency\n            last[pair] = i"
 )
 
+_JOINED = """
+out, i = [], 0
+while i < len(tokens):
+    if i + 1 < len(tokens) and tokens[i] + tokens[i + 1] == pair[0] + pair[1]:
+        out.append(tokens[i] + tokens[i + 1])
+        i += 2
+    else:
+        out.append(tokens[i])
+        i += 1
+return out
+"""
+
+_END = """
+out, i = [], 0
+while i < len(tokens):
+    if i + 2 < len(tokens) and (tokens[i], tokens[i + 1]) == pair:
+        out.append(tokens[i] + tokens[i + 1])
+        i += 2
+    else:
+        out.append(tokens[i])
+        i += 1
+return out
+"""
+
+_PAST = """
+out, i = [], 0
+while i < len(tokens):
+    if (tokens[i], tokens[i + 1]) == pair:
+        out.append(tokens[i] + tokens[i + 1])
+        i += 2
+    else:
+        out.append(tokens[i])
+        i += 1
+return out
+"""
+
+_EXAMPLES = r"[([b'ab', b'c d'],), ([b'a', b'\xe4', b'\xb8', b'\xad '],), ([b'\xff', b'\xc3'],), ([b'x', b'\xf0\x9f', b'\x98\x80'],)]"
+_HOLDS = (
+    "len(output) == len(inputs[0]) and output[-1] == b''.join(inputs[0]).decode('utf-8', errors='replace') "
+    "and all(b.startswith(a) for a, b in zip(output, output[1:]))"
+)
+
+
+def _screen(examples: str = _EXAMPLES, holds: str = _HOLDS) -> str:
+    return f"def examples():\n    return {examples}\n\n\ndef holds(inputs, output):\n    return {holds}"
+
+
 MUTANTS = [
     Mutant("lab02.q1", "every byte", _starts("list(range(len(data)))"), "begin with the bits 10"),
     Mutant(
@@ -223,20 +344,6 @@ MUTANTS = [
         _encoding("min(known, key=lambda p: ranks[p[0] + p[1]])", "\n    return tokens"),
         "go on merging",
     ),
-    Mutant(
-        "lab02.q6",
-        "each token by itself",
-        _decoding('"".join(vocabulary[i].decode("utf-8", errors="replace") for i in ids)'),
-        "each token by itself",
-    ),
-    Mutant("lab02.q6", "strict", _decoding('b"".join(vocabulary[i] for i in ids).decode("utf-8")'), "not an error"),
-    Mutant(
-        "lab02.q6",
-        "ignores",
-        _decoding('b"".join(vocabulary[i] for i in ids).decode("utf-8", errors="ignore")'),
-        "not vanish",
-    ),
-    Mutant("lab02.q6", "Latin-1", _decoding('b"".join(vocabulary[i] for i in ids).decode("latin-1")'), "Latin-1"),
     Mutant("lab02.q7", "always allowed", _special("list(special_tokens)"), "stays plain text"),
     Mutant("lab02.q7", "never allowed", _special("[]"), "recognised at all"),
     Mutant(
@@ -246,24 +353,23 @@ MUTANTS = [
         "must not be lost",
     ),
     Mutant("lab02.q7", "not escaped", _special("allowed", escape="name"), "escape the names"),
-    Mutant(
-        "lab02.q8",
-        "blames the decoder",
-        'diagnosis = {"run 1": "C", "run 2": "F", "run 3": "A"}',
-        "compare each run with the correct one",
-    ),
-    Mutant(
-        "lab02.q8",
-        "counted once for types",
-        'diagnosis = {"run 1": "B", "run 2": "E", "run 3": "A"}',
-        "compare each run with the correct one",
-    ),
-    Mutant(
-        "lab02.q8",
-        "one cause for two runs",
-        'diagnosis = {"run 1": "A", "run 2": "E", "run 3": "A"}',
-        "three different causes",
-    ),
+    Mutant("lab02.q1", "digits of bin", _starts("[i for i, b in enumerate(data) if bin(b)[2:4] != '10']"), "writes no zeros in front"),
+    Mutant("lab02.q1", "two bytes at most", _starts("[i for i, b in enumerate(data) if b < 128 or 192 <= b < 224]"), "three or four bytes"),
+    Mutant("lab02.q3", "joined bytes", _merging(_JOINED), "compare whole tokens"),
+    Mutant("lab02.q3", "end not merged", _merging(_END), "very end is not merged"),
+    Mutant("lab02.q3", "past the end", _merging(_PAST), "past the end"),
+    Mutant("lab02.q4", "ties by joined bytes", _training(best="max(counts, key=lambda pair: (counts[pair], pair[0] + pair[1]))"), "join to"),
+    Mutant("lab02.q4", "characters", _training().replace("bytes([b]) for b in word.encode()", "c.encode() for c in word"), "not from characters"),
+    Mutant("lab02.q5", "empty min", _function("encode_word(word, ranks)", "tokens = [bytes([b]) for b in word]\nwhile True:\n    best = min((p for p in pairwise(tokens) if p[0] + p[1] in ranks), key=lambda p: ranks[p[0] + p[1]])\n    tokens = merge_pair(tokens, best)"), "no neighbours can be merged"),
+    Mutant("lab02.q6", "final text only", _screen(holds="output[-1] == b''.join(inputs[0]).decode('utf-8', errors='replace')"), "takes it back"),
+    Mutant("lab02.q6", "ASCII only", _screen(examples="[([b'ab', b'c d'],)]"), "accepts an implementation that decodes each token by itself"),
+    Mutant("lab02.q6", "as soon as possible only", _screen(holds="output == [b''.join(inputs[0][: i + 1]).decode('utf-8', errors='ignore') for i in range(len(inputs[0]))]"), "refuses a right answer"),
+    Mutant("lab02.q6", "two tokens only", _screen(examples="[([b'a', b'\\xc3', b'\\xa9 '],), ([b'a\\xff', b'\\xc3'],)]"), "spread over three tokens"),
+    Mutant("lab02.q6", "length not tested", _screen(holds="output[-1] == b''.join(inputs[0]).decode('utf-8', errors='replace') and all(b.startswith(a) for a, b in zip(output, output[1:]))"), "shows nothing for one"),
+    Mutant("lab02.q7", "not cut into words", _special("allowed").replace("[word.encode() for word in split_words(part or '')]", "[(part or '').encode()]"), "must not run across them"),
+    Mutant("lab02.q8", "another cause", 'diagnosis = {"cause": "A", "evidence": ["d", "l"]}', "not what went wrong"),
+    Mutant("lab02.q8", "untrue evidence", 'diagnosis = {"cause": "C", "evidence": ["a", "b"]}', "is not true of your run"),
+    Mutant("lab02.q8", "evidence for two causes", 'diagnosis = {"cause": "C", "evidence": ["b", "l"]}', "seen under another cause"),
 ]
 
 RUBRICS = {

@@ -1,10 +1,11 @@
-"""Lab 02: bytes, counting pairs, merging, training BPE, encoding by rank, decoding, special tokens, three bad tokenizers."""
+"""Lab 02: bytes, counting pairs, merging, training BPE, encoding by rank, a test of a screen, special tokens, a bad
+tokenizer."""
 
 import re
 from collections import Counter
 from itertools import pairwise
 
-from courseware.classroom.cases import Case, Draw, Lab, Mistake, Question, Ungraded
+from courseware.classroom.cases import Case, Draw, Lab, Mistake, Number, Question, Subject, Ungraded
 
 Words = dict[tuple[bytes, ...], int]
 Ranks = dict[bytes, int]
@@ -17,11 +18,36 @@ ALPHABET = "abé中😀 ßя"
 
 
 def some_bytes(draw: Draw) -> tuple[bytes]:
-    return (("é" + draw.text(draw.integer(6, 12), ALPHABET) + "中a").encode(),)
+    """Characters of one to four bytes, capitals among them: their bits after the first look like those of 10xxxxxx."""
+    return (("é" + draw.text(draw.integer(1, 9), ALPHABET) + draw.choice("AKZ") + "中a").encode(),)
 
 
 def starts(data: bytes) -> list[int]:
     return [i for i, byte in enumerate(data) if byte < 0x80 or byte >= 0xC0]
+
+
+def _binary_digits(data: bytes) -> list[int]:
+    return [i for i, byte in enumerate(data) if bin(byte)[2:4] != "10"]
+
+
+def _every_byte(data: bytes) -> list[int]:
+    return list(range(len(data)))
+
+
+def _one_byte_only(data: bytes) -> list[int]:
+    return [i for i, byte in enumerate(data) if byte < 0x80]
+
+
+def _longer_only(data: bytes) -> list[int]:
+    return [i for i, byte in enumerate(data) if byte >= 0xC0]
+
+
+def _in_the_text(data: bytes) -> list[int]:
+    return list(range(len(data.decode())))
+
+
+def _two_bytes_at_most(data: bytes) -> list[int]:
+    return [i for i, byte in enumerate(data) if byte < 0x80 or 0xC0 <= byte < 0xE0]
 
 
 def run_starts(student, data):
@@ -33,8 +59,10 @@ def run_starts(student, data):
 
 
 def a_text_in_words(draw: Draw) -> tuple[Words]:
-    words = [tuple(c.encode() for c in draw.text(draw.integer(2, 7), "abc")) for _ in range(8)]
-    return ({(b"a", b"a", b"a", b"a"): 3, (b"c",): 5} | {word: draw.integer(2, 9) for word in words},)
+    words = [tuple(c.encode() for c in draw.text(draw.integer(2, 6), "abc")) for _ in range(draw.integer(1, 8))]
+    return (
+        {(b"a", b"a", b"a"): 3, (b"b", b"a", b"b", b"a"): 2, (b"c",): 5} | {word: draw.integer(2, 9) for word in words},
+    )
 
 
 def run_count(student, words):
@@ -84,8 +112,13 @@ def _either_order(words: Words) -> dict[Pair, int]:
 
 
 def tokens_and_pair(draw: Draw) -> tuple[list[bytes], Pair]:
-    tokens = [draw.choice([b"a", b"b", b"ab", b"c"]) for _ in range(draw.integer(9, 14))]
-    return [b"a", b"b", b"c", *tokens, b"a", b"b", b"c", b"ab", b"c", b"a"], (b"a", b"b")
+    """The pair also stands at the very end; other neighbours give the same bytes when joined."""
+    tokens = [draw.choice([b"a", b"b", b"ab", b"c", b"bc"]) for _ in range(draw.integer(1, 9))]
+    return [b"a", b"b", b"c", *tokens, b"a", b"bc", b"ab", b"c", b"a", b"b", b"ab", b"c"], (b"ab", b"c")
+
+
+def an_ending(draw: Draw) -> tuple[list[bytes], Pair]:
+    return [draw.choice([b"a", b"c"]) for _ in range(draw.integer(1, 5))] + [b"a", b"b"], (b"a", b"b")
 
 
 def a_run(draw: Draw) -> tuple[list[bytes], Pair]:
@@ -123,6 +156,32 @@ def _last_lost(tokens: list[bytes], pair: Pair) -> list[bytes]:
     return merged(tokens, pair)[:-1]
 
 
+def _end_not_merged(tokens: list[bytes], pair: Pair) -> list[bytes]:
+    return merged(tokens[:-1], pair) + tokens[-1:]
+
+
+def _joined_bytes(tokens: list[bytes], pair: Pair) -> list[bytes]:
+    out, i = [], 0
+    while i < len(tokens):
+        found = i + 1 < len(tokens) and tokens[i] + tokens[i + 1] == pair[0] + pair[1]
+        out.append(tokens[i] + tokens[i + 1] if found else tokens[i])
+        i += 2 if found else 1
+    return out
+
+
+def _either_way(tokens: list[bytes], pair: Pair) -> list[bytes]:
+    out, i = [], 0
+    while i < len(tokens):
+        found = set(tokens[i : i + 2]) == set(pair) and i + 1 < len(tokens)
+        out.append(tokens[i] + tokens[i + 1] if found else tokens[i])
+        i += 2 if found else 1
+    return out
+
+
+def _nothing_merged(tokens: list[bytes], pair: Pair) -> list[bytes]:
+    return tokens
+
+
 # ----------------------------------------------------------------------------------------------------------------- 4: train
 
 
@@ -142,16 +201,24 @@ def trained(text: str, n_merges: int, pieces=split_words, best=None) -> list[Pai
 
 
 def a_text(draw: Draw) -> tuple[str, int]:
-    vocabulary = [draw.text(draw.integer(2, 6), "abcé") for _ in range(12)]
-    return " ".join(draw.choice(vocabulary) for _ in range(60)) + " the theme of the then", draw.integer(10, 16)
+    vocabulary = [draw.text(draw.integer(2, 6), "abcé") for _ in range(draw.integer(3, 12))]
+    words = [draw.choice(vocabulary) for _ in range(draw.integer(4, 60))]
+    return " ".join(words) + " é then the theme of the then", draw.integer(6, 16)
 
 
 def ties_only(draw: Draw) -> tuple[str, int]:
-    return draw.choice(["ab xy", "ab mn pq", "wx zy"]), 2
+    return draw.choice(["ab xy", "ab mn pq", "wx zy", "ba ab"]), 2
+
+
+def ties_of_pairs(draw: Draw) -> tuple[str, int]:
+    """At the third merge (a, bd) ties with (ab, c): as pairs the second is greater, as joined bytes the first."""
+    a, b, c, d = (chr(ord("a") + n + draw.integer(0, 20)) for n in range(4))
+    words = [b + d] * 6 + [a + b] * 3 + [a + b + d] * 2 + [a + b + c] * 2
+    return ".".join(words[i] for i in draw.numpy.permutation(len(words))), 3
 
 
 def too_few(draw: Draw) -> tuple[str, int]:
-    return draw.choice(["abc", "xyz"]), draw.integer(5, 9)
+    return draw.choice(["abc", "xyz", "no"]), draw.integer(3, 9)
 
 
 def run_train(student, text, n_merges):
@@ -169,6 +236,10 @@ def _first_tie(text: str, n: int) -> list[Pair]:
 
 def _uncut(text: str, n: int) -> list[Pair]:
     return trained(text, n, pieces=lambda t: [t])
+
+
+def _joined_tie(text: str, n: int) -> list[Pair]:
+    return trained(text, n, best=lambda counts: max(counts, key=lambda pair: (counts[pair], pair[0] + pair[1])))
 
 
 def _counted_once(text: str, n: int) -> list[Pair]:
@@ -198,14 +269,12 @@ def ranks_of(merges: list[Pair]) -> Ranks:
 
 
 def words_and_ranks(draw: Draw) -> tuple[list[bytes], Ranks]:
-    """Forty words, so that no wrong way of encoding is right by luck on all of them."""
-    text = " ".join(draw.text(draw.integer(3, 8), "abc") for _ in range(60))
-    ranks = (
-        ranks_of([(b"b", b"c"), (b"a", b"b"), (b"c", b"d"), (b"ab", b"c")])
-        if draw.integer(0, 2)
-        else ranks_of(trained(text, 25))
-    )
-    return [b"abcd", b"abc", b"x", *(draw.text(draw.integer(4, 11), "abcd").encode() for _ in range(40))], ranks
+    """Merges of four letters in an order in which neither the longest, nor the leftmost, nor the last learned is right."""
+    a, b, c, d = (bytes([x]) for x in draw.numpy.permutation(list(b"abcdefgh"))[:4])
+    ranks = ranks_of([(b, c), (a, b), (b + c, d), (a, b + c + d), (c, a)])
+    letters = (a + b + c + d).decode()
+    words = [draw.text(draw.integer(3, 9), letters).encode() for _ in range(draw.integer(1, 20))]
+    return [a + b + c + d, a + b + c, b + c + a, *words, d + a + b + c + a, a + b + c + d + a + b], ranks
 
 
 def run_encode(student, words, ranks):
@@ -251,28 +320,59 @@ def _each(encode):
     return lambda words, ranks: [encode(word, ranks) for word in words]
 
 
-# ---------------------------------------------------------------------------------------------------------------- 6: decode
-
-VOCABULARY = [bytes([b]) for b in range(256)] + [b"\xe4\xb8", b"\xad\xe6", b"the", b"\xf0\x9f", b" \xc3", b"\xa9t"]
+# ------------------------------------------------------------------------------------------------- 6: a test of a screen
 
 
-def ids_of_text(draw: Draw) -> tuple[list[int], list[bytes]]:
-    data = (draw.text(8, ALPHABET) + " été 中文😀").encode()
-    ids: list[int] = []
-    while data:  # now and then a token that ends inside a character
-        longer = [i for i in range(256, len(VOCABULARY)) if data.startswith(VOCABULARY[i])]
-        ids.append(longer[0] if longer and draw.integer(0, 3) else data[0])
-        data = data[len(VOCABULARY[ids[-1]]) :]
-    return ids, VOCABULARY
+def some_tokens(tokens: object) -> str | None:
+    if not isinstance(tokens, list) or not all(type(t) is bytes and 1 <= len(t) <= 12 for t in tokens):
+        return r"an example is one list of tokens of 1 to 12 bytes, in a tuple: ([b'a', b'\xc3', b'\xa9'],)"
+    return None if 1 <= len(tokens) <= 20 else "between 1 and 20 tokens, please"
 
 
-def invalid_ids(draw: Draw) -> tuple[list[int], list[bytes]]:
-    text, vocabulary = ids_of_text(draw)
-    return [*text, 0xC3, draw.choice([0x41, 0x62]), 0xFF, *text, 0xE4, 0xB8], vocabulary
+def whole_text(tokens: list[bytes]) -> str:
+    return b"".join(tokens).decode("utf-8", errors="replace")
 
 
-def decoded(ids: list[int], vocabulary: list[bytes]) -> str:
-    return b"".join(vocabulary[i] for i in ids).decode("utf-8", errors="replace")
+def as_soon_as_possible(tokens: list[bytes]) -> list[str]:
+    import codecs
+
+    decoder, shown = codecs.getincrementaldecoder("utf-8")(errors="replace"), [""]
+    for token in tokens[:-1]:
+        shown.append(shown[-1] + decoder.decode(token))
+    return [*shown[1:], shown[-1] + decoder.decode(tokens[-1], final=True)]
+
+
+def whole_words(tokens: list[bytes]) -> list[str]:
+    """Shows a word when the space after it has come."""
+    shown = [text[: text.rfind(" ") + 1] for text in as_soon_as_possible(tokens)[:-1]]
+    return [*shown, whole_text(tokens)]
+
+
+def at_the_end(tokens: list[bytes]) -> list[str]:
+    return [""] * (len(tokens) - 1) + [whole_text(tokens)]
+
+
+def each_by_itself(tokens: list[bytes]) -> list[str]:
+    shown = [token.decode("utf-8", errors="replace") for token in tokens]
+    return ["".join(shown[: i + 1]) for i in range(len(tokens))]
+
+
+def repaired_later(tokens: list[bytes]) -> list[str]:
+    return [whole_text(tokens[: i + 1]) for i in range(len(tokens))]
+
+
+def rest_dropped(tokens: list[bytes]) -> list[str]:
+    import codecs
+
+    decoder, shown = codecs.getincrementaldecoder("utf-8")(errors="replace"), [""]
+    for token in tokens:
+        shown.append(shown[-1] + decoder.decode(token))
+    return shown[1:]
+
+
+def invalid_ignored(tokens: list[bytes]) -> list[str]:
+    shown = at_the_end(tokens)
+    return [*shown[:-1], b"".join(tokens).decode("utf-8", errors="ignore")]
 
 
 # -------------------------------------------------------------------------------------------------------- 7: special tokens
@@ -286,7 +386,12 @@ def marked_text(draw: Draw) -> tuple[str, Ranks, dict[str, int], list[str]]:
 
     text = f"<|start|>{words()} end<|end|>\n[pad]{words()}<|end|><|start|>{words()} | start"
     allowed = draw.choice([["<|end|>", "<|start|>"], ["<|end|>", "[pad]"], ["<|start|>", "[pad]"]])
-    return text, ranks_of([(b"a", b"n"), (b"e", b"n"), (b"en", b"d"), (b" ", b"b"), (b"a", b"d")]), SPECIAL, allowed
+    return (
+        text,
+        ranks_of([(b"a", b"n"), (b"e", b"n"), (b"en", b"d"), (b" ", b"b"), (b"a", b"d"), (b"n", b" ")]),
+        SPECIAL,
+        allowed,
+    )
 
 
 def nothing_allowed(draw: Draw) -> tuple[str, Ranks, dict[str, int], list[str]]:
@@ -310,6 +415,19 @@ def ids_of(text: str, ranks: Ranks, special_tokens: dict[str, int], allowed: lis
     return ids
 
 
+def _unescaped(text: str, ranks: Ranks, special_tokens: dict[str, int], allowed: list[str]) -> list[int]:
+    return ids_of(text, ranks, special_tokens, allowed, escape=str)
+
+
+def _cut_only_at_names(text: str, ranks: Ranks, special_tokens: dict[str, int], allowed: list[str]) -> list[int]:
+    names = "|".join(re.escape(name) for name in allowed)
+    ids: list[int] = []
+    for part in re.split(f"({names})", text) if names else [text]:
+        found = [special_tokens[part]] if part in allowed else [ranks[token] for token in encoded(part.encode(), ranks)]
+        ids += found
+    return ids
+
+
 def _always(text: str, ranks: Ranks, special_tokens: dict[str, int], allowed: list[str]) -> list[int]:
     return ids_of(text, ranks, special_tokens, list(special_tokens))
 
@@ -324,15 +442,33 @@ def _others_removed(text: str, ranks: Ranks, special_tokens: dict[str, int], all
     return ids_of(text, ranks, special_tokens, allowed)
 
 
-# ------------------------------------------------------------------------------------------------------------- 8: diagnosis
+# ------------------------------------------------------------------------------------------------------- 8: a bad tokenizer
 
-
-def _one_letter_each(value: object) -> str | None:
-    if not isinstance(value, dict) or set(value) != {"run 1", "run 2", "run 3"}:
-        return 'give a dict with the keys "run 1", "run 2" and "run 3"'
-    if any(v not in tuple("ABCDEF") for v in value.values()):
-        return "each answer is one letter from A to F"
-    return None if len(set(value.values())) == 3 else "the three runs have three different causes"
+FAULTS = {
+    "A": "learned from lower-cased text",
+    "B": "the pairs were counted once, at the start, and never again",
+    "C": "each different word was counted once, however often it occurs",
+    "D": "encodes by longest match instead of by rank",
+    "E": "the text was not cut into words before learning",
+    "F": "decodes each token to UTF-8 by itself",
+    "G": "the learned tokens were saved in alphabetical order, so their ranks are lost",
+    "H": "the text was cut at spaces, and the spaces were thrown away",
+}
+OBSERVATIONS = {
+    "a": "the sample does not come back as it was",
+    "b": "characters per token: below 1.9 on the novel",
+    "c": "none of the first twelve tokens begins with a space",
+    "d": "none of the ten longest tokens holds a capital letter",
+    "e": "25 tokens or more are never used",
+    "f": "the first token is a space and a t",
+    "g": "characters per token: below 1.9 on the plays it learned from",
+    "h": "there is no place where a longer token would fit",
+    "i": "one of the first twelve tokens holds a capital letter",
+    "j": "one of the first twelve tokens has four characters or more",
+    "k": "one of the first twelve tokens has a space behind another character",
+    "l": "both texts come back as they were",
+}
+RUNS = ("a4", "b9", "d2", "e6", "f3", "g1", "h8", "k5", "m7", "n2", "p6", "r9", "s4", "t1", "v8", "w3")
 
 
 LAB = Lab(
@@ -349,35 +485,60 @@ LAB = Lab(
             difficulty=2,
             minutes=10,
             recipe=run_starts,
-            cases=(Case("characters of one to four bytes", inputs=some_bytes, expected=starts),),
+            cases=(
+                Case(
+                    "characters of one to four bytes",
+                    inputs=some_bytes,
+                    expected=starts,
+                    separates=(
+                        _binary_digits,
+                        _every_byte,
+                        _one_byte_only,
+                        _longer_only,
+                        _in_the_text,
+                        _two_bytes_at_most,
+                    ),
+                ),
+                Case("four bytes", inputs=lambda draw: (draw.choice(["😀", "a😀", "😀é"]).encode(),), expected=starts),
+            ),
             mistakes=(
                 Mistake(
+                    "bin() writes no zeros in front: the bits 10 at the beginning are those of all eight",
+                    wrong=_binary_digits,
+                ),
+                Mistake(
                     "is every byte the beginning of a character? Those that begin with the bits 10 are not",
-                    wrong=lambda data: list(range(len(data))),
+                    wrong=_every_byte,
                 ),
                 Mistake(
                     "only characters of one byte are found: the first byte of a longer one begins with 110, 1110 or 11110",
-                    wrong=lambda data: [i for i, byte in enumerate(data) if byte < 0x80],
+                    wrong=_one_byte_only,
                 ),
                 Mistake(
-                    "characters of one byte are missing: a byte below 0x80 is a whole character",
-                    wrong=lambda data: [i for i, byte in enumerate(data) if byte >= 0xC0],
+                    "characters of one byte are missing: a byte below 0x80 is a whole character", wrong=_longer_only
                 ),
-                Mistake(
-                    "positions of characters in the text, not of bytes in the data?",
-                    wrong=lambda data: list(range(len(data.decode()))),
-                ),
+                Mistake("a character may have three or four bytes: 1110 and 11110", wrong=_two_bytes_at_most),
+                Mistake("positions of characters in the text, not of bytes in the data?", wrong=_in_the_text),
             ),
         ),
         Question(
             id="lab02.q2",
             title="Count pairs",
             name="count_pairs",
-            points=2,
+            points=1,
             difficulty=2,
             minutes=8,
+            printed=True,
             recipe=run_count,
-            cases=(Case("a text of many words", inputs=a_text_in_words, expected=counted),),
+            cases=(
+                Case(
+                    "a text of many words",
+                    inputs=a_text_in_words,
+                    expected=counted,
+                    separates=(_without_frequency, _once_a_word, _without_overlap, _either_order),
+                ),
+                Case("a word of one token", inputs=lambda draw: ({(b"a",): draw.integer(1, 9)},), expected={}),
+            ),
             mistakes=(
                 Mistake(
                     "a word that occurs five times has its pairs five times: is the frequency used?",
@@ -394,46 +555,68 @@ LAB = Lab(
             id="lab02.q3",
             title="Merge a pair",
             name="merge_pair",
-            points=2,
+            points=1,
             difficulty=2,
             minutes=10,
+            printed=True,
             cases=(
                 Case(
                     "a list of tokens",
                     inputs=tokens_and_pair,
                     expected=merged,
-                    hint="compare whole tokens: what stands beside each other, not the bytes when joined",
+                    separates=(_first_only, _last_lost, _end_not_merged, _joined_bytes, _nothing_merged),
                 ),
-                Case("a run of one token", inputs=a_run, expected=merged),
+                Case(
+                    "the pair at the end",
+                    inputs=an_ending,
+                    expected=merged,
+                    separates=(_last_lost, _end_not_merged, _nothing_merged),
+                ),
+                Case("a run of one token", inputs=a_run, expected=merged, separates=(_overlapping, _from_the_right)),
             ),
             mistakes=(
                 Mistake("a token can be merged only once: after a merge in a a a, go on behind it", wrong=_overlapping),
                 Mistake("go from left to right: a a a becomes aa a, not a aa", wrong=_from_the_right),
                 Mistake("merge every occurrence, not only the first", wrong=_first_only),
+                Mistake(
+                    "compare whole tokens: (a, bc) is not (ab, c), though they join to the same bytes",
+                    wrong=_joined_bytes,
+                ),
+                Mistake("a pair at the very end is not merged: how far does the loop go?", wrong=_end_not_merged),
                 Mistake("is the last token lost?", wrong=_last_lost),
+                Mistake("(b, a) is not the pair (a, b)", wrong=_either_way),
+                Mistake(
+                    "nothing was merged: return a new list, or change the one that you return", wrong=_nothing_merged
+                ),
+                Mistake("the loop looks one token past the end", error="list index out of range"),
             ),
         ),
         Question(
             id="lab02.q4",
             title="Train",
             name="train_bpe",
-            points=4,
+            points=3,
             difficulty=3,
             minutes=20,
+            printed=True,
             recipe=run_train,
             uses=("lab02.q2", "lab02.q3"),
             cases=(
-                Case("a text", inputs=a_text, expected=trained),
-                Case("pairs that tie", inputs=ties_only, expected=trained),
                 Case(
-                    "more merges than the text has",
-                    inputs=too_few,
+                    "a text",
+                    inputs=a_text,
                     expected=trained,
-                    hint="stop when no word has two tokens left",
+                    separates=(_uncut, _counted_once, _characters, _types),
                 ),
+                Case("pairs that tie", inputs=ties_only, expected=trained, separates=(_smallest_tie, _first_tie)),
+                Case("pairs that tie and join alike", inputs=ties_of_pairs, expected=trained, separates=(_joined_tie,)),
+                Case("more merges than the text has", inputs=too_few, expected=trained),
             ),
             mistakes=(
                 Mistake("ties go to the lexicographically greatest pair, not the smallest", wrong=_smallest_tie),
+                Mistake(
+                    "ties: compare the pairs, (ab, c) with (a, bd), not the bytes that they join to", wrong=_joined_tie
+                ),
                 Mistake("how are ties broken? Not by what comes first: the greatest pair wins", wrong=_first_tie),
                 Mistake("merges run across words: cut the text with split_words first", wrong=_uncut),
                 Mistake("the counts change with every merge: count again before the next one", wrong=_counted_once),
@@ -446,12 +629,23 @@ LAB = Lab(
             id="lab02.q5",
             title="Encode by rank",
             name="encode_word",
-            points=3,
+            points=2,
             difficulty=3,
             minutes=15,
+            printed=True,
             recipe=run_encode,
             uses=("lab02.q3",),
-            cases=(Case("many words", inputs=words_and_ranks, expected=_each(encoded)),),
+            cases=(
+                Case(
+                    "many words",
+                    inputs=words_and_ranks,
+                    expected=_each(encoded),
+                    separates=[
+                        _each(wrong)
+                        for wrong in (_longest_match, _by_key(lambda rank: -rank), _by_key(lambda rank: 0), _one_merge)
+                    ],
+                ),
+            ),
             mistakes=(
                 Mistake(
                     "is that the longest token that fits? Merge by rank instead: the lowest first",
@@ -462,37 +656,31 @@ LAB = Lab(
                     "among the possible merges take the one of the lowest rank, not the leftmost",
                     wrong=_each(_by_key(lambda rank: 0)),
                 ),
+                Mistake("what if no neighbours can be merged? Then the word is done", error=r"(min|max)\(\).*empty"),
+                Mistake("not every union is in the vocabulary: ask before you take its rank", error="KeyError"),
                 Mistake("go on merging until no union is in the vocabulary", wrong=_each(_one_merge)),
             ),
         ),
         Question(
             id="lab02.q6",
-            title="Decode",
-            name="decode",
-            points=2,
-            difficulty=2,
-            minutes=8,
-            cases=(
-                Case("text", inputs=ids_of_text, expected=decoded),
-                Case("bytes that are not valid UTF-8", inputs=invalid_ids, expected=decoded),
+            title="Test somebody else's screen",
+            name="holds",
+            kind="test",
+            examples="examples",
+            points=3,
+            difficulty=3,
+            minutes=15,
+            valid=some_tokens,
+            right=(
+                Subject("what can be shown at once", as_soon_as_possible),
+                Subject("whole words", whole_words),
+                Subject("everything at the end", at_the_end),
             ),
-            mistakes=(
-                Mistake(
-                    "did you decode each token by itself? A token may end inside a character: join the bytes first",
-                    wrong=lambda ids, vocabulary: "".join(vocabulary[i].decode("utf-8", errors="replace") for i in ids),
-                ),
-                Mistake(
-                    "a model may write invalid bytes: they should become the replacement character, not an error",
-                    error="UnicodeDecodeError",
-                ),
-                Mistake(
-                    "invalid bytes should show as the replacement character, not vanish",
-                    wrong=lambda ids, vocabulary: b"".join(vocabulary[i] for i in ids).decode("utf-8", errors="ignore"),
-                ),
-                Mistake(
-                    "one character for each byte: that is Latin-1, not UTF-8",
-                    wrong=lambda ids, vocabulary: b"".join(vocabulary[i] for i in ids).decode("latin-1"),
-                ),
+            wrong=(
+                Subject("decodes each token by itself", each_by_itself),
+                Subject("shows a replacement character and takes it back when the rest has come", repaired_later),
+                Subject("forgets what is incomplete at the end", rest_dropped),
+                Subject("leaves invalid bytes out", invalid_ignored),
             ),
         ),
         Question(
@@ -505,36 +693,57 @@ LAB = Lab(
             recipe=run_special,
             uses=("lab02.q3", "lab02.q5"),
             cases=(
-                Case("some are allowed", inputs=marked_text, expected=ids_of),
-                Case("none is allowed", inputs=nothing_allowed, expected=ids_of),
+                Case(
+                    "some are allowed",
+                    inputs=marked_text,
+                    expected=ids_of,
+                    separates=(_always, _never, _others_removed, _unescaped, _cut_only_at_names),
+                ),
+                Case("none is allowed", inputs=nothing_allowed, expected=ids_of, separates=(_always, _others_removed)),
             ),
             mistakes=(
                 Mistake(
                     "a special token that is not allowed stays plain text: whoever types it must not get its power",
                     wrong=_always,
                 ),
+                Mistake("is the text cut into words? A merge must not run across them", wrong=_cut_only_at_names),
                 Mistake("are allowed special tokens recognised at all?", wrong=_never),
                 Mistake("what is not allowed is still text: its characters must not be lost", wrong=_others_removed),
                 Mistake(
                     "the bar | and the brackets mean something in a regular expression: escape the names",
-                    wrong=lambda *inputs: ids_of(*inputs, escape=str),
+                    wrong=_unescaped,
                 ),
             ),
         ),
         Question(
             id="lab02.q8",
-            title="Three bad tokenizers",
+            title="A tokenizer that went wrong",
             name="diagnosis",
-            points=4,
+            kind="diagnosis",
+            points=3,
             difficulty=4,
             minutes=20,
-            cases=(Case("one letter for each run", judge=_one_letter_each),),
-            hint="compare each run with the correct one: which tokens are missing, and which are there that should not be?",
+            faults=FAULTS,
+            observations=OBSERVATIONS,
+            runs=RUNS,
         ),
     ),
     ungraded=(
-        Ungraded("lab02.p1", "Characters per token before training", name="predicted_characters_per_token"),
+        Ungraded(
+            "lab02.p1",
+            "Characters per token before training",
+            name="predicted_characters_per_token",
+            number=Number(1, 20, unit="characters per token"),
+        ),
         Ungraded("lab02.t1", "Read your own plot", name="interpretation", kind="text", points=3),
-        Ungraded("lab02.c1", "Fewest tokens with a vocabulary of 500", name="fewest_tokens", kind="challenge"),
+        Ungraded(
+            "lab02.c1",
+            "Fewest tokens with a vocabulary of 500",
+            name="fewest_tokens",
+            kind="challenge",
+            number=Number(1_000, 110_000, whole=True, unit="tokens"),
+            baseline=59_426,
+            seconds=120,
+        ),
     ),
 )

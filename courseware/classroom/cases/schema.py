@@ -94,7 +94,7 @@ class Key:
     """Staff's key of a diagnosis: the cause of each run, and which observations are true under each cause.
 
     ``runs`` maps a run's name to the letter of its cause; ``true`` maps such a letter to the letters of the
-    observations that hold in its run.
+    observations that hold in its run, and "correct" to those that hold where nothing is wrong.
     """
 
     runs: Mapping[str, str]
