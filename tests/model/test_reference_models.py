@@ -193,7 +193,7 @@ def test_a_window_matters_in_the_pair_that_tests_it():
 @pytest.mark.parametrize("theta", [10_000.0, 100_000.0, 500_000.0])
 @pytest.mark.parametrize("stretched", [False, True])
 def test_rope_tables_equal_the_reference_at_position_8000(theta, stretched):
-    """theta ** -x in place of 1 / theta ** x is off by 6e-4 there, which logits of SmolLM2 show."""
+    """theta ** -x in place of 1 / theta ** x is off by 1e-4 there, which logits show."""
     parameters, scaling = {"rope_type": "default", "rope_theta": theta}, None
     if stretched:
         parameters = {
