@@ -31,9 +31,12 @@ def smollm2_tokenizer(metadata: Mapping[str, Any]) -> BPETokenizer:
     together. 21 bytes that ordinary text does not contain have no token; text with them cannot be encoded. Metadata of
     another tokenizer, or damaged, is a ValueError.
     """
+    if not isinstance(metadata, Mapping):
+        raise ValueError(f"metadata is a {type(metadata).__name__}: pass the metadata of SmolLM2's GGUF file")
     kind = metadata.get("tokenizer.ggml.model"), metadata.get("tokenizer.ggml.pre")
     if kind != ("gpt2", "smollm"):
-        raise ValueError(f"metadata is of a tokenizer {kind[0]!r} with pre-tokenizer {kind[1]!r}: expected SmolLM2's")
+        shown = [repr(name)[:40] for name in kind]
+        raise ValueError(f"metadata is of a tokenizer {shown[0]} with pre-tokenizer {shown[1]}: expected SmolLM2's")
     try:
         tokens, types = metadata["tokenizer.ggml.tokens"], metadata["tokenizer.ggml.token_type"]
     except KeyError as error:
