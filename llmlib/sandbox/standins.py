@@ -135,6 +135,7 @@ def _module(name: str, remote: Remote) -> type:
 
 def _call(remote: Remote, name: str, args: list, kwargs: dict, built: dict | None) -> object:
     torch = sys.modules.get("torch")
+    args, kwargs = _plain(args), _plain(kwargs)
     tensors: list = []
     shape = _take(torch, [args, kwargs, built], tensors)
     chosen = [i for i, t in enumerate(tensors) if t.requires_grad]
@@ -165,6 +166,15 @@ def _call(remote: Remote, name: str, args: list, kwargs: dict, built: dict | Non
 def _received(answer: tuple[bool, object]) -> object:
     counts, value = answer
     return collections.Counter(value) if counts else value
+
+
+def _plain(value: object) -> object:
+    """Subclasses of plain types, a Counter say, as these types: only exactly these travel."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return (list if isinstance(value, list) else tuple)(_plain(item) for item in value)
+    return value
 
 
 class _Hole:
