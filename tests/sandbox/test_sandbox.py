@@ -690,7 +690,7 @@ def test_a_stand_in_whose_process_is_gone_raises():
         staff.run("from collections import Counter\ndef count(text):\n    return Counter(text)")
         session.stand_in("count", staff)
         session.run(
-            "def both():\n    found = count(['aab', count('x')][0])\n    count(count('q'))\n    return found['a'], found['z'], dict(found)"
+            "def both():\n  count(count('q'))\n  found = count('aab')\n  return found['a'], found['z'], dict(found)"
         )
         assert session.call("both") == (2, 0, {"a": 2, "b": 1})
         staff.run("def f(x):\n    return x\n\ndef leave(x):\n    import os; os._exit(0)")
