@@ -112,7 +112,7 @@ ARMS: dict[str, dict] = {
     "positions/1 layer without": dict(n_layers=1, positions=False),
 }
 STEPS = {"residual": 240, "scaling": 200, "heads": 200, "positions": 200}
-RATES = {"residual": 1e-3, "scaling": 3e-3, "heads": 3e-3, "positions": 3e-3}
+RATES = {"residual": 3e-3, "scaling": 3e-3, "heads": 3e-3, "positions": 3e-3}
 
 
 @torch.no_grad()
