@@ -333,7 +333,7 @@ def _bar(
     (ax.barh if flat else ax.bar)(place, mean, thick * 0.9, color=color)
     end = mean
     if low is not None:
-        ends = [[max(mean - low, 0.0)], [max(high - mean, 0.0)]]  # equal samples: their mean may be off in the last digit
+        ends = [[max(mean - low, 0.0)], [max(high - mean, 0.0)]]  # rounding: equal samples
         error = {"xerr": ends} if flat else {"yerr": ends}
         ax.errorbar(*((mean, place) if flat else (place, mean)), **error, color="black", capsize=4, linewidth=1.6)
         end = high if mean >= 0 else low

@@ -7,7 +7,7 @@
 #
 # **Afterwards you can**
 # - compute an attention output with a pencil, and write causal multi-head self-attention from memory;
-# - recognise a missing mask, a missing residual path and missing positions by their symptoms, and say what $\sqrt{d_\text{head}}$ does and does not do;
+# - recognise a missing mask, a missing residual path and missing positions by their symptoms, and say what $\sqrt{d_h}$ does and does not do;
 # - assemble a GPT, train it on a laptop, and judge it against the best table of counts, which it does not beat at once;
 # - find an induction head, and show by switching it off that it does the work;
 # - count the parameters of GPT-2 and say where the famous "117M" may come from.
@@ -200,9 +200,9 @@ bars({name: lookup[name] for name in ("plain average", "scores / √d")}, fmt=".
 # %% [markdown]
 # The average beats chance, because it can bet on the value that occurred most often, and there it is stuck. Letting the *scores* depend on what is asked solves the task on all three seeds. (The two other readers come up in a moment.) That is attention, and the three projections have names:
 #
-# - the **query** $q = W_q x$ says what a position is looking for;
-# - the **key** $k = W_k x$ says what a position offers to be found by;
-# - the **value** $v = W_v x$ is what it hands over once found.
+# - the **query** $q = x W_Q$ says what a position is looking for;
+# - the **key** $k = x W_K$ says what a position offers to be found by;
+# - the **value** $v = x W_V$ is what it hands over once found.
 
 # %% tags=["diagram"]
 pictured = lookup_batch(8, torch.Generator().manual_seed(11))
@@ -230,25 +230,25 @@ show(fig, alt="Weights of eight tasks over eight pairs. The average is uniform. 
 # $$\tfrac17 (7, 0) + \tfrac27 (0, 7) + \tfrac47 (7, 7) \;=\; (1 + 4,\; 2 + 4) \;=\; (5, 6).$$
 
 # %% tags=["diagram"]
-D = Diagram(12, 4.6)
-D.label(2.0, 4.3, "1. compare directions")
+sheet = Diagram(12, 4.6)
+sheet.label(2.0, 4.3, "1. compare directions")
 origin = (1.2, 2.1)
 for tip, name, color in (((2.6, 0.7), "$k_1$", "blue"), ((2.6, 2.1), "$k_2$", "green"), ((2.6, 3.5), "$k_3$", "orange")):
-    D.arrow(origin, tip, color=color)
-    D.label(tip[0] + 0.3, tip[1], name, color=color)
-D.arrow(origin, (2.25, 3.15), color="red")
-D.label(1.45, 2.95, "$q_3$", color="red", bold=True)
-D.label(5.2, 4.3, "2. scores, softmax")
-s = D.matrix(4.5, 2.1, [[0.0], [1.0], [2.0]], rows=["$k_1$", "$k_2$", "$k_3$"], columns=["$q_3 \\cdot k$"], fmt=".0f", cell=0.9)
-w = D.matrix(6.5, 2.1, [[0.14], [0.28], [0.58]], columns=["weight"], fmt=".2f", cell=0.9)
-D.arrow(s, w)
-D.label(9.6, 4.3, "3. weighted sum of the values")
-v = D.matrix(8.7, 2.1, [[7, 0], [0, 7], [7, 7]], columns=["$v$", ""], fmt=".0f", cell=0.8, color="grey")
-o = D.vector(11.1, 2.1, [5, 6], fmt=".0f", cell=0.7, color="orange")
-D.label(7.4, 2.1, "×", size=16)
-D.arrow(v, o)
-D.label(11.1, 2.75, "output")
-D.show(alt="Left: the query (1, 1) and three keys as arrows; it points exactly along the third key, at 45 degrees to the second and at right angles to the first. Middle: scores 0, 1, 2 become weights 0.14, 0.28, 0.58. Right: the weighted sum of the values (7, 0), (0, 7), (7, 7) is about (5, 6).")
+    sheet.arrow(origin, tip, color=color)
+    sheet.label(tip[0] + 0.3, tip[1], name, color=color)
+sheet.arrow(origin, (2.25, 3.15), color="red")
+sheet.label(1.45, 2.95, "$q_3$", color="red", bold=True)
+sheet.label(5.2, 4.3, "2. scores, softmax")
+s = sheet.matrix(4.5, 2.1, [[0.0], [1.0], [2.0]], rows=["$k_1$", "$k_2$", "$k_3$"], columns=["$q_3 \\cdot k$"], fmt=".0f", cell=0.9)
+w = sheet.matrix(6.5, 2.1, [[0.14], [0.28], [0.58]], columns=["weight"], fmt=".2f", cell=0.9)
+sheet.arrow(s, w)
+sheet.label(9.6, 4.3, "3. weighted sum of the values")
+v = sheet.matrix(8.7, 2.1, [[7, 0], [0, 7], [7, 7]], columns=["$v$", ""], fmt=".0f", cell=0.8, color="grey")
+o = sheet.vector(11.1, 2.1, [5, 6], fmt=".0f", cell=0.7, color="orange")
+sheet.label(7.4, 2.1, "×", size=16)
+sheet.arrow(v, o)
+sheet.label(11.1, 2.75, "output")
+sheet.show(alt="Left: the query (1, 1) and three keys as arrows; it points exactly along the third key, at 45 degrees to the second and at right angles to the first. Middle: scores 0, 1, 2 become weights 0.14, 0.28, 0.58. Right: the weighted sum of the values (7, 0), (0, 7), (7, 7) is about (5, 6).")
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -275,9 +275,9 @@ for t in range(3):
 #
 # ### The formula
 #
-# Stack the queries, keys and values of all positions as the rows of $Q$, $K$, $V$ (Bahdanau et al., 2015, in this spirit; in this form Vaswani et al., 2017). $d_\text{head}$ is the length of a query:
+# Stack the queries, keys and values of all positions as the rows of $Q$, $K$, $V$ (Bahdanau et al., 2015, in this spirit; in this form Vaswani et al., 2017). $d_h$ is the length of a query:
 #
-# $$\operatorname{Attention}(Q, K, V) \;=\; \operatorname{softmax}\!\left(\frac{Q K^\top}{\sqrt{d_\text{head}}}\right) V$$
+# $$\operatorname{Attention}(Q, K, V) \;=\; \operatorname{softmax}\!\left(\frac{Q K^\top}{\sqrt{d_h}}\right) V$$
 
 # %%
 def attention(q, k, v, mask=None):
@@ -300,15 +300,15 @@ torch.testing.assert_close(attention(q, k, v)[0],
                            F.scaled_dot_product_attention(q, k, v))
 
 # %% [markdown]
-# ### What the $\sqrt{d_\text{head}}$ is for, and what it is not for
+# ### What the $\sqrt{d_h}$ is for, and what it is not for
 #
-# If the entries of $q$ and $k$ are independent with mean 0 and variance 1, then $q \cdot k$ is a sum of $d_\text{head}$ terms of variance 1:
+# If the entries of $q$ and $k$ are independent with mean 0 and variance 1, then $q \cdot k$ is a sum of $d_h$ terms of variance 1:
 #
-# $$\operatorname{Var}(q \cdot k) = d_\text{head}, \qquad \text{standard deviation } \sqrt{d_\text{head}}.$$
+# $$\operatorname{Var}(q \cdot k) = d_h, \qquad \text{standard deviation } \sqrt{d_h}.$$
 #
-# In GPT-3 $d_\text{head} = 128$ (the model is 12,288 wide, but split over 96 heads), so undivided scores would spread by 11. A softmax of such scores is nearly a hard choice.
+# In GPT-3 $d_h = 128$ (the model is 12,288 wide, but split over 96 heads), so undivided scores would spread by 11. A softmax of such scores is nearly a hard choice.
 #
-# **Predict:** at $d_\text{head} = 256$, undivided, how much of the weight goes to the largest of 32 positions? And if we divide by $d_\text{head}$ itself?
+# **Predict:** at $d_h = 256$, undivided, how much of the weight goes to the largest of 32 positions? And if we divide by $d_h$ itself?
 
 # %%
 def largest_weight(d, scale, positions=32, samples=500):
@@ -329,7 +329,7 @@ curves(largest, at=widths, log="x", x="head width d (log scale)", y="largest wei
        alt=f"Largest of 32 attention weights against head width, for random queries and keys. Undivided it rises to {largest['not divided'][-1]:.2f}, divided by the root it stays near {largest['by √d'][-1]:.2f}, divided by d it falls to uniform.")
 
 # %% [markdown]
-# Divided by $\sqrt{d_\text{head}}$, attention starts out equally undecided at every width: *that* is what the root is for, and this figure is all the argument proves. It says nothing yet about *trained* models, because queries and keys are learned, and what training can rescale it may not need to be given. So let us train.
+# Divided by $\sqrt{d_h}$, attention starts out equally undecided at every width: *that* is what the root is for, and this figure is all the argument proves. It says nothing yet about *trained* models, because queries and keys are learned, and what training can rescale it may not need to be given. So let us train.
 #
 # The lookup task above was trained with all three divisions. And *recorded, three seeds each*: a two-layer GPT with one head of width 64, from two starting points. "GPT-2's" draws all matrices with standard deviation 0.02. "Unit" draws those of $q$ and $k$ so that their entries have variance 1, the assumption of the argument.
 
@@ -343,9 +343,9 @@ table([{"scores": name, "lookup task, % right (3 seeds)": ", ".join(f"{a:.0f}" f
         **{f"largest of 32 weights, {label}": pieces[f"scaling/{start}/{division}"][0]["largest_weight"] for start, label in STARTS.items()}} for division, name in DIVISIONS.items()], fmt=".2f", caption="before any training (uniform: 0.03), and the lookup task after it")
 
 # %% [markdown]
-# The answer depends on the start. From the unit start the argument holds: undivided is worst by 0.2 bits, and $\sqrt{d_\text{head}}$ is best. From GPT-2's start the order turns round: *not* dividing is, if anything, best, and dividing by $d_\text{head}$ comes last. The printed numbers say why. With matrices drawn that small all three begin as plain averages (a largest weight of 0.03 to 0.05 where uniform is 0.03), and dividing small scores makes them smaller still; from the unit start undivided attention begins with 0.8 of its weight on one position picked by chance. The lookup task is learned with all three.
+# The answer depends on the start. From the unit start the argument holds: undivided is worst, a quarter of a bit behind $\sqrt{d_h}$, which is best. From GPT-2's start the order turns round: *not* dividing is, if anything, best, and dividing by $d_h$ comes last. The printed numbers say why. With matrices drawn that small all three begin as plain averages (a largest weight of 0.03 to 0.05 where uniform is 0.03), and dividing small scores makes them smaller still; from the unit start undivided attention begins with 0.8 of its weight on one position picked by chance. The lookup task is learned with all three.
 #
-# So do not call the root indispensable: it is what makes the *start* independent of the head's width, neither frozen on one position nor deaf, when queries and keys have unit variance (lecture 04's normalisation of $q$ and $k$ puts them there for good). These runs are 200 steps long; what is left of the differences after a long training we have not measured.
+# So do not call the root indispensable: it is what makes the *start* independent of the head's width, neither frozen on one position nor deaf, when queries and keys have unit variance (lecture 04's normalisation of $q$ and $k$ puts them near it, whatever the start). These runs are 200 steps long; what is left of the differences after a long training we have not measured.
 
 # %% [markdown]
 # ## III. Not looking ahead
@@ -411,32 +411,32 @@ poll("You forget the causal mask and train on next-character prediction. Compare
 # %% [markdown]
 # ### Several heads
 #
-# One softmax is one way of dividing up attention. To look for several things at once, run $h$ attentions next to each other, each on its own slice of the vector, $d_\text{head} = d_\text{model} / h$ wide, and mix the results:
+# One softmax is one way of dividing up attention. To look for several things at once, run $H$ attentions next to each other, each on its own slice of the vector, $d_h = d / H$ wide, and mix the results:
 #
-# $$\operatorname{MultiHead}(x) = \big[\operatorname{head}_1; \dots; \operatorname{head}_h\big]\, W_o, \qquad \operatorname{head}_i = \operatorname{Attention}(x W_q^{i},\; x W_k^{i},\; x W_v^{i}).$$
+# $$\operatorname{MultiHead}(x) = \big[\operatorname{head}_1; \dots; \operatorname{head}_H\big]\, W_O, \qquad \operatorname{head}_i = \operatorname{Attention}(x W_Q^{i},\; x W_K^{i},\; x W_V^{i}).$$
 #
-# The number of parameters does not depend on $h$.
+# The number of parameters does not depend on $H$.
 
 # %% tags=["diagram"]
-D = Diagram(12, 4.9)
-x_in = D.matrix(1.0, 2.2, [[None] * 4] * 3, label="x  (T × d)", cell=0.42, color="grey")
-proj = D.box(3.3, 2.2, "$W_q, W_k, W_v$", w=1.7, h=0.9, color="white")
-D.arrow(x_in, proj)
+sheet = Diagram(12, 4.9)
+x_in = sheet.matrix(1.0, 2.2, [[None] * 4] * 3, label="x  (T × d)", cell=0.42, color="grey")
+proj = sheet.box(3.3, 2.2, "$W_Q, W_K, W_V$", w=1.7, h=0.9, color="white")
+sheet.arrow(x_in, proj)
 outs = []
 for i, (y, color) in enumerate(((3.7, "blue"), (2.7, "green"), (1.7, "orange"), (0.7, "pink"))):
-    slices = D.matrix(5.6, y, [[None]] * 3, cell=0.24, color=color)
-    head = D.box(7.2, y, f"head {i + 1}", w=1.5, h=0.7, color=color)
-    D.arrow(proj, slices)
-    D.arrow(slices, head)
+    slices = sheet.matrix(5.6, y, [[None]] * 3, cell=0.24, color=color)
+    head = sheet.box(7.2, y, f"head {i + 1}", w=1.5, h=0.7, color=color)
+    sheet.arrow(proj, slices)
+    sheet.arrow(slices, head)
     outs.append(head)
-joined = D.matrix(9.3, 2.2, [["", "", "", ""]] * 3, label="side by side", cell=0.42, color="grey")
-mix = D.box(11.1, 2.2, "$W_o$", w=0.9, h=0.9, color="white")
+joined = sheet.matrix(9.3, 2.2, [["", "", "", ""]] * 3, label="side by side", cell=0.42, color="grey")
+mix = sheet.box(11.1, 2.2, "$W_O$", w=0.9, h=0.9, color="white")
 for head in outs:
-    D.arrow(head, joined)
-D.arrow(joined, mix)
-D.label(5.6, 4.55, "slices of d / h")
-D.label(7.2, 0.15, "each: its own softmax over the positions", size=11)
-D.show(alt="The input x is projected to queries, keys and values, which are cut into four slices of a quarter of the width. Each slice goes through a head with a softmax of its own; the four results are put side by side and mixed by the output matrix.")
+    sheet.arrow(head, joined)
+sheet.arrow(joined, mix)
+sheet.label(5.6, 4.55, "slices of d / H")
+sheet.label(7.2, 0.15, "each: its own softmax over the positions", size=11)
+sheet.show(alt="The input x is projected to queries, keys and values, which are cut into four slices of a quarter of the width. Each slice goes through a head with a softmax of its own; the four results are put side by side and mixed by the output matrix.")
 
 # %% [markdown]
 # In code the slicing is a reshape. After splitting `(B, T, d_model)` into `(B, T, n_heads, d_head)` the heads have to move in front of the positions, since `@` multiplies the last two axes and treats all others as a batch. (`view` gives the same numbers, in the same order, another shape; `transpose` swaps two axes.)
@@ -475,7 +475,7 @@ class WrongView(MultiHeadAttention):
 torch.manual_seed(0)
 right_layer, wrong_layer = MultiHeadAttention(16, 4), WrongView(16, 4)
 with torch.no_grad():
-    attention_map({"view(B, T, h, d).transpose": (influence(right_layer, 12) > 1e-6).float(), "view(B, h, T, d)": (influence(wrong_layer, 12) > 1e-6).float()}, [str(t) for t in range(12)], alt="Which of 12 outputs react to which of 12 inputs. With the transpose: the lower triangle. With the wrong view: columns 0, 3, 6 and 9 move every output, also earlier ones, and the rest is filled in blocks.")
+    attention_map({"view(B, T, H, d_h).transpose": (influence(right_layer, 12) > 1e-6).float(), "view(B, H, T, d_h)": (influence(wrong_layer, 12) > 1e-6).float()}, [str(t) for t in range(12)], alt="Which of 12 outputs react to which of 12 inputs. With the transpose: the lower triangle. With the wrong view: columns 0, 3, 6 and 9 move every output, also earlier ones, and the rest is filled in blocks.")
 
 # %% [markdown]
 # The right map is another leak: its first output listens to inputs 3, 6 and 9. What the wrong view calls a head is a stretch of three whole positions, chopped up; putting the pieces together in another order than they were taken apart carries the future into the past. Shapes do not catch it; pokes do, and so does comparing numbers with a layer known to be right. We give our layer the library's weights:
@@ -544,22 +544,22 @@ bars(position_bits, y="bits per character", horizontal=False, alt="Bits per char
 # $$x \leftarrow x + \operatorname{MultiHead}(\operatorname{norm}(x)), \qquad x \leftarrow x + \operatorname{MLP}(\operatorname{norm}(x)).$$
 
 # %% tags=["diagram"]
-D = Diagram(12, 4.7)
-stream = D.stream((1.7, 1.0), (10.3, 1.0), "")
-D.box(0.9, 1.0, "token +\nposition", w=1.5, h=1.1, color="grey")
-D.box(11.15, 1.0, "norm,\nhead", w=1.4, h=1.1, color="grey")
+sheet = Diagram(12, 4.7)
+stream = sheet.stream((1.7, 1.0), (10.3, 1.0), "")
+sheet.box(0.9, 1.0, "token +\nposition", w=1.5, h=1.1, color="grey")
+sheet.box(11.15, 1.0, "norm,\nhead", w=1.4, h=1.1, color="grey")
 for x0, name, color in ((2.6, "MultiHead", "blue"), (6.4, "MLP", "orange")):
-    norm = D.box(x0 + 0.4, 2.6, "norm", w=1.1, h=0.75, color="white")
-    part = D.box(x0 + 2.2, 2.6, name, w=1.7, h=0.75, color=color)
-    add = D.plus(x0 + 2.9, 1.0)
-    D.arrow((x0, 1.1), norm, bend=-0.2)
-    D.arrow(norm, part)
-    D.arrow(part, add)
-D.label(4.0, 3.45, "between positions", size=11)
-D.label(7.8, 3.45, "within each position", size=11)
-D.label(6.0, 0.45, "the residual stream: one vector per position, only ever added to", size=11)
-D.bracket((2.4, 3.8), (9.6, 3.8), "one block, repeated n_layers times")
-D.show(alt="The residual stream runs from the embeddings to the final norm and head. A block reads it twice: a copy goes through norm and multi-head attention and is added back, then a copy goes through norm and MLP and is added back.")
+    norm = sheet.box(x0 + 0.4, 2.6, "norm", w=1.1, h=0.75, color="white")
+    part = sheet.box(x0 + 2.2, 2.6, name, w=1.7, h=0.75, color=color)
+    add = sheet.plus(x0 + 2.9, 1.0)
+    sheet.arrow((x0, 1.1), norm, bend=-0.2)
+    sheet.arrow(norm, part)
+    sheet.arrow(part, add)
+sheet.label(4.0, 3.45, "between positions", size=11)
+sheet.label(7.8, 3.45, "within each position", size=11)
+sheet.label(6.0, 0.45, "the residual stream: one vector per position, only ever added to", size=11)
+sheet.bracket((2.4, 3.8), (9.6, 3.8), "one block, repeated n_layers times")
+sheet.show(alt="The residual stream runs from the embeddings to the final norm and head. A block reads it twice: a copy goes through norm and multi-head attention and is added back, then a copy goes through norm and MLP and is added back.")
 
 # %%
 class RMSNorm(nn.Module):
@@ -623,7 +623,7 @@ show(fig, alt=f"Left: without the residual path the positions of a fresh stack b
 # %% [markdown]
 # An average makes its inputs more alike. Stack a few averages with nothing to hold on to, and within five fresh layers every position carries the *same* vector. Dong et al. (2021) prove that pure attention, without additions or MLPs, loses rank *doubly* exponentially with depth; ours has MLPs, and they do not prevent it. Such a stack cannot tell on which character it stands, so all it can learn is how frequent each character is: it lies on the unigram line, on all three seeds.
 #
-# Is it the missing addition as such, or is it the averaging? The third curve decides. The same four MLPs, without additions and *without attention*, learn nearly a bigram table, which is all they could. So here it is attention that needs the residual path: with it each position keeps what it had and attention *adds* to it. (240 steps of three seeds; how long the stack would stay on the line we have not tried.)
+# Is it the missing addition as such, or is it the averaging? The third curve decides. The same four MLPs, without additions and *without attention*, learn nearly a bigram table, which is all they could. That points at attention: with the residual path each position keeps what it had, and attention *adds* to it. (It is no proof. The control has half as many layers in a row; eight MLPs would be the fairer one, and a good exercise.) (240 steps of three seeds; how long the stack would stay on the line we have not tried.)
 #
 # ### All of it
 
@@ -716,7 +716,7 @@ curves({"with the mask": masked_losses, "without": leaky_losses}, x="step", y="t
        alt=f"Training loss over 180 steps: with the mask it levels off near {sum(masked_losses[-20:]) / 20:.1f} bits, above the best table; without the mask it drops through every reference line to {sum(leaky_losses[-20:]) / 20:.2f}.")
 
 # %% [markdown]
-# The leaky model's loss is spectacular and its text is worthless: asked to continue, there is no next character to copy from. No honest model of this size passes the Kneser-Ney line in three seconds; when a loss is too good to be true, poke the model. A non-causal model is not useless, it can be a fine *reader*, and lecture 05 uses it as such, but it is not a language model. <!-- promise: 05-readers -->
+# The leaky model's loss is spectacular and its text is worthless: asked to continue, there is no next character to copy from. The masked model, of the same size, is still far above the table's line; when a loss is too good to be true, poke the model. A non-causal model is not useless, it can be a fine *reader*, and lecture 05 uses it as such, but it is not a language model. <!-- promise: 05-readers -->
 
 # %% [markdown]
 # ## V. Training one, live
@@ -869,7 +869,7 @@ bars(means, errors=errors, horizontal=False, x="characters seen", y="bits per ch
      alt="Bits per character against characters seen, with two standard errors over windows: " + ", ".join(f"{name}: {m:.2f} ± {errors[name]:.2f}" for name, m in means.items()) + f". The bigram table is at {bigram_bits:.2f}.")
 
 # %% [markdown]
-# With one character it comes close to the bigram table, which is the best one can do from the same information and the same text. Most of the gain is there after eight characters, a word and a half; after that the bars are nearly level. That is a property of *this* model, small and briefly trained, and not of attention, which reaches all 64 at no extra cost.
+# With one character it comes close to the bigram table, which knows exactly as much. Most of the gain is there after eight characters, a word and a half; after that the bars are nearly level. That is a property of *this* model, small and briefly trained, and not of attention, which reaches all 64 at no extra cost.
 #
 # ### Where the heads look (*optional*)
 #
@@ -953,7 +953,7 @@ def train_pairs(n_layers, seed, n_steps=140):
     others = [p for name, p in model.named_parameters() if "proj" not in name]
     optimizers = Muon(matrices, lr=0.02), AdamW(others, lr=0.01, weight_decay=0.0)
     for step in range(n_steps):
-        ids, same = pairs_batch(32, generator)
+        ids, _ = pairs_batch(32, generator)
         loss = F.cross_entropy(model(ids)[:, 0::2].transpose(1, 2), ids[:, 1::2])
         model.zero_grad(), loss.backward()
         for optimizer in optimizers:
@@ -1074,16 +1074,16 @@ def writing(n, prompt="The king", temperature=0.7):
         drawn, top = torch.multinomial(p, 1, generator=generator).item(), p.topk(5)
         symbols = [tokenizer.decode([i]).replace(" ", "␣").replace("\n", "↵") for i in top.indices.tolist()]
         drawn_symbol = tokenizer.decode([drawn]).replace(" ", "␣").replace("\n", "↵")
-        D = Diagram(6, 4.6)
-        D.box(3, 4.0, "…" + tokenizer.decode(ids)[-16:].replace("\n", "↵"), w=5.2, h=0.7, color="grey")
-        D.arrow(D.box(1.2, 2.0, "GPT", w=1.5, h=1.0, color="blue"), (2.75, 2.0))
-        D.arrow((1.2, 3.6), (1.2, 2.55))
+        sheet = Diagram(6, 4.6)
+        sheet.box(3, 4.0, "…" + tokenizer.decode(ids)[-16:].replace("\n", "↵"), w=5.2, h=0.7, color="grey")
+        sheet.arrow(sheet.box(1.2, 2.0, "GPT", w=1.5, h=1.0, color="blue"), (2.75, 2.0))
+        sheet.arrow((1.2, 3.6), (1.2, 2.55))
         for j, (symbol, chance) in enumerate(zip(symbols, top.values.tolist())):
-            D.box(3.3 + 0.85 * chance, 3.15 - 0.52 * j, "", w=0.2 + 1.7 * chance, h=0.34, color="orange" if symbol == drawn_symbol else "grey")
-            D.label(2.95, 3.15 - 0.52 * j, symbol, mono=True)
-            D.label(5.6, 3.15 - 0.52 * j, f"{chance:.2f}", size=11)
-        D.label(3.0, 0.25, f"drawn: {drawn_symbol}  (appended; ask again)", color="orange", bold=True)
-        frames, ids = [*frames, D], [*ids, drawn]
+            sheet.box(3.3 + 0.85 * chance, 3.15 - 0.52 * j, "", w=0.2 + 1.7 * chance, h=0.34, color="orange" if symbol == drawn_symbol else "grey")
+            sheet.label(2.95, 3.15 - 0.52 * j, symbol, mono=True)
+            sheet.label(5.6, 3.15 - 0.52 * j, f"{chance:.2f}", size=11)
+        sheet.label(3.0, 0.25, f"drawn: {drawn_symbol}  (appended; ask again)", color="orange", bold=True)
+        frames, ids = [*frames, sheet], [*ids, drawn]
         alts.append(f"Given {tokenizer.decode(ids[:-1])!r} the five likeliest characters are {', '.join(f'{s} {c:.2f}' for s, c in zip(symbols, top.values.tolist()))}; {drawn_symbol} is drawn and appended.")
     return frames, alts
 
@@ -1280,9 +1280,9 @@ claims_table([
 # %% [markdown]
 # ## Summary
 #
-# 1. Attention is a weighted average whose weights come from what each position asks (query) and offers (key). Dividing by $\sqrt{d_\text{head}}$ makes the *start* independent of the head's width; whether training needs it depends on how it starts.
+# 1. Attention is a weighted average whose weights come from what each position asks (query) and offers (key). Dividing by $\sqrt{d_h}$ makes the *start* independent of the head's width; whether training needs it depends on how it starts.
 # 2. The causal mask goes in front of the softmax; without it training looks wonderful and generation is noise.
-# 3. Heads are slices of the width. A single causal layer cannot tell the order of what it reads; two can, and a position table makes it easy. Without the residual path our stack learned nothing but letter frequencies, and the attention layers were to blame.
+# 3. Heads are slices of the width. A single causal layer cannot tell the order of what it reads; two can, and a position table makes it easy. Without the residual path our stack learned nothing but letter frequencies, while its MLPs alone learned more.
 # 4. A GPT is embeddings, a stack of such blocks, and a score for every next token. In two minutes of a laptop it does not beat Kneser-Ney's 2.2 bits on this text; mixed with the table it does, for it knows other things.
 # 5. Two layers of attention can do what one cannot: copy what followed last time. And GPT-2 small has 124 million parameters; "117M" fits a stale vocabulary.
 #

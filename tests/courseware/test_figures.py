@@ -109,6 +109,12 @@ def test_bars_show_means_values_whiskers_and_seeds(ax):
     assert ax.get_xlabel() == "bits\n(mean and range of 2 seeds)"
 
 
+def test_bars_of_equal_seeds(ax):
+    """The mean of three times 0.1 is above 0.1, and matplotlib refuses a whisker of negative length."""
+    bars({"same": [0.1, 0.1, 0.1]}, ax=ax)
+    assert texts(ax) == ["0.10"]
+
+
 def test_a_confidence_interval_is_students(ax):
     bars({"one": [1.0, 2.0, 3.0]}, interval="ci95", ax=ax)
     low, high = ax.containers[1].lines[2][0].get_segments()[0][:, 0]
