@@ -30,7 +30,7 @@ from courseware import explore, heat_map, panels, poll, setup_style, show, steps
 from llmlib.data import random_batch, recorded, split_text, tiny_shakespeare
 from llmlib.text import CharTokenizer, NGramModel
 
-setup_style()
+setup_style(compact=True)
 torch.manual_seed(0);
 
 # %% [markdown]
@@ -94,8 +94,7 @@ kneser_ney_bits = kneser_ney.bits_per_token(report.numpy())                  # r
 unigram_bits, bigram_bits = count_bits(train, report, V)
 
 # %% tags=["figure"]
-bars({"uniform": math.log2(V), "unigram": unigram_bits, "bigram": bigram_bits, f"Kneser-Ney, order {order}": kneser_ney_bits},
-     x="bits per character (report split)", alt=f"Bits per character: uniform {math.log2(V):.2f}, unigram {unigram_bits:.2f}, bigram {bigram_bits:.2f}, Kneser-Ney {kneser_ney_bits:.2f}.")
+table([{"model": name, "bits per character (report split)": bits} for name, bits in (("uniform", math.log2(V)), ("unigram", unigram_bits), ("bigram", bigram_bits), (f"Kneser-Ney, order {order}", kneser_ney_bits))], fmt=".2f")
 
 # %% [markdown]
 # One character of context is worth more than a bit, five of them nearly four. Beyond that tables run out of text: with 64 characters there are $64^{60}$ contexts of length sixty, and most of what comes up was never seen before. To use a long context we have to *compute* something from it rather than look it up. Keep **2.2 bits** in view; part V comes back to it. <!-- promise: 03-against-kneser-ney -->
@@ -194,8 +193,7 @@ readers = {name: [train_reader(scale, seed) for seed in range(3)]
 lookup = {name: [accuracy for _, accuracy in runs] for name, runs in readers.items()}
 
 # %% tags=["figure"]
-bars({name: lookup[name] for name in ("plain average", "scores / √d")}, fmt=".0f", x="answers right (%)", reference={"chance": 10},
-     alt=f"Answers right over three seeds: plain average {min(lookup['plain average']):.0f} to {max(lookup['plain average']):.0f} %, scores from the question {min(lookup['scores / √d']):.0f} to {max(lookup['scores / √d']):.0f} %. Chance is 10 %.")
+table([{"reader": name, "answers right on three seeds, %": ", ".join(f"{a:.0f}" for a in lookup[name])} for name in ("plain average", "scores / √d")])
 
 # %% [markdown]
 # The average beats chance, because it can bet on the value that occurred most often, and there it is stuck. Letting the *scores* depend on what is asked solves the task on all three seeds. (The two other readers come up in a moment.) That is attention, and the three projections have names:
@@ -841,7 +839,7 @@ curves({"choose split": on_choose}, at=shares, x="share of the GPT in the mixtur
 #
 # In separate windows of 64 characters the first prediction is made from one character, the last from sixty-four. So one pass over held-out text tells what each further character of context is worth to this model.
 #
-# **Predict** the left end of the curve. Which number from part I should it be close to?
+# **Predict** the first row. Which number from part I should it be close to?
 
 # %%
 @torch.no_grad()
@@ -865,11 +863,10 @@ for name, (a, b) in zip(group_names, GROUPS):
     errors[name] = 2 * per_window.std().item() / len(per_window) ** 0.5
 
 # %% tags=["figure"]
-bars(means, errors=errors, horizontal=False, x="characters seen", y="bits per character", reference={"bigram": bigram_bits},
-     alt="Bits per character against characters seen, with two standard errors over windows: " + ", ".join(f"{name}: {m:.2f} ± {errors[name]:.2f}" for name, m in means.items()) + f". The bigram table is at {bigram_bits:.2f}.")
+table([{"characters seen": name, "bits per character": means[name], "± two standard errors": errors[name]} for name in means], fmt=".2f", caption=f"the bigram table: {bigram_bits:.2f}")
 
 # %% [markdown]
-# With one character it comes close to the bigram table, which knows exactly as much. Most of the gain is there after eight characters, a word and a half; after that the bars are nearly level. That is a property of *this* model, small and briefly trained, and not of attention, which reaches all 64 at no extra cost.
+# With one character it comes close to the bigram table, which knows exactly as much. Most of the gain is there after eight characters, a word and a half; after that little changes. That is a property of *this* model, small and briefly trained, and not of attention, which reaches all 64 at no extra cost.
 #
 # ### Where the heads look (*optional*)
 #
@@ -1054,8 +1051,7 @@ by_context = [[row["val_loss"] / math.log(2) for row in sweep if row["context"] 
               for c in contexts]                        # (contexts, seeds)
 
 # %% tags=["figure"]
-curves({"this recipe, 300 steps": list(zip(*by_context))}, at=contexts, log="x", x="context length (characters, log scale)", y="bits per character", ylim=(2.5, 3.7), reference={"bigram": bigram_bits},
-       alt=f"Bits per character against context length, three seeds: {sum(by_context[0]) / 3:.2f} at {contexts[0]}, {sum(by_context[-1]) / 3:.2f} at {contexts[-1]}.")
+table([{"context length": c, "bits per character": sum(b) / 3, "range": f"{min(b):.2f} to {max(b):.2f}"} for c, b in zip(contexts, by_context)], fmt={"bits per character": ".2f"})
 
 # %% [markdown]
 # Doubling helps most at the short end; from 32 on each doubling is worth a few hundredths of a bit *at this size and budget*. Part of even that is the way of judging: a longer window has fewer poorly informed characters at its beginning.
@@ -1193,8 +1189,7 @@ parts = {}
 for name in [*SLIDE, "gpt3"]:
     counted = dict(parameter_table(preset(name)))
     parts[name] = {part: 100 * n / sum(counted.values()) for part, n in counted.items()}
-heat_map([[parts[name].get(part, 0) for part in parts["gpt2"]] for name in parts], rows=list(parts), columns=list(parts["gpt2"]), fmt=".1f", vmin=0, color="% of the parameters",
-         alt="Share of the parameters by part. " + " ".join(f"{name}: " + ", ".join(f"{part} {share:.1f} %" for part, share in shares.items()) + "." for name, shares in parts.items()))
+table([{"model": name, **{f"{part}, %": parts[name].get(part, 0.0) for part in parts["gpt2"]}} for name in parts], fmt=".1f")
 
 # %% [markdown]
 # Attention gave the architecture its name, but two thirds of a large GPT's parameters are in the MLPs. (Positions and norms hardly show.)
@@ -1231,8 +1226,7 @@ told_right = {told: [train_two_tasks(told, seed) for seed in range(3)]
                for told in (False, True)}
 
 # %% tags=["figure"]
-bars({"not told the task": told_right[False], "told, in one token": told_right[True]}, x="answers right (%)", fmt=".0f", height=1.9,
-     alt=f"Answers right over three seeds: not told {min(told_right[False]):.0f} to {max(told_right[False]):.0f} %, told {min(told_right[True]):.0f} to {max(told_right[True]):.0f} %.")
+table([{"": name, "answers right on three seeds, %": ", ".join(f"{a:.0f}" for a in told_right[told])} for name, told in (("not told the task", False), ("told, in one token", True))])
 
 # %% [markdown]
 # The untold model is not stupid: it knows that the answer is one of the two digits and cannot know which. One token of description removes the doubt. GPT-2's bet was that ordinary text contains such descriptions ("in French: …", "TL;DR") often enough to learn them without anyone labelling tasks; what such a model can pick up from examples in its context alone is lecture 10's subject. <!-- promise: 10-in-context-learning -->

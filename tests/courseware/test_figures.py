@@ -178,3 +178,18 @@ def test_a_table_takes_columns_or_rows_and_a_format_for_each(shown):
     table([[1, 2]], columns=["a", "b"])
     assert "*Shares*" in shown[0].data["text/markdown"] and "| 50.0% | True |" in shown[0].data["text/markdown"]
     assert "| 1 | 2 |" in shown[1].data["text/markdown"]
+
+
+def test_compact_pictures_are_as_wide_on_the_page_and_take_fewer_bytes():
+    made = {}
+    try:
+        for compact in (False, True):
+            pictures.setup_style(compact=compact)
+            fig = plt.figure()
+            fig.add_subplot().plot([0, 1, 0])
+            image = pictures.render(fig)
+            made[compact] = pictures.css_width(image), len(pictures.png(image))
+    finally:
+        pictures.setup_style()
+    assert made[True][0] == pytest.approx(made[False][0], abs=1)
+    assert made[True][1] < 0.8 * made[False][1]
