@@ -124,7 +124,7 @@ def named_survivors(lab_id: str, salts: int) -> list[str]:
 
 
 # Tests that fail the public implementations and miss a hidden one: that is what the hidden ones are for.
-HIDDEN_ONLY = {"small counts only", "no full row", "two tokens only", "length not tested"}
+HIDDEN_ONLY = {"small counts only", "no full row", "two tokens only", "length not tested", "rows not counted"}
 
 
 # ---------------------------------------------------------------------------------------------------------- AST mutants

@@ -1,15 +1,35 @@
-"""Lab 04: RMSNorm, RoPE, SwiGLU, grouped queries, the key-value cache, and three models loaded wrong."""
+"""Lab 04: RMSNorm, RoPE, grouped queries, the key-value cache, a design, a test of rotations, a model loaded wrong."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from courseware.classroom.cases import Case, Draw, Lab, Mistake, Question, Ungraded, set_parameters
+from courseware.classroom.cases import (
+    Budget,
+    Case,
+    Draw,
+    Lab,
+    Mistake,
+    Number,
+    Question,
+    Score,
+    Subject,
+    Ungraded,
+    set_parameters,
+)
+
+# ------------------------------------------------------------------------------------------------------------ 1: RMSNorm
 
 
 def vectors_and_gain(draw: Draw) -> tuple[torch.Tensor, torch.Tensor, float]:
-    d = draw.choice([5, 8, 12])
-    return draw.normal(2, draw.integer(3, 6), d, scale=2.0) + 0.7, draw.normal(d), draw.choice([1e-5, 1e-2, 0.5])
+    """eps is large: where it stands must show."""
+    d = draw.choice([3, 5, 8])
+    return draw.normal(2, draw.integer(2, 6), d, scale=2.0) + 0.7, draw.normal(d), draw.choice([0.1, 0.5])
+
+
+def small_vectors(draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
+    """So small that the default of eps shows."""
+    return draw.normal(3, 4, scale=0.003), draw.normal(4)
 
 
 def rms(x: torch.Tensor, gain: torch.Tensor, eps: float = 1e-5) -> torch.Tensor:
@@ -24,9 +44,40 @@ def _over_the_sequence(x, gain, eps=1e-5):
     return x / (x.pow(2).mean(-2, keepdim=True) + eps).sqrt() * gain
 
 
+def _layer_norm(x, gain, eps=1e-5):
+    return F.layer_norm(x, (x.size(-1),), gain, None, eps)
+
+
+def _eps_outside(x, gain, eps=1e-5):
+    return x / (x.pow(2).mean(-1, keepdim=True).sqrt() + eps) * gain
+
+
+def _no_gain(x, gain, eps=1e-5):
+    return rms(x, torch.ones_like(gain), eps)
+
+
+def _no_eps(x, gain, eps=1e-5):
+    return rms(x, gain, 0.0)
+
+
+def _no_root(x, gain, eps=1e-5):
+    return x / (x.pow(2).mean(-1, keepdim=True) + eps) * gain
+
+
+_NORMS = (_sum_of_squares, _layer_norm, _eps_outside, _no_gain, _no_eps, _no_root)
+
+
+# --------------------------------------------------------------------------------------------------------------- 2: RoPE
+
+
 def heads_and_positions(draw: Draw) -> tuple[torch.Tensor, torch.Tensor, float]:
-    T, d = draw.integer(4, 8), draw.choice([6, 8, 12])
-    return draw.normal(2, 3, T, d), torch.arange(T) + draw.integer(3, 20), draw.choice([100.0, 10_000.0])
+    T, d = draw.integer(3, 8), draw.choice([4, 6, 8])
+    return draw.normal(2, 3, T, d), torch.arange(T) + draw.integer(3, 20), draw.choice([10.0, 100.0])
+
+
+def theta_left_out(draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
+    x, positions, _ = heads_and_positions(draw)
+    return x, 40 * positions
 
 
 def turned(x: torch.Tensor, positions: torch.Tensor, theta: float = 10_000.0) -> torch.Tensor:
@@ -43,24 +94,42 @@ def _turned(x, positions, theta=10_000.0, layout="half", exponent=2.0, sign=1.0)
     return torch.stack([pair.real, pair.imag], -1).flatten(-2)
 
 
-def keeps_lengths(value: torch.Tensor, x: torch.Tensor, positions: torch.Tensor, theta: float) -> str | None:
+def _interleaved(x, p, theta=1e4):
+    return _turned(x, p, theta, layout="interleaved")
+
+
+def _backwards(x, p, theta=1e4):
+    return _turned(x, p, theta, sign=-1.0)
+
+
+def _slowly(x, p, theta=1e4):
+    return _turned(x, p, theta, exponent=1.0)
+
+
+def _from_zero(x, p, theta=1e4):
+    return _turned(x, torch.arange(x.size(-2)), theta)
+
+
+def _always_ten_thousand(x, p, theta=1e4):
+    return _turned(x, p)
+
+
+def _another_theta(x, p, theta=5e5):
+    return _turned(x, p, theta)
+
+
+def keeps_lengths(value: torch.Tensor, x: torch.Tensor, positions: torch.Tensor, *theta: float) -> str | None:
     if tuple(value.shape) != tuple(x.shape):
         return f"the result should have the shape of x, {tuple(x.shape)}"
     same = (value.norm(dim=-1) - x.norm(dim=-1)).abs().max() < 1e-3
     return None if same else "turning keeps the length of a vector, and here lengths change"
 
 
-def gated_input(draw: Draw) -> tuple[torch.Tensor, ...]:
-    d, d_ff = draw.choice([4, 6]), draw.choice([7, 10])
-    return draw.normal(2, 3, d), draw.normal(d_ff, d), draw.normal(d_ff, d), draw.normal(d, d_ff)
-
-
-def gated(x: torch.Tensor, gate: torch.Tensor, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
-    return F.linear(F.silu(F.linear(x, gate)) * F.linear(x, up), down)
+# ---------------------------------------------------------------------------------------------------- 3: grouped queries
 
 
 def grouped_input(draw: Draw) -> tuple[torch.Tensor, ...]:
-    K, share, T, past, d = draw.integer(2, 4), draw.integer(2, 4), draw.integer(2, 5), draw.integer(0, 4), 5
+    K, share, T, past, d = draw.choice([2, 3]), draw.choice([2, 3]), draw.integer(2, 5), draw.integer(1, 4), 5
     mask = torch.ones(T, past + T, dtype=torch.bool).tril(past)
     return draw.normal(2, K * share, T, d), draw.normal(2, K, past + T, d), draw.normal(2, K, past + T, d), mask
 
@@ -78,8 +147,36 @@ def _first_head_for_all(q, k, v, mask):
     return F.scaled_dot_product_attention(q, k[:, :1], v[:, :1], attn_mask=mask, enable_gqa=True)
 
 
+def _no_mask(q, k, v, mask):
+    return grouped(q, k, v, None)
+
+
+def _unscaled(q, k, v, mask):
+    return grouped(q * q.size(-1) ** 0.5, k, v, mask)
+
+
+def _by_width(q, k, v, mask):
+    return grouped(q / q.size(-1) ** 0.5, k, v, mask)
+
+
+def _mask_turned_round(q, k, v, mask):
+    return grouped(q, k, v, ~mask)
+
+
+_GROUPS = (_repeated, _first_head_for_all, _no_mask, _unscaled, _by_width)
+
+
+# ---------------------------------------------------------------------------------------- 4, 5: positions, mask, cache
+
+
 def past_and_new(draw: Draw) -> tuple[int, int]:
-    return draw.integer(2, 9), draw.integer(2, 6)
+    return draw.integer(1, 9), draw.integer(2, 6)
+
+
+def run_standing(student, past, T):
+    """Recipe: any pair of tensors will do."""
+    positions, mask = student(past, T)
+    return positions, mask
 
 
 def _standing(past: int, T: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -188,24 +285,117 @@ def _keeps_too_much(value: object, d_model: int, n_heads: int, n_kv_heads: int, 
     return held == 2 * x.size(0) * x.size(1) * d_model
 
 
-def shape_and_tokens(draw: Draw) -> tuple[int, ...]:
-    n_kv_heads = draw.integer(2, 6)
-    return (
-        draw.integer(3, 40), n_kv_heads * draw.integer(2, 6), n_kv_heads, draw.choice([32, 64, 128]),
-        draw.integer(100, 5000), draw.choice([1, 2, 4]),
-    )  # fmt: skip
+# -------------------------------------------------------------------------------------------------------- 6: a design
+
+VOCABULARY, CONTEXT = 8_192, 8_192
+FIELDS = ("n_layers", "d_model", "n_heads", "n_kv_heads", "d_ff")
 
 
-def bytes_held(n_layers, n_heads, n_kv_heads, head_dim, tokens, bytes_per_number=2) -> int:
-    return 2 * n_layers * n_kv_heads * head_dim * tokens * bytes_per_number
+def a_shape(design: object) -> str | None:
+    if not isinstance(design, dict) or set(design) != set(FIELDS):
+        return f"give a dict with the keys {', '.join(FIELDS)}"
+    if not all(type(value) is int and 1 <= value <= 20_000 for value in design.values()):
+        return "every value is a whole number from 1 to 20,000"
+    if design["d_model"] % design["n_heads"] or design["n_heads"] % design["n_kv_heads"]:
+        return "n_heads divides d_model, and n_kv_heads divides n_heads"
+    width = design["d_model"] // design["n_heads"]
+    return None if width % 2 == 0 and width >= 32 else "a head is at least 32 wide, and its width is even"
 
 
-def _one_letter_each(value: object) -> str | None:
-    if not isinstance(value, dict) or set(value) != {"model 1", "model 2", "model 3"}:
-        return 'give a dict with the keys "model 1", "model 2" and "model 3"'
-    if any(v not in tuple("ABCDEF") for v in value.values()):
-        return "each answer is one letter from A to F"
-    return None if len(set(value.values())) == 3 else "the three models have three different causes"
+def block_parameters(design: dict) -> int:
+    """All parameters but the embedding: attention, SwiGLU and two norms a layer, and the last norm."""
+    d, kv = design["d_model"], design["n_kv_heads"] * (design["d_model"] // design["n_heads"])
+    return design["n_layers"] * (2 * d * d + 2 * d * kv + 3 * d * design["d_ff"] + 2 * d) + d
+
+
+def all_parameters(design: dict) -> int:
+    return block_parameters(design) + VOCABULARY * design["d_model"]
+
+
+def cache_megabytes(design: dict) -> float:
+    """Keys and values of a context of 8,192 tokens in two bytes a number, in MiB."""
+    kv = design["n_kv_heads"] * (design["d_model"] // design["n_heads"])
+    return 2 * design["n_layers"] * kv * CONTEXT * 2 / 2**20
+
+
+# ----------------------------------------------------------------------------------------------- 7: a test of rotations
+
+
+def vectors_and_positions(q: object, k: object, positions: object) -> str | None:
+    for vector in (q, k):
+        if not isinstance(vector, list) or not all(type(x) in (int, float) and abs(x) <= 100 for x in vector):
+            return "q and k are lists of numbers between -100 and 100"
+    if len(q) != len(k) or len(q) not in (2, 4, 6, 8):
+        return "q and k have the same length, 2, 4, 6 or 8"
+    if not isinstance(positions, list) or not all(type(p) is int and 0 <= p <= 1000 for p in positions):
+        return "positions is a list of whole numbers from 0 to 1000"
+    return None if 1 <= len(positions) <= 8 else "between 1 and 8 positions, please"
+
+
+def scores(q, k, positions, q_sign=1.0, k_sign=1.0, layout="half", theta=100.0, at=None) -> list[list[float]]:
+    """(T, T) q at position i against k at position j, as nested lists."""
+    at = torch.tensor(positions if at is None else at, dtype=torch.float64)
+    rows_q, rows_k = (torch.tensor(x, dtype=torch.float64).expand(len(positions), -1) for x in (q, k))
+    turned_q = _turned(rows_q, at, theta, layout=layout, sign=q_sign) if q_sign else rows_q
+    turned_k = _turned(rows_k, at, theta, layout=layout, sign=k_sign) if k_sign else rows_k
+    return (turned_q @ turned_k.T).tolist()
+
+
+def _halves(q, k, positions):
+    return scores(q, k, positions)
+
+
+def _neighbours(q, k, positions):
+    return scores(q, k, positions, layout="interleaved")
+
+
+def _slow_and_backwards(q, k, positions):
+    return scores(q, k, positions, q_sign=-1.0, k_sign=-1.0, theta=10_000.0)
+
+
+def _keys_stay(q, k, positions):
+    return scores(q, k, positions, k_sign=0.0)
+
+
+def _opposite_ways(q, k, positions):
+    return scores(q, k, positions, k_sign=-1.0)
+
+
+def _own_positions(q, k, positions):
+    return scores(q, k, positions, at=list(range(len(positions))))
+
+
+def _nothing_turned(q, k, positions):
+    return scores(q, k, positions, q_sign=0.0, k_sign=0.0)
+
+
+# --------------------------------------------------------------------------------------------------- 8: a wrong model
+
+FAULTS = {
+    "A": "the rotary layout is the interleaved one, and the weights are for halves",
+    "B": "positions restart at 0 with every call that uses the cache",
+    "C": "the mask is aligned top-left, also when there is a cache",
+    "D": "key heads are repeated with repeat instead of repeat_interleave",
+    "E": "the causal mask is missing",
+    "F": "the rotary base is 10,000 instead of 100,000",
+    "G": "the gate and the up matrix are exchanged",
+    "H": "the scores are divided by the head width instead of its root",
+}
+OBSERVATIONS = {
+    "a": "read whole: the error at the first token is above 1",
+    "b": "read whole: the error is nowhere above 0.05",
+    "c": "one by one: the error is nowhere above 0.05",
+    "d": "at the last token the errors of the two ways differ by more than 1",
+    "e": "one by one: the error at the second token is between 0.01 and 1",
+    "f": "one by one: the error at the second token is above 5",
+    "g": "one by one: the error at the third token is between 5 and 12",
+    "h": "exchanging token 11 moves the last logits by more than 0.8",
+    "i": "exchanging token 11 moves the last logits by less than 0.35",
+    "j": "one by one: the error at the third token is above 10",
+    "k": "one by one: the error at the third token is below 1",
+    "l": "the errors of the two ways agree at every token (within 0.05)",
+}
+RUNS = ("b6", "d1", "f8", "j3", "m5", "q2", "t9", "x4")
 
 
 LAB = Lab(
@@ -218,119 +408,99 @@ LAB = Lab(
             id="lab04.q1",
             title="RMSNorm",
             name="rms_norm",
-            points=2,
+            printed=True,
+            points=1,
             difficulty=1,
             minutes=6,
             forbids=("F.rms_norm",),
-            cases=(Case("random vectors", inputs=vectors_and_gain, expected=rms),),
+            cases=(
+                Case("random vectors", inputs=vectors_and_gain, expected=rms, separates=_NORMS),
+                Case("small vectors, eps left out", inputs=small_vectors, expected=rms, separates=(_no_eps,)),
+            ),
             mistakes=(
                 Mistake("divide by the root of the mean of the squares, not of their sum", wrong=_sum_of_squares),
-                Mistake(
-                    "that is LayerNorm: RMSNorm does not subtract the mean",
-                    wrong=lambda x, gain, eps=1e-5: F.layer_norm(x, (x.size(-1),), gain, None, eps),
-                ),
-                Mistake(
-                    "eps belongs inside the root: add it to the mean square",
-                    wrong=lambda x, gain, eps=1e-5: x / (x.pow(2).mean(-1, keepdim=True).sqrt() + eps) * gain,
-                ),
+                Mistake("that is LayerNorm: RMSNorm does not subtract the mean", wrong=_layer_norm),
+                Mistake("eps belongs inside the root: add it to the mean square", wrong=_eps_outside),
                 Mistake("the mean runs over the sequence; it should run over the last axis", wrong=_over_the_sequence),
-                Mistake(
-                    "is the result multiplied by gain?",
-                    wrong=lambda x, gain, eps=1e-5: rms(x, torch.ones_like(gain), eps),
-                ),
+                Mistake("is the result multiplied by gain?", wrong=_no_gain),
+                Mistake("is eps used? Its default is 1e-5", wrong=_no_eps),
+                Mistake("divide by the root of the mean square", wrong=_no_root),
             ),
         ),
         Question(
             id="lab04.q2",
             title="Rotary positions",
             name="rope",
-            points=3,
+            printed=True,
+            points=2,
             difficulty=3,
             minutes=15,
             cases=(
                 Case("lengths stay", inputs=heads_and_positions, judge=keeps_lengths),
-                Case("random heads", inputs=heads_and_positions, expected=turned),
+                Case(
+                    "random heads",
+                    inputs=heads_and_positions,
+                    expected=turned,
+                    separates=(_interleaved, _backwards, _slowly, _from_zero, _always_ten_thousand),
+                ),
+                Case("theta left out", inputs=theta_left_out, expected=turned, separates=(_another_theta, _slowly)),
             ),
             mistakes=(
                 Mistake(
                     "that is the interleaved layout, pairs (0, 1), (2, 3), ...: here pair i is coordinates i and i + d/2",
-                    wrong=lambda x, p, theta=1e4: _turned(x, p, theta, layout="interleaved"),
+                    wrong=_interleaved,
                 ),
                 Mistake(
                     "turned the wrong way: check the signs of the two sines",
-                    wrong=lambda x, p, theta=1e4: _turned(x, p, theta, sign=-1.0),
+                    wrong=_backwards,
                 ),
                 Mistake(
                     "the speeds fall too slowly: the exponent of pair i is -2 i / d, and i runs to d/2 - 1",
-                    wrong=lambda x, p, theta=1e4: _turned(x, p, theta, exponent=1.0),
+                    wrong=_slowly,
                 ),
                 Mistake(
                     "are the given positions used? With a cache the first one is not 0",
-                    wrong=lambda x, p, theta=1e4: _turned(x, torch.arange(x.size(-2)), theta),
+                    wrong=_from_zero,
                 ),
-                Mistake(
-                    "is theta used? It is 10,000 by default only",
-                    when=lambda value, x, p, theta=1e4: (
-                        theta != 1e4
-                        and getattr(value, "shape", None) == x.shape
-                        and torch.allclose(value, _turned(x, p), atol=1e-4)
-                    ),
-                ),
+                Mistake("is theta used? It is 10,000 by default only", wrong=_always_ten_thousand),
+                Mistake("the default of theta is 10,000", wrong=_another_theta),
             ),
         ),
         Question(
             id="lab04.q3",
-            title="SwiGLU",
-            name="swiglu",
-            points=1,
-            difficulty=2,
-            minutes=6,
-            cases=(Case("random matrices", inputs=gated_input, expected=gated),),
-            mistakes=(
-                Mistake(
-                    "gate and up are exchanged: the bend goes on the gate branch",
-                    wrong=lambda x, gate, up, down: gated(x, up, gate, down),
-                ),
-                Mistake(
-                    "that is GLU, with a plain sigmoid: silu(z) is z times sigmoid(z)",
-                    wrong=lambda x, gate, up, down: (torch.sigmoid(x @ gate.T) * (x @ up.T)) @ down.T,
-                ),
-                Mistake(
-                    "the bend is on the product of the branches; it belongs on the gate alone, before multiplying",
-                    wrong=lambda x, gate, up, down: F.silu((x @ gate.T) * (x @ up.T)) @ down.T,
-                ),
-                Mistake(
-                    "that is GEGLU: the bend here is silu, not gelu",
-                    wrong=lambda x, gate, up, down: (F.gelu(x @ gate.T) * (x @ up.T)) @ down.T,
-                ),
-            ),
-        ),
-        Question(
-            id="lab04.q4",
             title="Grouped queries",
             name="grouped_attention",
-            points=2,
+            printed=True,
+            points=1,
             difficulty=3,
             minutes=12,
-            cases=(Case("random heads", inputs=grouped_input, expected=grouped),),
+            cases=(Case("random heads", inputs=grouped_input, expected=grouped, separates=_GROUPS),),
             mistakes=(
                 Mistake(
                     "query heads meet the wrong key heads: did you use repeat where repeat_interleave is meant?",
                     wrong=_repeated,
                 ),
                 Mistake("all query heads use key head 0: that is multi-query attention", wrong=_first_head_for_all),
-                Mistake("is the mask used?", wrong=lambda q, k, v, mask: grouped(q, k, v, None)),
+                Mistake("is the mask used?", wrong=_no_mask),
                 Mistake(
-                    "are the scores divided by sqrt(d)?",
-                    wrong=lambda q, k, v, mask: grouped(q * q.size(-1) ** 0.5, k, v, mask),
+                    "the mask is True where looking is allowed: the others get minus infinity", wrong=_mask_turned_round
                 ),
+                Mistake("are the scores divided by sqrt(d)?", wrong=_unscaled),
+                Mistake("did you divide by sqrt(d) or by d?", wrong=_by_width),
+                Mistake(
+                    "NaN: a row without any allowed key? Is the mask turned round, or multiplied with minus infinity?",
+                    when=lambda value, *inputs: bool(torch.isnan(value).any()),
+                ),
+                Mistake("H query heads meet K key heads: repeat keys and values first", error="must match the size"),
             ),
         ),
         Question(
-            id="lab04.q5",
+            id="lab04.q4",
             title="Positions and mask with a cache",
             name="positions_and_mask",
-            points=2,
+            printed=True,
+            recipe=run_standing,
+            points=1,
             difficulty=3,
             minutes=10,
             cases=(
@@ -370,14 +540,15 @@ LAB = Lab(
             ),
         ),
         Question(
-            id="lab04.q6",
+            id="lab04.q5",
             title="Attention with a cache",
             name="CachedAttention",
+            printed=True,
             points=3,
             difficulty=4,
             minutes=20,
             recipe=run_in_pieces,
-            uses=("lab04.q2", "lab04.q4", "lab04.q5"),
+            uses=("lab04.q2", "lab04.q3", "lab04.q4"),
             cases=(
                 Case("the whole sequence at once", inputs=layer_whole, expected=_outcome(ReferenceCachedAttention)),
                 Case("in pieces", inputs=layer_in_pieces, expected=_outcome(ReferenceCachedAttention)),
@@ -407,42 +578,72 @@ LAB = Lab(
             ),
         ),
         Question(
-            id="lab04.q7",
-            title="What a conversation costs",
-            name="cache_bytes",
-            points=1,
-            difficulty=2,
-            minutes=6,
-            cases=(
-                Case(
-                    "Llama-2-70B, 8,192 tokens", inputs=lambda draw: (80, 64, 8, 128, 8192, 2), expected=2_684_354_560
-                ),
-                Case("other shapes", inputs=shape_and_tokens, expected=bytes_held),
+            id="lab04.q6",
+            title="A model within three budgets",
+            name="design",
+            kind="design",
+            points=3,
+            difficulty=4,
+            minutes=20,
+            valid=a_shape,
+            budgets=(
+                Budget("all parameters", "parameters", 20_000_000, all_parameters),
+                Budget("key-value cache of 8,192 tokens", "MiB", 16, cache_megabytes),
+                Budget("layers, one after the other", "layers", 12, lambda design: design["n_layers"]),
             ),
-            mistakes=(
-                Mistake("both keys and values are kept: twice as much", wrong=lambda *s: bytes_held(*s) // 2),
-                Mistake(
-                    "only the key heads are kept, not one for every query head",
-                    wrong=lambda L, H, K, d, t, b=2: bytes_held(L, H, H, d, t, b),
-                ),
-                Mistake("every layer has keys and values of its own", wrong=lambda L, *s: bytes_held(1, *s)),
-                Mistake("bytes, not bits", wrong=lambda *s: 8 * bytes_held(*s)),
+            score=Score("parameters outside the embedding", "parameters", 17_000_000, block_parameters),
+        ),
+        Question(
+            id="lab04.q7",
+            title="Test somebody else's rotations",
+            name="holds",
+            kind="test",
+            examples="examples",
+            points=3,
+            difficulty=4,
+            minutes=20,
+            valid=vectors_and_positions,
+            right=(
+                Subject("halves", _halves),
+                Subject("neighbouring pairs", _neighbours),
+                Subject("another base and direction", _slow_and_backwards),
+            ),
+            wrong=(
+                Subject("turns the queries and leaves the keys", _keys_stay),
+                Subject("turns queries and keys opposite ways", _opposite_ways),
+                Subject("counts positions from 0 by itself", _own_positions),
+                Subject("turns nothing at all", _nothing_turned),
             ),
         ),
         Question(
             id="lab04.q8",
-            title="Three models loaded wrong",
+            title="A model loaded wrong",
             name="diagnosis",
+            kind="diagnosis",
             points=3,
             difficulty=4,
             minutes=20,
-            cases=(Case("one letter for each model", judge=_one_letter_each),),
-            hint="which models are right at the first token, and which are right when read whole? The first token has nobody else to look at",
+            faults=FAULTS,
+            observations=OBSERVATIONS,
+            runs=RUNS,
         ),
     ),
     ungraded=(
-        Ungraded("lab04.p1", "Speed-up of the cache at 512 tokens", name="predicted_speedup"),
+        Ungraded(
+            "lab04.p1",
+            "Speed-up of the cache at 512 tokens",
+            name="predicted_speedup",
+            number=Number(0.1, 10_000, unit="times"),
+        ),
         Ungraded("lab04.t1", "Read your own plot", name="interpretation", kind="text", points=3),
-        Ungraded("lab04.c1", "Lowest loss with a cache of 32 tokens", name="best_loss", kind="challenge"),
+        Ungraded(
+            "lab04.c1",
+            "Lowest loss with a cache of 32 tokens",
+            name="best_loss",
+            kind="challenge",
+            number=Number(1, 12, unit="nats per token"),
+            baseline=5.2,
+            seconds=60,
+        ),
     ),
 )
