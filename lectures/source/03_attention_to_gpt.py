@@ -756,7 +756,7 @@ for step, sample in samples.items():
 # %% [markdown]
 # The first sample is uniform noise. After forty steps there are letters at about their frequencies and gaps at about the length of words. At the end many words are English and lines break about where verse breaks them, and there is no sense in them at all.
 #
-# How many bits is that? It depends, a little, on how we ask. Cut the text into windows of 64, and the first character of each is predicted from one character; on average the model sees 32. Let the window *slide* by 32, score only its second half, and every character is predicted from at least 32. A table always has its five characters, so the second way is the fair one to compare it with. We judge on the first 20,000 characters of a split.
+# How many bits is that? It depends, a little, on how we ask. Cut the text into windows of 64, and the first character of each is predicted from one character; on average the model sees 32. Let the window *slide* by 32, score only its second half, and every character is predicted from at least 32. A table always has its five characters, so the second way is the fair one to compare it with. We judge on the first 20,000 characters of a split, which are a little easier than the rest.
 
 # %%
 @torch.no_grad()
@@ -805,8 +805,8 @@ curves(learning, x="training time (seconds of one core)", y="bits per character"
 # Losing on average does not mean knowing less everywhere. Mix the two: $P = \lambda P_\text{GPT} + (1 - \lambda) P_\text{table}$. The mixture's loss can never be worse than the weighted average of the two losses (the logarithm is concave). But can it be better than *both*?
 
 # %%
-poll("One model needs about 2.7 bits, the other 2.2. Mixing their probabilities in the best proportion needs",
-     ["less than 2.2", "exactly 2.2, all weight on the better one", "about 2.45, the mean", "more than 2.7, since they contradict each other"],
+poll("The GPT needs half a bit more than the table. Mixing their probabilities in the best proportion needs",
+     ["fewer bits than the table", "as many as the table, with all weight on it", "the mean of the two", "more than either, since they contradict each other"],
      "On the characters where the table has never seen its context, it is nearly guessing, and there the transformer is often better, since it can compute something from a context that is new. A mixture needs no more than being right about different things. If both erred on the same characters, the best share for the weaker one would be zero; the cell below finds the share on one split and reports on the other.")
 
 # %%
@@ -831,7 +831,7 @@ curves({"choose split": on_choose}, at=shares, x="share of the GPT in the mixtur
        marks={f"chosen share {best_share:.2f}": (best_share, min(on_choose))}, alt=f"Bits per character of the mixture against the share of the GPT: {on_choose[0]:.2f} at 0, a minimum of {min(on_choose):.2f} at {best_share:.2f}, {on_choose[-1]:.2f} at 1. On the report split the chosen mixture reaches {mixed_bits:.2f}.")
 
 # %% [markdown]
-# The mixture needs fewer bits than either. A model that loses to the table by half a bit still improves it, so it does know something the table does not: most likely what to do in a context that the table has never seen. That is the transformer's keep on a million characters. What happens to the balance when both get a thousand times more text, you know from the world outside.
+# The mixture needs fewer bits than either, if only by a few hundredths. A model that loses to the table by half a bit still improves it, so it does know something the table does not: most likely, we guess, what to do in a context that the table has never seen (exercise 4 can tell). That is this transformer's keep, and it is a modest one. What happens to the balance when both get a thousand times more text, you know from the world outside.
 #
 # ## VI. What has it learned?
 #
@@ -866,7 +866,7 @@ for name, (a, b) in zip(group_names, GROUPS):
 table([{"characters seen": name, "bits per character": means[name], "± two standard errors": errors[name]} for name in means], fmt=".2f", caption=f"the bigram table: {bigram_bits:.2f}")
 
 # %% [markdown]
-# With one character it comes close to the bigram table, which knows exactly as much. Most of the gain is there after eight characters, a word and a half; after that little changes. That is a property of *this* model, small and briefly trained, and not of attention, which reaches all 64 at no extra cost.
+# With one character it does not even reach the bigram table, which knows exactly as much (perhaps because one in 64 of the characters it was trained on stood at the front of a window). Most of the gain is there after eight characters, a word and a half; after that little changes. That is a property of *this* model, small and briefly trained, and not of attention, which reaches all 64 at no extra cost.
 #
 # ### Where the heads look (*optional*)
 #
@@ -1277,7 +1277,7 @@ claims_table([
 # 1. Attention is a weighted average whose weights come from what each position asks (query) and offers (key). Dividing by $\sqrt{d_h}$ makes the *start* independent of the head's width; whether training needs it depends on how it starts.
 # 2. The causal mask goes in front of the softmax; without it training looks wonderful and generation is noise.
 # 3. Heads are slices of the width. A single causal layer cannot tell the order of what it reads; two can, and a position table makes it easy. Without the residual path our stack learned nothing but letter frequencies, while its MLPs alone learned more.
-# 4. A GPT is embeddings, a stack of such blocks, and a score for every next token. In two minutes of a laptop it does not beat Kneser-Ney's 2.2 bits on this text; mixed with the table it does, for it knows other things.
+# 4. A GPT is embeddings, a stack of such blocks, and a score for every next token. In two minutes of a laptop it does not beat Kneser-Ney's 2.2 bits on this text; mixed into the table it improves it a little.
 # 5. Two layers of attention can do what one cannot: copy what followed last time. And GPT-2 small has 124 million parameters; "117M" fits a stale vocabulary.
 #
 # **Still unexplained.** Why does a learned position table stop dead at 64 characters, and what would not? Which of the ingredients that made training fast mattered? Every new character recomputes the whole window: can that be avoided? Lecture 04 takes these up.
