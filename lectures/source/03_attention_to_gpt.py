@@ -621,7 +621,7 @@ show(fig, alt=f"Left: without the residual path the positions of a fresh stack b
 # %% [markdown]
 # An average makes its inputs more alike. Stack a few averages with nothing to hold on to, and within five fresh layers every position carries the *same* vector. Dong et al. (2021) prove that pure attention, without additions or MLPs, loses rank *doubly* exponentially with depth; ours has MLPs, and they do not prevent it. Such a stack cannot tell on which character it stands, so all it can learn is how frequent each character is: it lies on the unigram line, on all three seeds.
 #
-# Is it the missing addition as such, or is it the averaging? The third curve decides. The same four MLPs, without additions and *without attention*, learn nearly a bigram table, which is all they could. That points at attention: with the residual path each position keeps what it had, and attention *adds* to it. (It is no proof. The control has half as many layers in a row; eight MLPs would be the fairer one, and a good exercise.) (240 steps of three seeds; how long the stack would stay on the line we have not tried.)
+# Is it the missing addition as such, or is it the averaging? The third curve is a control. The same four MLPs, without additions and *without attention*, come near a bigram table, which is all they could learn. That points at attention: with the residual path each position keeps what it had, and attention *adds* to it. (It is no proof. The control has half as many layers in a row; eight MLPs would be the fairer one, and a good exercise.) (240 steps of three seeds; how long the stack would stay on the line we have not tried.)
 #
 # ### All of it
 
