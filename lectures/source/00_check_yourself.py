@@ -14,7 +14,9 @@
 #
 # **Before this:** derivatives, matrix products, a little numpy or PyTorch.
 #
-# **Time:** one class of 75 minutes, 15 of them for the twenty questions; part VI is *optional* if you know your tensors. All cells together: some seconds of computing.
+# **Time:** core TIMECORE minutes, optional TIMEOPT minutes; one class, and 15 minutes more for the twenty questions. All cells together: some seconds of computing.
+#
+# <!-- sources: hlt, 11785, day24, analytics -->
 
 # %%
 import bz2
@@ -27,9 +29,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from courseware import Claim, claims_table
-from courseware import show_concept_test
-from courseware import explore, heatmap, poll, setup_style, show
+from courseware import (
+    Claim, Diagram, bars, claims_table, curves, explore, heat_map, panels, poll,
+    setup_style, show, show_concept_test,
+)
 from llmlib.data import alice, botchan, first_names
 from llmlib.text import NGramModel, gpt2_tokenizer
 
@@ -51,7 +54,7 @@ show_concept_test()
 # %% [markdown]
 # ## II. The probability of a text
 #
-# Deck J writes a language model as $P(X_t \mid X_1, \dots, X_{t-1})$, the next word given those before it. That is enough to give a probability to a *whole* text, because of the chain rule:
+# The HLT lecture writes a language model as $P(X_t \mid X_1, \dots, X_{t-1})$, the next word given those before it. That is enough to give a probability to a *whole* text, because of the chain rule:
 #
 # $$P(x_1, \dots, x_T) = \prod_{t=1}^{T} P(x_t \mid x_1, \dots, x_{t-1}).$$
 #
@@ -60,18 +63,23 @@ show_concept_test()
 # %%
 def letters_of(text):
     """The letters a to z of a text as numbers 0 to 25, everything else left out."""
-    codes = np.frombuffer(text.lower().encode("ascii", "ignore"), dtype=np.uint8).astype(int) - ord("a")
+    codes = np.frombuffer(text.lower().encode("ascii", "ignore"), dtype=np.uint8)
+    codes = codes.astype(int) - ord("a")
     return codes[(codes >= 0) & (codes < 26)]
 
 
 book = letters_of(alice())
-runs = 26 * 26 * book[:-2] + 26 * book[1:-1] + book[2:]
-joint = np.bincount(runs, minlength=26**3).reshape(26, 26, 26) / len(runs)          # P(a, b, c)
-pairs, first = joint.sum(axis=2), joint.sum(axis=(1, 2))                            # P(a, b) and P(a)
-second_given = pairs / first[:, None]                                               # P(b | a)
-third_given = joint / np.maximum(pairs, 1e-300)[:, :, None]                         # P(c | a, b)
-chain_error = np.abs(first[:, None, None] * second_given[:, :, None] * third_given - joint).max()
-print(f"{len(runs):,} runs of three letters; largest difference between the two sides: {chain_error:.0e}")
+runs = 26 * 26 * book[:-2] + 26 * book[1:-1] + book[2:]         # one number per run
+joint = np.bincount(runs, minlength=26**3).reshape(26, 26, 26) / len(runs)  # P(a, b, c)
+pairs, first = joint.sum(axis=2), joint.sum(axis=(1, 2))        # P(a, b) and P(a)
+second_given = pairs / first[:, None]                           # P(b | a)
+third_given = joint / np.maximum(pairs, 1e-300)[:, :, None]     # P(c | a, b)
+product = first[:, None, None] * second_given[:, :, None] * third_given
+chain_error = np.abs(product - joint).max()
+print(f"{len(runs):,} runs of three letters; largest difference: {chain_error:.0e}")
+
+# %% [markdown]
+# (Two idioms that come back often. `np.bincount` counts how often each whole number occurs; writing a run of letters as one number in base 26 makes it count runs. And `first[:, None]` adds an axis of size 1, so that row $a$ is divided by $P(a)$ all along.) The two sides agree to rounding.
 
 # %% [markdown]
 # ### A product that is zero
@@ -82,21 +90,17 @@ print(f"{len(runs):,} runs of three letters; largest difference between the two 
 
 # %%
 frequency = np.bincount(book, minlength=26) / len(book)
-p = frequency[book[:400]]                                                           # the probability of each letter
-products = {"32-bit product": np.cumprod(p.astype(np.float32)), "64-bit product": np.cumprod(p)}
+p = frequency[book[:400]]  # of each letter that came
+in_32, in_64 = np.cumprod(p.astype(np.float32)), np.cumprod(p)
 log_sum = np.cumsum(np.log2(p))
-vanished = {name: int(np.argmax(product == 0)) + 1 for name, product in products.items()}
-print({name: f"zero from letter {n} on" for name, n in vanished.items()})
+end_32, end_64 = int(np.argmax(in_32 == 0)), int(np.argmax(in_64 == 0))
+print(f"the product is zero from letter {end_32 + 1} on in 32 bits, {end_64 + 1} in 64")
 
-fig, ax = plt.subplots()
-for (name, product), style in zip(products.items(), ("-", "--")):
-    alive = vanished[name] - 1
-    ax.plot(range(1, alive + 1), np.log2(product[:alive].astype(float)), style, linewidth=6, alpha=0.6, label=f"{name} (ends at letter {alive})")
-    ax.plot(alive, np.log2(float(product[alive - 1])), "X", color="black", markersize=11)
-ax.plot(range(1, 401), log_sum, color="black", linewidth=1.6, label="sum of logarithms")
-ax.set(xlabel="letters of the text", ylabel="log₂ of its probability (bits)")
-ax.legend()
-show(fig, alt=f"Log probability against letters. The 32-bit product ends after {vanished['32-bit product'] - 1} letters, the 64-bit one after {vanished['64-bit product'] - 1}; the sum of logarithms goes straight on to {log_sum[-1]:.0f} bits at letter 400.")
+# %% tags=["figure"]
+ends = {f"32 bits end at letter {end_32}": (end_32, log_sum[end_32 - 1]), f"64 bits end at letter {end_64}": (end_64, log_sum[end_64 - 1])}
+curves({"sum of logarithms": log_sum}, at=range(1, 401), x="letters of the text", y="log₂ of its probability (bits)", marks=ends,
+       height=2.6, alt=f"Log probability against letters, a nearly straight line to {log_sum[-1]:.0f} bits at letter 400. Marked: the 32-bit product "
+       f"ends after {end_32} letters, the 64-bit one after {end_64}.")
 
 # %% [markdown]
 # In 32 bits half a line is enough, in 64 bits a paragraph, and every text has probability zero: the true one, a misspelt one, and random keys, so that they can't even be ranked. The sum of logarithms has no such end. It also reads better: a nearly straight line, about four bits down per letter, and its slope is what we call the *loss*.
@@ -110,17 +114,22 @@ show(fig, alt=f"Log probability against letters. The 32-bit product ends after {
 #
 # $$H(p) = -\sum_x p(x) \log_2 p(x).$$
 #
-# For a coin that falls heads with probability $p$, this is a curve. **Before you move the slider:** a coin that falls heads 90 % of the time is "80 % less random" than a fair one, isn't it?
+# By hand: outcomes with probabilities $\frac12, \frac14, \frac14$ surprise by 1, 2 and 2 bits, so $H = \frac12 \cdot 1 + \frac14 \cdot 2 + \frac14 \cdot 2 = 1.5$ bits.
+#
+# For a coin that falls heads with probability $p$, entropy is a curve. **Before you move the slider:** a coin that falls heads 90 % of the time is "80 % less random" than a fair one, isn't it?
 
 # %%
 def entropy(p):
-    """Bits: average surprise of draws from p (any shape, last axis sums to 1); outcomes of probability 0 add nothing."""
+    """Average surprise in bits of draws from p; the last axis of p sums to 1."""
     p = np.asarray(p, float)
-    return -(p * np.log2(np.where(p > 0, p, 1))).sum(axis=-1)
+    return -(p * np.log2(np.where(p > 0, p, 1))).sum(axis=-1)  # 0 adds nothing
 
 
+print("by hand: half, a quarter, a quarter:", entropy([1 / 2, 1 / 4, 1 / 4]), "bits")
+
+# %% tags=["diagram"]
 def coin_entropy(p):
-    fig, ax = plt.subplots(figsize=(4.3, 3))
+    fig, ax = plt.subplots(figsize=(3.5, 2.7))
     grid = np.linspace(0, 1, 201)
     ax.plot(grid, entropy(np.stack([grid, 1 - grid], axis=-1)))
     h = entropy([p, 1 - p])
@@ -146,14 +155,14 @@ explore(coin_entropy, p=(0.0, 1.0, 0.01), panels=[0.5, 0.9, 0.99],
 
 # %%
 def cross_entropy_bits(p, q):
-    """Bits per draw that a believer in q pays on draws from p; infinite if q excludes what p does."""
+    """Bits per draw that a believer in q pays on draws from p."""
     p, q = np.asarray(p, float), np.asarray(q, float)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore"):  # infinite if q excludes it
         return -(p * np.where(p > 0, np.log2(q), 0)).sum(axis=-1)
 
-
+# %% tags=["diagram"]
 def wrong_coin(p, q):
-    fig, ax = plt.subplots(figsize=(4.3, 3.1))
+    fig, ax = plt.subplots(figsize=(3.5, 2.7))
     grid, coin = np.linspace(0.005, 0.995, 199), np.array([p, 1 - p])
     floor, loss = entropy(coin), cross_entropy_bits(coin, [q, 1 - q])
     ax.plot(grid, cross_entropy_bits(coin, np.stack([grid, 1 - grid], axis=-1)))
@@ -172,35 +181,47 @@ explore(wrong_coin, p=[0.5, 0.7, 0.9, 0.99], q=(0.01, 0.99, 0.01),
 # Someone who says "fifty-fifty" pays exactly 1 bit, whatever the coin does. Someone who is sure of the wrong thing pays three times as much. And the curve goes up without limit at the ends:
 
 # %%
-poll("A model gives the probability 0 to a token which then does occur, once in a million tokens. Its average loss over the million is",
-     ["infinite", "hardly changed: one token in a million", "about 1 bit higher", "undefined, so the token is left out"],
-     "$-\\log_2 0$ is infinite, and an average with one infinite term is infinite: <2> underestimates what *certainty* claims, and <4> would be cheating, since the one thing the model got wrong would be left out. A softmax never gives exactly 0, and models that count need *smoothing* (lecture 01) for this reason alone.")
+poll("A model gives the probability 0 to a token which then does occur, once in a million "
+     "tokens. Its average loss over the million is",
+     options=["infinite", "hardly changed: it is one token in a million", "about 1 bit higher",
+              "undefined, so the token is left out"],
+     explanation="$-\\log_2 0$ is infinite, and an average with one infinite term is infinite. "
+     "\"Hardly changed\" underestimates what *certainty* claims, and leaving the token out would "
+     "be cheating, since it is the one thing the model got wrong. In exact arithmetic a softmax "
+     "never gives 0; models that count need *smoothing* (lecture 01) for this reason alone.")
 
 # %% [markdown]
 # The same with real letters. Three sources: *Alice*, the novel *Botchan* (translated from Japanese), and a list of first names; and a fourth "model" that finds all letters equally likely. **Look for** the two novels, then for the names, then compare the last row with the last column.
 
 # %%
-texts = {"Alice": alice(), "Botchan": botchan(), "names": "".join(first_names())}
-letter = {name: np.bincount(letters_of(text), minlength=26) / len(letters_of(text)) for name, text in texts.items()} | {"uniform": np.full(26, 1 / 26)}
-H = {name: entropy(p) for name, p in letter.items()}
-divergence = np.array([[cross_entropy_bits(p, q) - entropy(p) for q in letter.values()] for p in letter.values()])
-assert (divergence > -1e-12).all()                                                  # never negative (Gibbs)
+def letter_frequencies(text):
+    codes = letters_of(text)
+    return np.bincount(codes, minlength=26) / len(codes)
 
-fig, ax = plt.subplots(figsize=(6.4, 3.6))
-image = heatmap(ax, divergence.clip(0), vmax=1, fmt=".2f")
-ax.set_xticks(range(4), letter)
-ax.set_yticks(range(4), [f"{name} (H = {H[name]:.2f})" for name in letter])
-ax.set(xlabel="letter frequencies believed (q)", ylabel="text that is read (p)")
-fig.colorbar(image, ax=ax, label="KL divergence (bits per letter)")
-show(fig, alt="Table of KL divergences between letter frequencies, in bits per letter: " + "; ".join(f"{a} read with those of {b} {divergence[i, j]:.2f}" for i, a in enumerate(letter) for j, b in enumerate(letter) if i != j) + ".")
+
+texts = {"Alice": alice(), "Botchan": botchan(), "names": "".join(first_names())}
+letter = {name: letter_frequencies(text) for name, text in texts.items()}
+letter["uniform"] = np.full(26, 1 / 26)
+H = {name: entropy(p) for name, p in letter.items()}
+divergence = np.array([
+    [cross_entropy_bits(p, q) - entropy(p) for q in letter.values()]
+    for p in letter.values()
+])
+assert (divergence > -1e-12).all()                              # never negative (Gibbs)
+
+# %% tags=["figure"]
+heat_map(divergence.clip(0), rows=[f"{name} (H = {H[name]:.2f})" for name in letter], columns=list(letter), fmt=".2f", vmax=1, height=2.8, width=6.4,
+         x="letter frequencies believed (q)", y="text that is read (p)", color="KL (bits per letter)",
+         alt="KL divergences between letter frequencies, in bits per letter: " + "; ".join(f"{a} read with those of {b} {divergence[i, j]:.2f}"
+         for i, a in enumerate(letter) for j, b in enumerate(letter) if i != j) + ".")
 
 # %% [markdown]
-# Two novels from different continents differ by about a hundredth of a bit: letter frequencies belong to the language more than to the book. Names are another matter. And the table is *not symmetric*. Reading English while believing all letters equally likely costs about half a bit; reading random letters while believing in English costs nearly a whole one, because j, q, x and z keep coming. KL is no distance: it asks how surprised a believer in $q$ is by $p$, and the reverse is another question. (Which of the two is minimised comes back in lectures 13 and 15, where it decides how a model behaves.)
+# Two novels from different continents differ by about a hundredth of a bit: letter frequencies belong to the language more than to the book. Names are another matter. And the table is *not symmetric*. Reading English while believing all letters equally likely costs about half a bit; reading random letters while believing in English costs nearly a whole one, because j, q, x and z keep coming. KL is no distance: it asks how surprised a believer in $q$ is by $p$, and the reverse is another question. (Which of the two is minimised comes back in lectures 13 and 15, where it decides how a model behaves.) <!-- promise: 13-direction-of-kl --> <!-- promise: 15-direction-of-kl -->
 
 # %% [markdown]
 # ## IV. Reading a table of results
 #
-# Decks C and J both print GPT-2's results (Radford et al., 2019, table 3): in columns marked BPB, BPC and PPL. All three are the same quantity, average surprise, in different clothes:
+# The HLT lecture and 11-785 both print GPT-2's results (Radford et al., 2019, table 3): in columns marked BPB, BPC and PPL. All three are the same quantity, average surprise, in different clothes:
 #
 # | unit | definition | from nats per token |
 # | --- | --- | --- |
@@ -218,11 +239,16 @@ rest = bytes(data[cut:].tolist()).decode()
 model = NGramModel(order=4, smoothing="witten_bell", vocab_size=256).fit(data[:cut])
 total_bits = -model.logprob(data[cut:]).sum() / math.log(2)
 
-units = {"byte": len(rest.encode()), "GPT-2 token": len(gpt2_tokenizer().encode(rest)), "word": len(rest.split())}
+units = {
+    "byte": len(rest.encode()),
+    "GPT-2 token": len(gpt2_tokenizer().encode(rest)),
+    "word": len(rest.split()),
+}
 bits_per = {unit: total_bits / n for unit, n in units.items()}
-print(f"log2 P(text) = -{total_bits:,.0f} bits, whatever the unit\n")
+print(f"log2 P(text) = -{total_bits:,.0f} bits, whatever the unit")
 for unit, n in units.items():
-    print(f"per {unit:12} {n:7,} of them   {bits_per[unit]:6.2f} bits   perplexity {2 ** bits_per[unit]:12,.1f}")
+    print(f"per {unit:12} {n:7,} of them   {bits_per[unit]:6.2f} bits   "
+          f"perplexity {2 ** bits_per[unit]:12,.1f}")
 
 # %% [markdown]
 # One model, one text, one probability, and perplexities from five to eight thousand. A perplexity without its unit says nothing, and two perplexities *per token* cannot be compared when the tokenizers differ. Bits per byte can: everybody agrees what a byte is.
@@ -233,23 +259,29 @@ for unit, n in units.items():
 
 # %%
 SIZES = ["117M", "345M", "762M", "1542M"]
-COLUMNS = ["LAMBADA (PPL)", "LAMBADA (ACC)", "CBT-CN (ACC)", "CBT-NE (ACC)", "WikiText2 (PPL)", "PTB (PPL)", "enwik8 (BPB)", "text8 (BPC)", "WikiText103 (PPL)", "1BW (PPL)"]
-ROWS = np.array([[35.13, 45.99, 87.65, 83.4, 29.41, 65.85, 1.16, 1.17, 37.50, 75.20], [15.60, 55.48, 92.35, 87.1, 22.76, 47.33, 1.01, 1.06, 26.37, 55.72],
-                 [10.87, 60.12, 93.45, 88.0, 19.93, 40.31, 0.97, 1.02, 22.05, 44.575], [8.63, 63.24, 93.30, 89.05, 18.34, 35.76, 0.93, 0.98, 17.48, 42.16]])
-table = dict(zip(COLUMNS, ROWS.T))                                                  # column -> four sizes, as on the slides
-
-fig, axes = plt.subplots(1, 2, figsize=(9, 3.7))
-for name, marker in zip(["1BW (PPL)", "PTB (PPL)", "WikiText103 (PPL)", "WikiText2 (PPL)"], "o^sD"):
-    axes[0].plot(SIZES, table[name], marker=marker, label=name.split()[0])
-    axes[1].plot(SIZES, np.log2(table[name]), marker=marker)
-axes[0].set(ylabel="perplexity per word", ylim=(0, None), title="as printed")
-axes[1].set(ylabel="bits per word", ylim=(0, None), title="the same, in bits")
-axes[0].legend(fontsize=10)
-for ax in axes:
-    ax.set_xlabel("size of GPT-2")
+table = {                                   # column of the slides: the four sizes
+    "LAMBADA (PPL)": [35.13, 15.60, 10.87, 8.63],
+    "LAMBADA (ACC)": [45.99, 55.48, 60.12, 63.24],
+    "CBT-CN (ACC)": [87.65, 92.35, 93.45, 93.30],
+    "CBT-NE (ACC)": [83.4, 87.1, 88.0, 89.05],
+    "WikiText2 (PPL)": [29.41, 22.76, 19.93, 18.34],
+    "PTB (PPL)": [65.85, 47.33, 40.31, 35.76],
+    "enwik8 (BPB)": [1.16, 1.01, 0.97, 0.93],
+    "text8 (BPC)": [1.17, 1.06, 1.02, 0.98],
+    "WikiText103 (PPL)": [37.50, 26.37, 22.05, 17.48],
+    "1BW (PPL)": [75.20, 55.72, 44.575, 42.16],
+}
+table = {name: np.array(values) for name, values in table.items()}
 wiki2 = np.log2(table["WikiText2 (PPL)"])
-show(fig, alt=f"Four data sets against the size of GPT-2. As perplexities the curves fall steeply, WikiText2 from 29.41 to 18.34; in bits per word they fall gently, WikiText2 from {wiki2[0]:.2f} to {wiki2[-1]:.2f}.")
-print(f"WikiText2: {wiki2[0]:.2f} to {wiki2[-1]:.2f} bits per word, {100 * (1 - wiki2[-1] / wiki2[0]):.0f} % less")
+print(f"WikiText2: {wiki2[0]:.2f} to {wiki2[-1]:.2f} bits per word, "
+      f"{100 * (1 - wiki2[-1] / wiki2[0]):.0f} % less")
+
+# %% tags=["figure"]
+fig, (left, right) = panels(2, titles=["perplexity per word, as printed", "the same in bits per word"], width=7.6, height=2.9)
+four = {name.split()[0]: table[name] for name in ("1BW (PPL)", "PTB (PPL)", "WikiText103 (PPL)", "WikiText2 (PPL)")}
+curves(four, at=[117, 345, 762, 1542], x="size of GPT-2 (millions, log)", log="x", ylim=(0, 80), ax=left)
+curves({name: np.log2(v) for name, v in four.items()}, at=[117, 345, 762, 1542], x="size of GPT-2 (millions, log)", log="x", ylim=(0, 8), ax=right)
+show(fig, alt=f"Four data sets against GPT-2's size. As perplexities they fall steeply, WikiText2 from 29.41 to 18.34; in bits per word gently, from {wiki2[0]:.2f} to {wiki2[-1]:.2f}.")
 
 # %% [markdown]
 # The exponential makes differences look large; bits add up, and are what a scaling law (lecture 08) is about.
@@ -260,17 +292,25 @@ print(f"WikiText2: {wiki2[0]:.2f} to {wiki2[-1]:.2f} bits per word, {100 * (1 - 
 
 # %%
 def extra_bits_per_byte(compress):
-    """Bits per byte for the last tenth of Alice, given the first nine tenths: how much longer both are than the first alone."""
+    """Of the last tenth of Alice: how much longer the whole is than nine tenths."""
     known, everything = bytes(data[:cut].tolist()), bytes(data.tolist())
-    return 8 * (len(compress(everything)) - len(compress(known))) / (len(everything) - len(known))
+    extra = len(compress(everything)) - len(compress(known))
+    return 8 * extra / (len(everything) - len(known))
 
 
-compressors = {"zlib (zip, png)": lambda b: zlib.compress(b, 9), "bzip2": lambda b: bz2.compress(b, 9), "xz": lambda b: lzma.compress(b, preset=9)}
-compressed = {name: extra_bits_per_byte(compress) for name, compress in compressors.items()}
-for name, bits in (compressed | {"our four-byte counts": bits_per["byte"]}).items():
-    print(f"{name:22} {bits:.2f} bits per byte")
-print(f"\nGPT-2 on enwik8: {table['enwik8 (BPB)'][-1]} bits per byte = {table['enwik8 (BPB)'][-1] / 8 * 100:.1f} MB of 100 MB")
-print(f"18.34 per word = {wiki2[-1]:.2f} bits per word; at {len(rest) / units['word']:.1f} characters per word (as in Alice, spaces included) about {wiki2[-1] / (len(rest) / units['word']):.2f} bits per character")
+compressed = {
+    "zlib (zip, png)": extra_bits_per_byte(lambda b: zlib.compress(b, 9)),
+    "bzip2": extra_bits_per_byte(lambda b: bz2.compress(b, 9)),
+    "xz": extra_bits_per_byte(lambda b: lzma.compress(b, preset=9)),
+}
+per_word, enwik8 = len(rest) / units["word"], table["enwik8 (BPB)"][-1]
+print(f"GPT-2 on enwik8: {enwik8} bits per byte = {enwik8 / 8 * 100:.1f} MB of 100 MB")
+print(f"18.34 per word = {wiki2[-1]:.2f} bits per word; at {per_word:.1f} characters "
+      f"per word, about {wiki2[-1] / per_word:.2f} bits per character")
+
+# %% tags=["figure"]
+bars(compressed | {"our four-byte counts": bits_per["byte"]}, x="bits per byte, last tenth of Alice", height=1.9, highlight=["our four-byte counts"],
+     alt="Bits per byte: " + ", ".join(f"{k} {v:.2f}" for k, v in compressed.items()) + f", our four-byte counts {bits_per['byte']:.2f}.")
 
 # %% [markdown]
 # Our counts, at the level of programs that have been on every computer for decades, beat two of them and lose to bzip2; a trained network is another class, and lecture 03 builds one. (Different text, so don't read the gap to 0.93 off these lines.)
@@ -278,9 +318,15 @@ print(f"18.34 per word = {wiki2[-1]:.2f} bits per word; at {len(rest) / units['w
 # So which is better, 0.93 bits per byte or perplexity 18.34? In one unit they are neighbours: the second is roughly three quarters of a bit per character. But that comparison is still unsound, because *the texts differ*: enwik8 is full of markup and links, WikiText2 is clean prose. Same unit **and** same text, or no comparison.
 
 # %%
-poll("Model A (vocabulary of 32,000 tokens) has perplexity 12 per token on a text, model B (256,000 tokens) has 18 per token on the same text. Which gives the text the higher probability?",
-     ["one cannot tell without the number of tokens", "A: its perplexity is lower", "B: its vocabulary is larger", "the two are equal"],
-     "A larger vocabulary cuts the text into *fewer* tokens. If A needs 1,000 tokens, it spends $1000 \\log_2 12 = 3585$ bits; if B needs 800, it spends $800 \\log_2 18 = 3336$ bits and is the better model, in spite of its higher perplexity; with 900 tokens it is the worse one. So A is a trap, B does not follow either, and equal they are only by accident.")
+poll("Model A (vocabulary of 32,000 tokens) has perplexity 12 per token on a text, model B "
+     "(256,000 tokens) has 18 per token on the same text. Which gives the text the higher "
+     "probability?",
+     options=["one cannot tell without the number of tokens", "A: its perplexity is lower",
+              "B: its vocabulary is larger", "the two are equal"],
+     explanation="A larger vocabulary cuts the text into *fewer* tokens. If A needs 1,000 tokens, "
+     "it spends $1000 \\log_2 12 = 3585$ bits; if B needs 800, it spends $800 \\log_2 18 = 3336$ "
+     "bits and is the better model, in spite of its higher perplexity; with 900 tokens it is "
+     "the worse one.")
 
 # %% [markdown]
 # ## V. Softmax and its gradient
@@ -289,18 +335,19 @@ poll("Model A (vocabulary of 32,000 tokens) has perplexity 12 per token on a tex
 
 # %%
 def naive_softmax(z):
-    return z.exp() / z.exp().sum(dim=-1, keepdim=True)
+    return z.exp() / z.exp().sum(dim=-1, keepdim=True)  # keepdim: (..., V) / (..., 1)
 
 
-print("32 bits, logits 1, 2, 100:   ", naive_softmax(torch.tensor([1.0, 2.0, 100.0])).tolist())
-print("16 bits, logits 1, 2, 12:    ", naive_softmax(torch.tensor([1.0, 2.0, 12.0], dtype=torch.float16)).tolist())
+large = torch.tensor([1.0, 2.0, 100.0])
+print("32 bits, logits 1, 2, 100:", naive_softmax(large).tolist())
+print("16 bits, logits 1, 2, 12: ", naive_softmax(large.clamp(max=12).half()).tolist())
 
 # %% [markdown]
 # $e^{100}$ is too large for 32 bits, and infinity over infinity is not a number. In 16 bits, a logit of 12 is enough. The cure uses a property worth knowing anyway: adding the same $c$ to all logits changes nothing, since $e^{z_i + c} = e^c e^{z_i}$ and $e^c$ cancels. Subtract the largest logit, and every exponential is at most 1.
 
 # %%
 def log_softmax(z):
-    """Logarithms of the softmax probabilities along the last axis, for logits of any size."""
+    """Logarithms of the softmax probabilities along the last axis, for any logits."""
     z = z - z.max(dim=-1, keepdim=True).values
     return z - z.exp().sum(dim=-1, keepdim=True).log()
 
@@ -310,12 +357,14 @@ def cross_entropy(z, target):
     return -log_softmax(z)[torch.arange(len(z)), target].mean()
 
 
-z, target = 30 * torch.randn(5, 7, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 6, 2, 2, 5])
-torch.testing.assert_close(log_softmax(z + 1000), F.log_softmax(z, dim=-1), atol=1e-3, rtol=1e-4)      # shifted by 1000: the same
-torch.testing.assert_close(cross_entropy(z, target), F.cross_entropy(z, target))                        # what we wrote is what PyTorch computes
+z = 30 * torch.randn(5, 7, generator=torch.Generator().manual_seed(0))
+target = torch.tensor([0, 6, 2, 2, 5])
+shifted = log_softmax(z + 1000)  # shifted by 1000: the same
+torch.testing.assert_close(shifted, F.log_softmax(z, dim=-1), atol=1e-3, rtol=1e-4)
+torch.testing.assert_close(cross_entropy(z, target), F.cross_entropy(z, target))
 
 # %% [markdown]
-# (We compute the *logarithm* directly. Taking `softmax` first and `log` afterwards would bring part II's problem back: a small probability becomes 0, and its logarithm $-\infty$.)
+# (`log_softmax(z)[torch.arange(N), target]` takes one entry from each row: row $i$, column `target[i]`.) What we wrote is what PyTorch computes. We compute the *logarithm* directly: taking `softmax` first and `log` afterwards would bring part II's problem back: a small probability becomes 0, and its logarithm $-\infty$.
 #
 # ### The gradient
 #
@@ -323,27 +372,52 @@ torch.testing.assert_close(cross_entropy(z, target), F.cross_entropy(z, target))
 #
 # $$\frac{\partial}{\partial z_i} \log \sum_j e^{z_j} = \frac{e^{z_i}}{\sum_j e^{z_j}} = p_i, \qquad\text{so}\qquad \frac{\partial L}{\partial z_i} = p_i - [i = y].$$
 #
-# *Probabilities minus the truth.* All of deep learning's classifiers and language models start their backward pass with this line. We check it against PyTorch's own differentiation, and against plain finite differences:
+# *Probabilities minus the truth.* Every classifier and language model trained with this loss starts its backward pass with this line.
+#
+# By hand: logits $0, \ln 2, \ln 4$ have the exponentials $1, 2, 4$ and the sum $7$. If the second token came, the loss is $-\ln \frac27 = 1.25$ nats and the gradient $(\frac17, \frac27 - 1, \frac47)$.
+
+# %% tags=["diagram"]
+d = Diagram(12, 3.0)
+z = d.vector(1.7, 1.5, [0.0, 0.69, 1.39], label="logits z", fmt=".2f", vertical=True)
+e = d.vector(4.3, 1.5, [1, 2, 4], label="exp", fmt=".0f", vertical=True, color="orange")
+p = d.vector(6.9, 1.5, [1 / 7, 2 / 7, 4 / 7], label="p", fmt=".2f", vertical=True, color="green")
+y = d.vector(8.9, 1.5, [0, 1, 0], label="truth y", fmt=".0f", vertical=True, color="grey")
+g = d.vector(11.0, 1.5, [1 / 7, -5 / 7, 4 / 7], label="gradient", fmt=".2f", vertical=True)
+d.arrow(z, e, "exp"); d.arrow(e, p, "/ 7"); d.label(7.9, 1.5, "–", size=18); d.arrow(y, g, "=")
+d.show(alt="Logits 0, 0.69, 1.39 become exponentials 1, 2, 4, divided by 7 the probabilities 0.14, 0.29, 0.57; minus the truth 0, 1, 0 "
+       "gives the gradient 0.14, -0.71, 0.57.")
+
+# %% [markdown]
+# The three entries of a gradient sum to zero: what one logit is pushed up, the others are pushed down. We check the formula against PyTorch's own differentiation, and against plain finite differences:
 
 # %%
-z = torch.randn(4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1), requires_grad=True)
+def total_loss(z):
+    return F.cross_entropy(z, target, reduction="sum")
+
+
+z = torch.randn(4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+z.requires_grad_()
 target = torch.tensor([1, 0, 5, 3])
-F.cross_entropy(z, target, reduction="sum").backward()
-ours = z.detach().softmax(dim=-1) - F.one_hot(target, 6)                            # p - y
+total_loss(z).backward()
+ours = z.detach().softmax(dim=-1) - F.one_hot(target, 6)        # p - y
 torch.testing.assert_close(ours, z.grad)
 gradient_error = (ours - z.grad).abs().max().item()
 
 nudge = torch.zeros(4, 6, dtype=torch.float64)
 nudge[2, 4] = 1e-6
 with torch.no_grad():
-    slope = (F.cross_entropy(z + nudge, target, reduction="sum") - F.cross_entropy(z - nudge, target, reduction="sum")) / 2e-6
+    slope = (total_loss(z + nudge) - total_loss(z - nudge)) / 2e-6
 torch.testing.assert_close(slope, ours[2, 4])
-print(f"p - y equals autograd to {gradient_error:.0e}; each row sums to {ours.sum(dim=-1).abs().max():.0e}")
+print(f"p - y equals autograd to {gradient_error:.0e}")
 
 # %%
-poll("The model gave the token that came a probability of 0.99. The gradient of the loss with respect to *that token's* logit is",
-     ["-0.01", "0.99", "0.01", "-4.6"],
-     "$p_y - 1 = 0.99 - 1 = -0.01$: raise this logit a little. <2> forgets to subtract the truth; <3> has the sign of a logit that should come *down*; <4> is $\\ln 0.01$, a logarithm, while the gradient of a logit always lies between -1 and 1. Tokens that are already well predicted hardly pull at the model; the badly predicted ones do the teaching.")
+poll("The model gave the token that came a probability of 0.99. The gradient of the loss with "
+     "respect to *that token's* logit is",
+     options=["-0.01", "0.99", "0.01", "-4.6"],
+     explanation="$p_y - 1 = 0.99 - 1 = -0.01$: raise this logit a little. 0.99 forgets to "
+     "subtract the truth; 0.01 has the sign of a logit that should come *down*; -4.6 is "
+     "$\\ln 0.01$, while the gradient of a logit always lies between -1 and 1. Tokens that are "
+     "well predicted hardly pull at the model; the badly predicted ones do the teaching.")
 
 # %% [markdown]
 # Is this line all that learning needs? Here is a "network" of 26 numbers, one logit per letter, trained on *Alice* by gradient descent with nothing but $p - y$ (averaged over the book, $y$ becomes the letter frequencies).
@@ -356,20 +430,13 @@ for _ in range(300):
     p = np.exp(logits - logits.max())
     p /= p.sum()
     learned_loss.append(cross_entropy_bits(letter["Alice"], p))
-    logits -= 5.0 * (p - letter["Alice"])                                           # step 5, direction p - y
+    logits -= 5.0 * (p - letter["Alice"])  # step 5, direction p - y
+print(f"first loss {learned_loss[0]:.2f} (log2 26 = {math.log2(26):.2f}), "
+      f"last {learned_loss[-1]:.2f}, entropy {H['Alice']:.2f} bits per letter")
 
-fig, axes = plt.subplots(1, 2, figsize=(9, 3.5), width_ratios=[2, 3])
-axes[0].plot(learned_loss)
-axes[0].axhline(H["Alice"], color="0.3", linestyle=":")
-axes[0].text(300, H["Alice"] - 0.005, f"entropy {H['Alice']:.2f}", ha="right", va="top")
-axes[0].set(xlabel="step", ylabel="loss (bits per letter)", ylim=(H["Alice"] - 0.08, 4.75))
-axes[1].bar(np.arange(26) - 0.2, letter["Alice"], 0.4, label="frequency in the book")
-axes[1].bar(np.arange(26) + 0.2, p, 0.4, label="learned probability")
-axes[1].set_xticks(range(26), "abcdefghijklmnopqrstuvwxyz", fontsize=10)
-axes[1].set(xlabel="letter", ylabel="probability")
-axes[1].legend(fontsize=11)
-show(fig, alt=f"Left: the loss falls from {learned_loss[0]:.2f} bits, log2 of 26, to {learned_loss[-1]:.2f}, the entropy of the letters. Right: the learned probabilities of the 26 letters equal their frequencies.")
-print(f"first loss {learned_loss[0]:.2f} (log2 26 = {math.log2(26):.2f}), last {learned_loss[-1]:.2f}, entropy {H['Alice']:.2f} bits per letter")
+# %% tags=["figure"]
+curves({"loss": learned_loss}, x="step", y="loss (bits per letter)", reference={"entropy of the letters": H["Alice"]}, height=2.5, ylim=(H["Alice"] - 0.1, 4.75),
+       alt=f"The loss falls from {learned_loss[0]:.2f} bits, log2 of 26, to {learned_loss[-1]:.2f}, the entropy of the letters.")
 
 # %% [markdown]
 # It starts at $\log_2 26$, because equal logits are a uniform guess, and ends at the entropy of the letters, because $p - y$ vanishes exactly when $p$ is right. Two checks for every training run of your life: *the first loss is about $\ln V$ nats; on fresh text, the last one can't be below the entropy of the source.* If it is, something leaks.
@@ -378,13 +445,13 @@ print(f"first loss {learned_loss[0]:.2f} (log2 26 = {math.log2(26):.2f}), last {
 #
 # Dividing all logits by a **temperature** $\tau$ does change the probabilities. **Predict** the two limits before you move the slider: $\tau \to 0$ and $\tau \to \infty$. What happens to the entropy?
 
-# %%
+# %% tags=["diagram"]
 def at_temperature(tau):
     p = np.exp((logits - logits.max()) / tau)
     p /= p.sum()
-    fig, ax = plt.subplots(figsize=(4.3, 2.9))
+    fig, ax = plt.subplots(figsize=(3.5, 2.5))
     ax.bar(list("abcdefghijklmnopqrstuvwxyz"), p)
-    ax.tick_params(axis="x", labelsize=9)
+    ax.tick_params(axis="x", labelsize=7)
     ax.set(title=f"τ = {tau:g}: entropy {entropy(p):.2f} bits", ylim=(0, 1), xlabel="letter", ylabel="probability")
     return fig
 
@@ -405,19 +472,21 @@ explore(at_temperature, tau=(0.05, 5.0, 0.05), panels=[0.1, 1.0, 5.0],
 # `@` multiplies the last two axes and treats all earlier ones as a batch: `(B, T, d) @ (B, d, S)` is `(B, T, S)`. To compare every query with every key, the *last two* axes of the keys have to change places.
 
 # %%
-q, k = torch.randn(2, 8, 5, 16), torch.randn(2, 8, 5, 16)                           # (batch, heads, T, d)
-scores = q @ k.transpose(-2, -1)                                                    # (2, 8, 5, 5)
-torch.testing.assert_close(scores[1, 3, 2, 4], q[1, 3, 2] @ k[1, 3, 4])             # entry (t, s) is query t times key s
+q, k = torch.randn(2, 8, 5, 16), torch.randn(2, 8, 5, 16)       # (batch, heads, T, d)
+scores = q @ k.transpose(-2, -1)                                # (2, 8, 5, 5)
+torch.testing.assert_close(scores[1, 3, 2, 4], q[1, 3, 2] @ k[1, 3, 4])  # query 2, key 4
 try:
     q @ k
 except RuntimeError as error:
     print("without the transpose:", str(error).split("\n")[0][:90])
 
-q, k = torch.randn(2, 8, 16, 16), torch.randn(2, 8, 16, 16)                         # now T happens to equal d
-print("and if T = d: no error,", tuple((q @ k).shape), "and", "right" if torch.allclose(q @ k, q @ k.transpose(-2, -1)) else "every number wrong")
+q, k = torch.randn(2, 8, 16, 16), torch.randn(2, 8, 16, 16)  # now T happens to equal d
+same = torch.allclose(q @ k, q @ k.transpose(-2, -1))
+print("and if T = d: no error, shape", tuple((q @ k).shape),
+      "and the numbers are", "right" if same else "wrong")
 
 # %% [markdown]
-# A test of the shape with `T = d = 16` passes. *Test with sizes that all differ, and compare numbers.*
+# A test of the shape with `T = d = 16` passes, and the numbers are wrong. *Test with sizes that all differ, and compare numbers.*
 #
 # ### Broadcasting
 #
@@ -425,42 +494,58 @@ print("and if T = d: no error,", tuple((q @ k).shape), "and", "right" if torch.a
 
 # %%
 answers = torch.randn(32, generator=torch.Generator().manual_seed(0))
-predictions = answers[:, None].clone()                                              # (32, 1): exactly right
+predictions = answers[:, None].clone()                          # (32, 1): exactly right
 difference = predictions - answers
 print("shape of the difference:", tuple(difference.shape))
-print(f"mean squared error {difference.pow(2).mean():.2f}; twice the variance of the answers {2 * answers.var(correction=0):.2f}")
-assert (predictions[:, 0] - answers).pow(2).mean() == 0                             # what was meant
+print(f"mean squared error {difference.pow(2).mean():.2f}; "
+      f"twice the variance of the answers {2 * answers.var(correction=0):.2f}")
+assert (predictions[:, 0] - answers).pow(2).mean() == 0         # what was meant
+
+# %% tags=["diagram"]
+d = Diagram(12, 3.4)
+column = d.vector(1.6, 1.6, [1, 2, 3], label="(3, 1)", fmt=".0f", vertical=True, color="blue", cell=0.7)
+row = d.vector(4.2, 2.3, [1, 2, 3], label="(3,)", fmt=".0f", color="orange", cell=0.7)
+d.label(2.6, 1.6, "–", size=18); d.label(5.9, 1.6, "=", size=16)
+d.matrix(8.0, 1.5, [[0, -1, -2], [1, 0, -1], [2, 1, 0]], label="(3, 3): everyone minus everyone", fmt=".0f", cell=0.7, mark=[(0, 0), (1, 1), (2, 2)])
+d.label(10.9, 1.5, "meant: the\ndiagonal only", size=11)
+d.show(alt="A column of 3 numbers minus a row of 3 numbers gives a 3 by 3 table of all differences; only its diagonal, all zero, was meant.")
 
 # %% [markdown]
 # Every prediction was compared with every answer. Trained on that loss, the model learns to predict the *mean* for everything, and the loss even goes down while it does. (PyTorch's own `mse_loss` warns; an expression you write yourself doesn't.)
 #
 # ### `view` is not `transpose`
 #
-# `view` re-reads the same numbers in the same order with other borders. `transpose` changes which axis is which. To split `(T, heads · d)` into heads we need both: give the last axis a border, *then* move the heads to the front.
+# `view` re-reads the same numbers in the same order with other borders. `transpose` changes which axis is which. To split `(T, n_heads · d_head)` into heads we need both: give the last axis a border, *then* move the heads to the front.
 
 # %%
-T, heads, d = 4, 3, 2
-x = torch.arange(T)[:, None].expand(T, heads * d).contiguous()                      # row t is filled with the number t: its position
-right = x.view(T, heads, d).transpose(0, 1)                                         # (heads, T, d)
-wrong = x.view(heads, T, d)                                                         # the same shape
-fig, axes = plt.subplots(1, 2, figsize=(9, 3), sharey=True)
-for ax, split, title in [(axes[0], right, "view(T, heads, d).transpose(0, 1)"), (axes[1], wrong, "view(heads, T, d)")]:
-    heatmap(ax, split[:, :, 0], vmax=5, fmt="d")
-    ax.set(title=title, xlabel="slot for position", xticks=range(T), yticks=range(heads))
-axes[0].set_ylabel("head")
-show(fig, alt=f"Which position stands in which slot of three heads. Right: every head holds positions 0, 1, 2, 3. Wrong: the heads hold {wrong[:, :, 0].tolist()}.")
+T, n_heads, d_head = 4, 3, 2
+positions = torch.arange(T)[:, None]  # row t will hold the number t
+x = positions.expand(T, n_heads * d_head).contiguous()          # (T, n_heads * d_head)
+right = x.view(T, n_heads, d_head).transpose(0, 1)              # (n_heads, T, d_head)
+wrong = x.view(n_heads, T, d_head)                              # the same shape
 try:
-    right.view(T * heads * d)
+    right.view(T * n_heads * d_head)
 except RuntimeError as error:
     print("view after transpose:", str(error).split(" (")[0])
+
+# %% tags=["figure"]
+fig, (left, other) = panels(2, titles=["view(T, heads, d).transpose(0, 1)", "view(heads, T, d)"], height=2.4)
+heat_map(right[:, :, 0], fmt=".0f", vmin=0, vmax=5, x="slot for position", y="head", ax=left)
+heat_map(wrong[:, :, 0], fmt=".0f", vmin=0, vmax=5, x="slot for position", y="head", ax=other)
+show(fig, alt=f"Which position stands in which slot of three heads. Right: every head holds positions 0, 1, 2, 3. Wrong: the heads hold {wrong[:, :, 0].tolist()}.")
 
 # %% [markdown]
 # On the left every head sees all four positions in order. On the right the first head holds position 0 three times and never meets position 3: same shape, no error, and a model that trains, only badly. Going back, PyTorch does protect you: a `view` of a transposed tensor raises, and `reshape` (which copies) is the answer, *after* transposing back.
 
 # %%
-poll("`x` has shape `(8, 32)`: 8 sentences, 32 features. You want to subtract from each *sentence* its own mean. Which expression does that?",
-     ["`x - x.mean(dim=1, keepdim=True)`", "`x - x.mean(dim=1)`", "`x - x.mean(dim=0)`", "`x - x.mean()`"],
-     "Means over the features have to be of shape `(8, 1)`, to be repeated along axis 1. <2> has shape `(8,)`, which is aligned with the *32* and raises; with 32 sentences of 32 features it would raise nothing and subtract the wrong means. <3> subtracts each feature's mean over the sentences; <4> one number from everything.")
+poll("`x` has shape `(8, 32)`: 8 sentences, 32 features. You want to subtract from each "
+     "*sentence* its own mean. Which expression does that?",
+     options=["`x - x.mean(dim=1, keepdim=True)`", "`x - x.mean(dim=1)`", "`x - x.mean(dim=0)`",
+              "`x - x.mean()`"],
+     explanation="Means over the features have to be of shape `(8, 1)`, to be repeated along "
+     "axis 1. Without `keepdim` the shape is `(8,)`, which is aligned with the *32* and raises; "
+     "with 32 sentences of 32 features it would raise nothing and subtract the wrong means. "
+     "`dim=0` subtracts each feature's mean over the sentences, and no `dim` one number.")
 
 # %% [markdown]
 # ## VII. How sure is an accuracy?
@@ -470,30 +555,32 @@ poll("`x` has shape `(8, 32)`: 8 sentences, 32 features. You want to subtract fr
 # %%
 def interval(k, n, z=1.96):
     """Wilson's 95 % interval for a proportion, as two fractions."""
-    centre, half = (k + z * z / 2) / (n + z * z), z * np.sqrt(k * (n - k) / n + z * z / 4) / (n + z * z)
+    centre = (k + z * z / 2) / (n + z * z)
+    half = z * np.sqrt(k * (n - k) / n + z * z / 4) / (n + z * z)
     return centre - half, centre + half
 
 
 low, high = interval(42, 60)
 print(f"42 of 60: 70 %, interval {100 * low:.0f} to {100 * high:.0f} %")
-simulated = np.random.default_rng(0).binomial(60, 0.7, size=20_000)                 # a model whose true rate is 70 %, tested 20,000 times
+simulated = np.random.default_rng(0).binomial(60, 0.7, size=20_000)     # true rate 70 %
 lows, highs = interval(simulated, 60)
 coverage = ((lows <= 0.7) & (0.7 <= highs)).mean()
-half_width = {n: 100 * (interval(n // 2, n)[1] - interval(n // 2, n)[0]) / 2 for n in (60, 240, 1000, 2000, 10_000)}
 print(f"the interval holds the truth in {100 * coverage:.0f} % of 20,000 tests")
-print("half width at 50 %:", ", ".join(f"n = {n:,}: ±{half:.1f}" for n, half in half_width.items()), "points")
+for n in (60, 240, 1000, 2000, 10_000):
+    low, high = interval(n // 2, n)
+    print(f"n = {n:6,}: ±{50 * (high - low):.1f} points at 50 %")
 
 # %% [markdown]
 # (93 rather than 95: with 60 questions the number right moves in steps, so no interval can hit 95 exactly at every rate.)
 #
 # So **n = 60 means ±12 points**. Now two models, one truly right on 70 % of all such questions, the other on 75 %. **Predict:** if each is tested on 60 questions of its own, how often does the *worse* one look better or equal?
 
-# %%
+# %% tags=["diagram"]
 def two_models(questions):
     rng = np.random.default_rng(1)
     worse, better = (rng.binomial(questions, rate, size=20_000) for rate in (0.70, 0.75))
     upset = (worse >= better).mean()
-    fig, ax = plt.subplots(figsize=(4.3, 3))
+    fig, ax = plt.subplots(figsize=(3.5, 2.6))
     bins = np.linspace(0.45, 0.95, 41) if questions > 60 else (np.arange(26, 60) - 0.5) / questions
     for scores, label in ((worse, "70 %"), (better, "75 %")):
         ax.hist(scores / questions, bins, alpha=0.6, density=True, label=f"true rate {label}")
@@ -506,22 +593,34 @@ explore(two_models, questions=[20, 60, 200, 500, 2000], panels=[60, 500, 2000],
         alt="Histograms of the measured accuracies of a 70 % and a 75 % model. With 60 questions the two overlap almost completely; with 500 partly; with 2000 they are apart.")
 
 # %% [markdown]
-# With 60 questions the worse model wins or ties nearly one time in three; with 2,000 it is settled. (Asking both models the *same* questions helps, because hard questions are then hard for both; lecture 18 does it.)
+# With 60 questions the worse model wins or ties nearly one time in three; with 2,000 it is settled. (Asking both models the *same* questions helps, because hard questions are then hard for both; lecture 18 does it.) <!-- promise: 18-paired-comparison -->
 
 # %%
-poll("A test of 500 questions gives an interval of ±4 points. You want ±2. How many questions do you need?",
-     ["2,000", "700", "1,000", "8,000"],
-     "The width shrinks with $\\sqrt n$: half the width takes four times the questions. <3> would need the width to shrink with $n$, and gives ±3; <2> and <4> are a factor of $\\sqrt 2$ and of 16.")
+poll("A test of 500 questions gives an interval of ±4 points. You want ±2. How many questions "
+     "do you need?",
+     options=["2,000", "700", "1,000", "8,000"],
+     explanation="The width shrinks with $\\sqrt n$: half the width takes four times the "
+     "questions. 1,000 would need it to shrink with $n$, and gives ±3; 700 and 8,000 are a "
+     "factor of about $\\sqrt 2$ and of 16.")
 
 # %% [markdown]
-# Back to the table of decks C and J, which say that *scaling improves performance*. From size to size, does every one of its ten columns improve?
+# Back to the table that HLT and 11-785 print to say that *scaling improves performance*. From size to size, does every one of its ten columns improve?
 
 # %%
-improves = np.array([np.sign(np.diff(table[name])) == (1 if "ACC" in name else -1) for name in COLUMNS])       # (columns, 3 steps)
-exception = [(COLUMNS[i], SIZES[j], SIZES[j + 1]) for i, j in np.argwhere(~improves)]
+improves = {
+    name: np.sign(np.diff(values)) == (1 if "ACC" in name else -1)
+    for name, values in table.items()
+}
+n_steps = sum(map(len, improves.values()))
+n_improve = sum(steps.sum() for steps in improves.values())
+exceptions = [
+    f"{name}, {SIZES[step]} to {SIZES[step + 1]}"
+    for name, steps in improves.items() for step in np.flatnonzero(~steps)
+]
 cbt_low, cbt_high = interval(0.933 * 2000, 2000)
-print(f"{improves.sum()} of {improves.size} steps improve; not: {exception}")
-print(f"93.30 % of 2,000 questions: interval {100 * cbt_low:.1f} to {100 * cbt_high:.1f} %, which includes 93.45")
+print(f"{n_improve} of {n_steps} steps improve; not: {exceptions}")
+print(f"93.30 % of 2,000 questions: {100 * cbt_low:.1f} to {100 * cbt_high:.1f} %, "
+      "which includes 93.45")
 
 # %% [markdown]
 # One step of thirty goes the wrong way, from 93.45 to 93.30. The validation set of the Children's Book Test has 2,000 questions of this kind (Hill et al., 2016), so either number is good to about one point. So the exception doesn't contradict the rule, and doesn't support it either.
@@ -537,20 +636,34 @@ print(f"93.30 % of 2,000 questions: interval {100 * cbt_low:.1f} to {100 * cbt_h
 # The source lectures take most of this page for granted. These are the statements that rest on it.
 
 # %%
-bpb, ppl = table["enwik8 (BPB)"], table["WikiText2 (PPL)"]
 claims_table([
-    Claim("a language model is $P(X_t \\mid X_1, \\dots, X_{t-1})$ (J)", "the chain rule; Shannon (1948) for text",
-          f"the product of the conditionals equals the joint probability to {chain_error:.0e}", "holds; it is an identity"),
-    Claim("given a sequence of *words*, predict the next *token* (N)", "Radford et al. (2019) predict byte-pair tokens and report per word",
-          f"the same model on the same text: perplexity {2 ** bits_per['GPT-2 token']:,.0f} per token, {2 ** bits_per['word']:,.0f} per word", "fails; if the two are taken for the same thing"),
-    Claim("GPT-2 reaches 0.93 bits per byte on enwik8 (C, J)", "Radford et al. (2019), table 3",
-          f"converted: {bpb[-1] / 8 * 100:.1f} MB of 100; on another text, xz {compressed['xz']:.2f} and our counts {bits_per['byte']:.2f} bits per byte", "cannot be tested at this scale; the conversion is exact"),
-    Claim("GPT-2 reaches perplexity 18.34 on WikiText2 (C, J)", "the same, per *word*",
-          f"converted: {wiki2[-1]:.2f} bits per word; from 117M to 1542M {100 * (1 - ppl[-1] / ppl[0]):.0f} % less perplexity is {100 * (1 - wiki2[-1] / wiki2[0]):.0f} % fewer bits", "cannot be tested at this scale; the conversion is exact"),
-    Claim("scaling improves the perplexity of the LM and improves performance (C)", "Radford et al. (2019): log-linear in model size",
-          f"{improves.sum()} of {improves.size} steps in the printed table; the other is {exception[0][0]}, inside an interval of ±{50 * (cbt_high - cbt_low):.1f} points", "holds; in the printed table"),
-    Claim("the decoder is followed by a linear layer and softmax (B, N)", "Radford et al. (2018)",
-          f"with cross-entropy its gradient is p - y, equal to autograd to {gradient_error:.0e}; without subtracting the maximum it gives nan", "holds; computed as a log-softmax"),
+    Claim("a language model is $P(X_t \\mid X_1, \\dots, X_{t-1})$",
+          "the chain rule; Shannon (1948) for text",
+          f"the product of the conditionals equals the joint probability to {chain_error:.0e}",
+          "holds; it is an identity", source="hlt"),
+    Claim("given a sequence of *words*, predict the next *token*",
+          "Radford et al. (2019) predict byte-pair tokens and report per word",
+          f"one model, one text: perplexity {2 ** bits_per['GPT-2 token']:,.0f} per token, "
+          f"{2 ** bits_per['word']:,.0f} per word",
+          "fails; if the two are taken for the same thing", source="analytics", split="report"),
+    Claim("GPT-2 reaches 0.93 bits per byte on enwik8", "Radford et al. (2019), table 3",
+          f"converted: {enwik8 / 8 * 100:.1f} MB of 100; on another text, xz "
+          f"{compressed['xz']:.2f} and our counts {bits_per['byte']:.2f} bits per byte",
+          "cannot be tested at this scale; the conversion is exact", source=["11785", "hlt"]),
+    Claim("GPT-2 reaches perplexity 18.34 on WikiText2",
+          "Radford et al. (2019), table 3: per *word*",
+          f"converted: {wiki2[-1]:.2f} bits per word; 38 % less perplexity is "
+          f"{100 * (1 - wiki2[-1] / wiki2[0]):.0f} % fewer bits",
+          "cannot be tested at this scale; the conversion is exact", source=["11785", "hlt"]),
+    Claim("scaling improves the perplexity of the LM and improves performance",
+          "Radford et al. (2019): log-linear in model size",
+          f"{n_improve} of {n_steps} steps in the printed table; the other is inside an "
+          f"interval of ±{50 * (cbt_high - cbt_low):.1f} points",
+          "holds; in the printed table", source="11785"),
+    Claim("the decoder is followed by a linear layer and softmax", "Radford et al. (2018)",
+          f"with cross-entropy its gradient is p - y, equal to autograd to {gradient_error:.0e}; "
+          "without subtracting the maximum it gives nan",
+          "holds; computed as a log-softmax", source=["day24", "analytics"]),
 ])
 
 # %% [markdown]
@@ -570,7 +683,7 @@ claims_table([
 #
 # 1. What is the loss in nats of a fresh model with a vocabulary of 50,257 tokens? What does it mean if yours starts at 12?
 # 2. Show that $D_{\mathrm{KL}}(p \,\|\, q) \ge 0$, using $\ln x \le x - 1$.
-# 3. Derive the gradient with respect to the logits when the target is not one token but a distribution $y$, and at temperature $\tau$. (Lecture 15 needs it for distillation.)
+# 3. Derive the gradient with respect to the logits when the target is not one token but a distribution $y$, and at temperature $\tau$. (Lecture 15 needs it for distillation.) <!-- promise: 15-soft-targets -->
 # 4. Compress *Alice* reversed, and with its letters shuffled, by all three programs. Which of the numbers change, and what does that say about each as a language model?
 # 5. Two models answer the same 60 questions, 42 and 38 right. Write down two ways in which this can come about, one where the difference is convincing and one where it is not.
 #
