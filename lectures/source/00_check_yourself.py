@@ -474,7 +474,8 @@ explore(at_temperature, tau=(0.05, 5.0, 0.05), panels=[0.1, 1.0, 5.0],
 # %%
 q, k = torch.randn(2, 8, 5, 16), torch.randn(2, 8, 5, 16)       # (batch, heads, T, d)
 scores = q @ k.transpose(-2, -1)                                # (2, 8, 5, 5)
-torch.testing.assert_close(scores[1, 3, 2, 4], q[1, 3, 2] @ k[1, 3, 4])  # query 2, key 4
+query_2, key_4 = q[1, 3, 2], k[1, 3, 4]
+torch.testing.assert_close(scores[1, 3, 2, 4], query_2 @ key_4)
 try:
     q @ k
 except RuntimeError as error:

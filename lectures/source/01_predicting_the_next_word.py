@@ -63,7 +63,7 @@ prefix = "the cat sat on the".split()
 def occurrences(phrase):
     """How often a list of words occurs in the library, word for word."""
     n = len(phrase)
-    return sum(words[i : i + n] == phrase for words in library for i in range(len(words)))
+    return sum(ws[i : i + n] == phrase for ws in library for i in range(len(ws)))
 
 
 n_characters = sum(map(len, books))
@@ -132,12 +132,12 @@ print(f"{V} characters; {len(train):,} to count, {len(choose):,} to choose on, "
 
 
 def share(piece):
-    """The share of the places in the training text (closed to a ring) where piece starts."""
+    """The share of places in the training text (a closed ring) where piece starts."""
     ring = train_text + train_text[: len(piece) - 1]
     return ring.count(piece) / len(train_text)
 
 
-factors = [share("thou"[: t + 1]) / share("thou"[:t]) if t else share("t") for t in range(4)]
+factors = [share("t"), *(share("thou"[: t + 1]) / share("thou"[:t]) for t in (1, 2, 3))]
 print("P(t) P(h|t) P(o|th) P(u|tho) =", " x ".join(f"{f:.3f}" for f in factors),
       f"= {math.prod(factors):.5f}")
 print(f"P(thou), counted directly     = {share('thou'):.5f}")
@@ -162,7 +162,7 @@ assert math.isclose(math.prod(factors), share("thou"))
 # %%
 # NBVAL_CHECK_OUTPUT
 def followers(ngrams):
-    """{context: Counter of next tokens} from n-grams (tuples): the last token follows."""
+    """{context: Counter of next tokens} from n-grams: the last token follows."""
     found = defaultdict(Counter)
     for *context, token in ngrams:
         found[tuple(context)][token] += 1
@@ -273,7 +273,7 @@ stretches = {train_text[i : i + STRETCH] for i in range(len(train_text) - STRETC
 
 
 def copied(piece):
-    """(len,) True where a character lies in a stretch that the training text has, too."""
+    """(len,) True where a character lies in a stretch of the training text."""
     mask = np.zeros(len(piece), bool)
     for i in range(len(piece) - STRETCH + 1):
         mask[i : i + STRETCH] |= piece[i : i + STRETCH] in stretches
@@ -392,8 +392,8 @@ unseen = 100 * long_memory.unseen(report)               # % of the n-grams never
 print("order   training   report    n-grams of the report text never seen in training")
 for n in UP_TO_8:
     model = fitted(n, "mle")
-    print(f"{n:5} {model.perplexity(train[:100_000]):10.2f} {model.perplexity(report):8.2f}"
-          f" {unseen[n - 1]:10.2f} %")
+    seen, new = model.perplexity(train[:100_000]), model.perplexity(report)
+    print(f"{n:5} {seen:10.2f} {new:8.2f} {unseen[n - 1]:10.2f} %")
 
 # %% [markdown]
 # The training column is a triumph and worthless: with enough context any text predicts itself. The other column is *infinite* from order 2 on, because a single character pair that never occurred before gets the probability 0, and $-\log 0 = \infty$. The model did not say "rare". It said "impossible", and was wrong.
@@ -659,8 +659,8 @@ word_id = {w: i for i, w in enumerate(vocabulary)}
 train_w = np.array([word_id.get(w, 0) for w in train_words])
 report_w = np.array([word_id.get(w, 0) for w in report_words])
 n_once = sum(n == 1 for n in frequency.values())
-print(f"{len(train_words):,} tokens, {len(frequency):,} different, {n_once:,} of them once only: "
-      f"a vocabulary of {len(vocabulary):,}")
+print(f"{len(train_words):,} tokens, {len(frequency):,} different, {n_once:,} of them "
+      f"once only: a vocabulary of {len(vocabulary):,}")
 print(f"{100 * np.mean(report_w == 0):.1f} % of the report words are unknown")
 
 # %%
