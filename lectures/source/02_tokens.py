@@ -36,7 +36,9 @@ from courseware import (
     Claim, Diagram, bars, claims_table, curves, explore, heat_map, panels, poll,
     setup_style, show, steps, table,
 )
-from llmlib.data import alice, all_plays, botchan, recorded, split_text, tiny_shakespeare
+from llmlib.data import (
+    alice, all_plays, botchan, recorded, split_text, tiny_shakespeare,
+)
 from llmlib.hub import is_stand_in, load_smollm2
 from llmlib.text import GPT2_PATTERN, BPETokenizer, encode_chat, gpt2_tokenizer
 
@@ -221,7 +223,7 @@ def draw_tokens(tokens, title, columns=62):
     return fig
 
 # %% tags=["diagram"]
-all_merges = learn_bpe(tiny, 16)
+all_merges = learn_bpe(tiny, 12)
 
 
 def after_merges(merges):
@@ -248,10 +250,11 @@ steps([after_merges(n) for n in range(len(all_merges) + 1)], panels=[0, 1, 3, 10
 
 # %%
 def encode_word(word, ranks):
-    """The tokens of a word (bytes): merge the neighbours of lowest rank, as long as any."""
+    """The tokens of a word (bytes): again and again the merge of lowest rank."""
     parts = [bytes([b]) for b in word]
     while len(parts) > 1:
-        best = min(pairwise(parts), key=lambda pair: ranks.get(b"".join(pair), len(ranks)))
+        rank = lambda pair: ranks.get(b"".join(pair), len(ranks))
+        best = min(pairwise(parts), key=rank)
         if b"".join(best) not in ranks:
             break
         parts = merge(parts, best)
@@ -316,7 +319,8 @@ ours = BPETokenizer.train(train_text, 8000)
 
 def cut_down(tokenizer, vocab_size):
     """The vocabulary that the same training had when it was this large."""
-    return BPETokenizer({token: i for token, i in tokenizer.ranks.items() if i < vocab_size})
+    kept = {token: i for token, i in tokenizer.ranks.items() if i < vocab_size}
+    return BPETokenizer(kept)
 
 
 vocab_sizes = [256, 300, 400, 600, 1000, 1500, 2500, 4000, 6000, 8000]
@@ -339,10 +343,11 @@ BODIES = {                              # parameters besides the embedding, and 
 }
 cost, cheapest = {}, {}
 for name, (body, width) in BODIES.items():
-    cost[name] = (body + np.array(vocab_sizes) * width) / np.array(per_token["new text"])
+    parameters = body + np.array(vocab_sizes) * width
+    cost[name] = parameters / np.array(per_token["new text"])
     cost[name] /= cost[name][0]         # bytes = 1
     cheapest[name] = vocab_sizes[cost[name].argmin()]
-print("cheapest vocabulary:", ", ".join(f"{name} {V:,}" for name, V in cheapest.items()))
+print("cheapest:", ", ".join(f"{name} {V:,} tokens" for name, V in cheapest.items()))
 
 # %% tags=["figure"]
 fig, (left, right) = panels(2, titles=["characters per token", "training cost per character, bytes = 1"], width=7.6)
@@ -362,10 +367,11 @@ for name in ("smollm2-135m", "gpt2", "llama2-7b", "llama2-70b", "gpt3"):
     config, rows = preset(name), dict(parameter_table(preset(name)))
     tables = sum(n for part, n in rows.items() if "embedding" in part or "head" in part)
     share = 100 * tables / count_parameters(config)
-    print(f"{name:13} V = {config.vocab_size:6,}   d_model = {config.d_model:6,}   {share:5.1f} %")
+    print(f"{name:13} V = {config.vocab_size:6,}   d_model = {config.d_model:6,}"
+          f"   {share:5.1f} % of the parameters are tables of tokens")
 
 # %% [markdown]
-# They do not: the smallest model spends more than a fifth of its parameters on its table, the large ones next to nothing, with vocabularies of the same size. The count above leaves out what else a vocabulary decides: how many steps an answer takes, how much text fits the context, and that a family of models wants one tokenizer for all its sizes. Tao et al. (2024) include more of it and conclude that large models should have had *larger* vocabularies than these.
+# They do not: the two small models spend a fifth and a third of their parameters on the table, the large ones next to nothing, with vocabularies of about the same size. The count above leaves out what else a vocabulary decides: how many steps an answer takes, how much text fits the context, and that a family of models wants one tokenizer for all its sizes. Tao et al. (2024) include more of it and conclude that large models should have had *larger* vocabularies than these.
 
 # %% [markdown]
 # Is a shorter text also *easier to predict*? Fewer predictions, each harder: 1,000 characters are always the same 1,000 characters. Losses per token of two tokenizers cannot be compared at all; bits per character or byte can (lecture 01).
@@ -379,7 +385,7 @@ usage = Counter(ours.encode(train_text))
 merged = range(256, 8000)
 never = [ours.token_bytes(i).decode(errors="replace") for i in merged if usage[i] == 0]
 rare = sum(usage[i] < 10 for i in merged)
-print(f"of 7,744 merged tokens {len(never)} never occur in the text they were learned from, "
+print(f"of 7,744 merged tokens {len(never)} never occur in the text they come from, "
       f"{rare} fewer than ten times")
 print("for instance:", ", ".join(repr(token) for token in sorted(never, key=len)[-6:]))
 
