@@ -13,13 +13,15 @@ MODULES += ["experiments/modern_llm.py"]
 JUDGED = 48 * 1024  # characters of held-out text that every model is judged on
 
 
-def texts() -> tuple[int, torch.Tensor, torch.Tensor]:
-    """Tiny Shakespeare by characters: the size of the vocabulary, the training and the held-out text."""
+def texts() -> tuple[int, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Tiny Shakespeare by characters: the size of the vocabulary; the text to train, to choose and to report on."""
     torch.set_num_threads(1)
     text = tiny_shakespeare()
     tokenizer = CharTokenizer.from_text(text)
-    train, val = (torch.tensor(tokenizer.encode(part)) for part in split_text(text, val_fraction=0.1))
-    return tokenizer.vocab_size, train, val
+    train_text, rest = split_text(text, 0.1)
+    parts = (train_text, *split_text(rest, 0.5))
+    train, choose, report = (torch.tensor(tokenizer.encode(part)) for part in parts)
+    return tokenizer.vocab_size, train, choose, report
 
 
 def gpt2_like(vocab_size: int, n_layers: int, d_model: int, n_heads: int, context: int) -> ModelConfig:

@@ -27,21 +27,23 @@ RECIPE = TrainConfig(steps=240, batch_size=8, seq_len=64, lr=1e-3, warmup_steps=
 
 
 def main() -> None:
-    vocab_size, train, val = texts()
+    vocab_size, train, choose, report = texts()
     experiment = Experiment("modern_llm_changes", script=__file__, modules=MODULES, seeds=SEEDS)
 
-    def loss(config: ModelConfig, lr: float, seed: int) -> float:
+    def losses_of(config: ModelConfig, lr: float, seed: int) -> list[float]:
         model = trained(config, RECIPE.replace(lr=lr, seed=seed), train)
-        return round(evaluate_loss(model, val[:JUDGED], seq_len=64), 4)
+        return [round(evaluate_loss(model, part[:JUDGED], seq_len=64), 4) for part in (choose, report)]
 
     rows = []
     for name, change in CHANGES.items():
         config = gpt2_like(vocab_size, 3, 48, 6, 64).replace(**change)
         for lr in RATES:
-            losses = [experiment.once(f"{name}, lr {lr}, seed {seed}", loss, config, lr, seed) for seed in SEEDS]
-            rows.append({"change": name, "lr": lr, "val_loss": losses, "parameters": count_parameters(config)})
+            both = [experiment.once(f"{name}, lr {lr}, seed {seed}", losses_of, config, lr, seed) for seed in SEEDS]
+            on_choose, on_report = map(list, zip(*both))
+            rows.append({"change": name, "lr": lr, "choose": on_choose, "report": on_report})
+            rows[-1]["parameters"] = count_parameters(config)
             print(rows[-1], flush=True)
-    spread = statistics.mean(statistics.stdev(row["val_loss"]) for row in rows)
+    spread = statistics.mean(statistics.stdev(row["report"]) for row in rows)
     print(f"typical deviation between seeds: {spread:.4f}")
     experiment.save({"recipe": asdict(RECIPE), "rows": rows})
 

@@ -31,18 +31,18 @@ def loss_by_position(model: Transformer, tokens: torch.Tensor, length: int, bins
 
 
 def main() -> None:
-    vocab_size, train, val = texts()
+    vocab_size, train, _, report = texts()
     experiment = Experiment("modern_llm_positions", script=__file__, modules=MODULES, seeds=SEEDS)
 
     def run(position: str, seed: int) -> dict[str, list[float]]:
         # The table gets a row for every position it will be read at; training only ever reaches the first 64.
         config = gpt2_like(vocab_size, 2, 64, 4, READ_AT).replace(position=position)
         model = trained(config, RECIPE.replace(seed=seed), train)
-        found = {position: loss_by_position(model, val[:JUDGED], READ_AT)}
+        found = {position: loss_by_position(model, report[:JUDGED], READ_AT)}
         if position == "rope":  # the same weights, read with a slower clock ("NTK-aware" scaling for four times)
             slower = Transformer(config.replace(rope_theta=1e4 * (READ_AT / TRAINED_ON) ** (16 / 14)))
             slower.load_state_dict(model.state_dict())
-            found["rope, slower"] = loss_by_position(slower, val[:JUDGED], READ_AT)
+            found["rope, slower"] = loss_by_position(slower, report[:JUDGED], READ_AT)
         return found
 
     curves: dict[str, list] = {}
