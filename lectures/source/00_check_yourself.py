@@ -181,14 +181,20 @@ explore(wrong_coin, p=[0.5, 0.7, 0.9, 0.99], q=(0.01, 0.99, 0.01),
 # Someone who says "fifty-fifty" pays exactly 1 bit, whatever the coin does. Someone who is sure of the wrong thing pays three times as much. And the curve goes up without limit at the ends:
 
 # %%
-poll("A model gives the probability 0 to a token which then does occur, once in a million "
+poll("A model gives the probability 0 to a token which then does occur, once in a "
+     "million "
      "tokens. Its average loss over the million is",
-     options=["infinite", "hardly changed: it is one token in a million", "about 1 bit higher",
+     options=["infinite", "hardly changed: it is one token in a million", "about 1 "
+                                                                          "bit higher",
               "undefined, so the token is left out"],
-     explanation="$-\\log_2 0$ is infinite, and an average with one infinite term is infinite. "
-     "\"Hardly changed\" underestimates what *certainty* claims, and leaving the token out would "
-     "be cheating, since it is the one thing the model got wrong. In exact arithmetic a softmax "
-     "never gives 0; models that count need *smoothing* (lecture 01) for this reason alone.")
+     explanation="$-\\log_2 0$ is infinite, and an average with one infinite term is "
+                 "infinite. "
+     "\"Hardly changed\" underestimates what *certainty* claims, and leaving the "
+     "token out would "
+     "be cheating, since it is the one thing the model got wrong. In exact arithmetic "
+     "a softmax "
+     "never gives 0; models that count need *smoothing* (lecture 01) for this reason "
+     "alone.")
 
 # %% [markdown]
 # The same with real letters. Three sources: *Alice*, the novel *Botchan* (translated from Japanese), and a list of first names; and a fourth "model" that finds all letters equally likely. **Look for** the two novels, then for the names, then compare the last row with the last column.
@@ -318,14 +324,20 @@ bars(compressed | {"our four-byte counts": bits_per["byte"]}, x="bits per byte, 
 # So which is better, 0.93 bits per byte or perplexity 18.34? In one unit they are neighbours: the second is roughly three quarters of a bit per character. But that comparison is still unsound, because *the texts differ*: enwik8 is full of markup and links, WikiText2 is clean prose. Same unit **and** same text, or no comparison.
 
 # %%
-poll("Model A (vocabulary of 32,000 tokens) has perplexity 12 per token on a text, model B "
-     "(256,000 tokens) has 18 per token on the same text. Which gives the text the higher "
+poll("Model A (vocabulary of 32,000 tokens) has perplexity 12 per token on a text, "
+     "model B "
+     "(256,000 tokens) has 18 per token on the same text. Which gives the text the "
+     "higher "
      "probability?",
-     options=["one cannot tell without the number of tokens", "A: its perplexity is lower",
+     options=["one cannot tell without the number of tokens", "A: its perplexity is "
+                                                              "lower",
               "B: its vocabulary is larger", "the two are equal"],
-     explanation="A larger vocabulary cuts the text into *fewer* tokens. If A needs 1,000 tokens, "
-     "it spends $1000 \\log_2 12 = 3585$ bits; if B needs 800, it spends $800 \\log_2 18 = 3336$ "
-     "bits and is the better model, in spite of its higher perplexity; with 900 tokens it is "
+     explanation="A larger vocabulary cuts the text into *fewer* tokens. If A needs "
+                 "1,000 tokens, "
+     "it spends $1000 \\log_2 12 = 3585$ bits; if B needs 800, it spends $800 \\log_2 "
+     "18 = 3336$ "
+     "bits and is the better model, in spite of its higher perplexity; with 900 "
+     "tokens it is "
      "the worse one.")
 
 # %% [markdown]
@@ -411,13 +423,18 @@ torch.testing.assert_close(slope, ours[2, 4])
 print(f"p - y equals autograd to {gradient_error:.0e}")
 
 # %%
-poll("The model gave the token that came a probability of 0.99. The gradient of the loss with "
+poll("The model gave the token that came a probability of 0.99. The gradient of the "
+     "loss with "
      "respect to *that token's* logit is",
      options=["-0.01", "0.99", "0.01", "-4.6"],
-     explanation="$p_y - 1 = 0.99 - 1 = -0.01$: raise this logit a little. 0.99 forgets to "
-     "subtract the truth; 0.01 has the sign of a logit that should come *down*; -4.6 is "
-     "$\\ln 0.01$, while the gradient of a logit always lies between -1 and 1. Tokens that are "
-     "well predicted hardly pull at the model; the badly predicted ones do the teaching.")
+     explanation="$p_y - 1 = 0.99 - 1 = -0.01$: raise this logit a little. 0.99 "
+                 "forgets to "
+     "subtract the truth; 0.01 has the sign of a logit that should come *down*; -4.6 "
+     "is "
+     "$\\ln 0.01$, while the gradient of a logit always lies between -1 and 1. Tokens "
+     "that are "
+     "well predicted hardly pull at the model; the badly predicted ones do the "
+     "teaching.")
 
 # %% [markdown]
 # Is this line all that learning needs? Here is a "network" of 26 numbers, one logit per letter, trained on *Alice* by gradient descent with nothing but $p - y$ (averaged over the book, $y$ becomes the letter frequencies).
@@ -539,14 +556,25 @@ show(fig, alt=f"Which position stands in which slot of three heads. Right: every
 # On the left every head sees all four positions in order. On the right the first head holds position 0 three times and never meets position 3: same shape, no error, and a model that trains, only badly. Going back, PyTorch does protect you: a `view` of a transposed tensor raises, and `reshape` (which copies) is the answer, *after* transposing back.
 
 # %%
-poll("`x` has shape `(8, 32)`: 8 sentences, 32 features. You want to subtract from each "
-     "*sentence* its own mean. Which expression does that?",
-     options=["`x - x.mean(dim=1, keepdim=True)`", "`x - x.mean(dim=1)`", "`x - x.mean(dim=0)`",
-              "`x - x.mean()`"],
-     explanation="Means over the features have to be of shape `(8, 1)`, to be repeated along "
-     "axis 1. Without `keepdim` the shape is `(8,)`, which is aligned with the *32* and raises; "
-     "with 32 sentences of 32 features it would raise nothing and subtract the wrong means. "
-     "`dim=0` subtracts each feature's mean over the sentences, and no `dim` one number.")
+poll(
+    "`x` has shape `(8, 32)`: 8 sentences, 32 features. You want to subtract from "
+    "each "
+    "*sentence* its own mean. Which expression does that?",
+    options=[
+        "`x - x.mean(dim=1, keepdim=True)`",
+        "`x - x.mean(dim=1)`",
+        "`x - x.mean(dim=0)`",
+        "`x - x.mean()`",
+    ],
+    explanation="Means over the features have to be of shape `(8, 1)`, to be "
+    "repeated along "
+    "axis 1. Without `keepdim` the shape is `(8,)`, which is aligned with the *32* "
+    "and raises; "
+    "with 32 sentences of 32 features it would raise nothing and subtract the wrong "
+    "means. "
+    "`dim=0` subtracts each feature's mean over the sentences, and no `dim` one "
+    "number.",
+)
 
 # %% [markdown]
 # ## VII. How sure is an accuracy?
@@ -597,11 +625,14 @@ explore(two_models, questions=[20, 60, 200, 500, 2000], panels=[60, 500, 2000],
 # With 60 questions the worse model wins or ties nearly one time in three; with 2,000 it is settled. (Asking both models the *same* questions helps, because hard questions are then hard for both; lecture 18 does it.) <!-- promise: 18-paired-comparison -->
 
 # %%
-poll("A test of 500 questions gives an interval of ±4 points. You want ±2. How many questions "
+poll("A test of 500 questions gives an interval of ±4 points. You want ±2. How many "
+     "questions "
      "do you need?",
      options=["2,000", "700", "1,000", "8,000"],
-     explanation="The width shrinks with $\\sqrt n$: half the width takes four times the "
-     "questions. 1,000 would need it to shrink with $n$, and gives ±3; 700 and 8,000 are a "
+     explanation="The width shrinks with $\\sqrt n$: half the width takes four times "
+                 "the "
+     "questions. 1,000 would need it to shrink with $n$, and gives ±3; 700 and 8,000 "
+     "are a "
      "factor of about $\\sqrt 2$ and of 16.")
 
 # %% [markdown]
@@ -637,35 +668,62 @@ print(f"93.30 % of 2,000 questions: {100 * cbt_low:.1f} to {100 * cbt_high:.1f} 
 # The source lectures take most of this page for granted. These are the statements that rest on it.
 
 # %%
-claims_table([
-    Claim("a language model is $P(X_t \\mid X_1, \\dots, X_{t-1})$",
-          "the chain rule; Shannon (1948) for text",
-          f"the product of the conditionals equals the joint probability to {chain_error:.0e}",
-          "holds; it is an identity", source="hlt"),
-    Claim("given a sequence of *words*, predict the next *token*",
-          "Radford et al. (2019) predict byte-pair tokens and report per word",
-          f"one model, one text: perplexity {2 ** bits_per['GPT-2 token']:,.0f} per token, "
-          f"{2 ** bits_per['word']:,.0f} per word",
-          "fails; if the two are taken for the same thing", source="analytics", split="report"),
-    Claim("GPT-2 reaches 0.93 bits per byte on enwik8", "Radford et al. (2019), table 3",
-          f"converted: {enwik8 / 8 * 100:.1f} MB of 100; on another text, xz "
-          f"{compressed['xz']:.2f} and our counts {bits_per['byte']:.2f} bits per byte",
-          "cannot be tested at this scale; the conversion is exact", source=["11785", "hlt"]),
-    Claim("GPT-2 reaches perplexity 18.34 on WikiText2",
-          "Radford et al. (2019), table 3: per *word*",
-          f"converted: {wiki2[-1]:.2f} bits per word; 38 % less perplexity is "
-          f"{100 * (1 - wiki2[-1] / wiki2[0]):.0f} % fewer bits",
-          "cannot be tested at this scale; the conversion is exact", source=["11785", "hlt"]),
-    Claim("scaling improves the perplexity of the LM and improves performance",
-          "Radford et al. (2019): log-linear in model size",
-          f"{n_improve} of {n_steps} steps in the printed table; the other is inside an "
-          f"interval of ±{50 * (cbt_high - cbt_low):.1f} points",
-          "holds; in the printed table", source="11785"),
-    Claim("the decoder is followed by a linear layer and softmax", "Radford et al. (2018)",
-          f"with cross-entropy its gradient is p - y, equal to autograd to {gradient_error:.0e}; "
-          "without subtracting the maximum it gives nan",
-          "holds; computed as a log-softmax", source=["day24", "analytics"]),
-])
+claims_table(
+    [
+        Claim(
+            "a language model is $P(X_t \\mid X_1, \\dots, X_{t-1})$",
+            "the chain rule; Shannon (1948) for text",
+            "the product of the conditionals equals the joint probability to "
+            f"{chain_error:.0e}",
+            "holds; it is an identity",
+            source="hlt",
+        ),
+        Claim(
+            "given a sequence of *words*, predict the next *token*",
+            "Radford et al. (2019) predict byte-pair tokens and report per word",
+            f"one model, one text: perplexity {2 ** bits_per['GPT-2 token']:,.0f} per "
+            "token, "
+            f"{2 ** bits_per['word']:,.0f} per word",
+            "fails; if the two are taken for the same thing",
+            source="analytics",
+            split="report",
+        ),
+        Claim(
+            "GPT-2 reaches 0.93 bits per byte on enwik8",
+            "Radford et al. (2019), table 3",
+            f"converted: {enwik8 / 8 * 100:.1f} MB of 100; on another text, xz "
+            f"{compressed['xz']:.2f} and our counts {bits_per['byte']:.2f} bits a byte",
+            "cannot be tested at this scale; the conversion is exact",
+            source=["11785", "hlt"],
+        ),
+        Claim(
+            "GPT-2 reaches perplexity 18.34 on WikiText2",
+            "Radford et al. (2019), table 3: per *word*",
+            f"converted: {wiki2[-1]:.2f} bits per word; 38 % less perplexity is "
+            f"{100 * (1 - wiki2[-1] / wiki2[0]):.0f} % fewer bits",
+            "cannot be tested at this scale; the conversion is exact",
+            source=["11785", "hlt"],
+        ),
+        Claim(
+            "scaling improves the perplexity of the LM and improves performance",
+            "Radford et al. (2019): log-linear in model size",
+            f"{n_improve} of {n_steps} steps in the printed table; the other is inside "
+            "an "
+            f"interval of ±{50 * (cbt_high - cbt_low):.1f} points",
+            "holds; in the printed table",
+            source="11785",
+        ),
+        Claim(
+            "the decoder is followed by a linear layer and softmax",
+            "Radford et al. (2018)",
+            "with cross-entropy its gradient is p - y, equal to autograd to "
+            f"{gradient_error:.0e}; "
+            "without subtracting the maximum it gives nan",
+            "holds; computed as a log-softmax",
+            source=["day24", "analytics"],
+        ),
+    ]
+)
 
 # %% [markdown]
 # ## Summary

@@ -43,9 +43,11 @@ setup_style()
 # %%
 poll("The cat sat on the ___",
      options=["mat", "floor", "sofa", "throne"], opinion=True,
-     explanation="Most rooms say *mat*, and hardly any cat sits on one: people answer from "
+     explanation="Most rooms say *mat*, and hardly any cat sits on one: people answer "
+                 "from "
      "having *read* the sentence. A language model is in the same position. What it "
-     "predicts is text, not cats. And a full answer is not one word but a probability for "
+     "predicts is text, not cats. And a full answer is not one word but a probability "
+     "for "
      "every word: *mat* 60 %, *floor* 15 %, *sofa* 10 % says more than *mat*.")
 
 # %% [markdown]
@@ -365,15 +367,20 @@ for name, p in (("uniform", uniform), ("unigram", unigram)):
 # These two are the baselines of everything that follows. **Uniform** knows only the alphabet: perplexity 64 by definition. **Unigram** knows that `e` is frequent and `Z` is not, and halves it without looking at any context. A model that does not beat the unigram has learned nothing about *order*.
 
 # %%
-poll("A model has perplexity 12 on held-out English, per character. Which statement is right?",
+poll("A model has perplexity 12 on held-out English, per character. Which statement "
+     "is right?",
      options=["It is as uncertain, on average, as a fair choice among 12 characters",
               "Each character is guessed right once in 12 times",
               "Its context is 12 characters long",
               "Per word it would have perplexity 12 too"],
-     explanation="Perplexity is an average on a log scale: at some places the model is nearly "
-     "certain, at others it faces thirty options. Guessing right is accuracy, and can be much "
-     "higher than once in 12. The length of the context is the order, another matter. And a "
-     "word of five characters and a space multiplies six such choices, $12^6 \\approx 3$ "
+     explanation="Perplexity is an average on a log scale: at some places the model "
+                 "is nearly "
+     "certain, at others it faces thirty options. Guessing right is accuracy, and can "
+     "be much "
+     "higher than once in 12. The length of the context is the order, another matter. "
+     "And a "
+     "word of five characters and a space multiplies six such choices, $12^6 \\approx "
+     "3$ "
      "million: a perplexity means nothing until you know per *what*.")
 
 # %% [markdown]
@@ -845,9 +852,12 @@ poll("A classmate reports 1.2 bits per symbol on this source (entropy 1.85). "
      options=["the test symbols were among the training symbols",
               "a better smoothing than Kneser-Ney", "a longer context than ours",
               "a lucky test sample"],
-     explanation="No model of *new* symbols can average less than the entropy rate, so neither "
-     "a better smoothing nor a longer context helps: the source has no more to give. Luck "
-     "exists but is small: over 100,000 symbols the average moves by about a hundredth of a "
+     explanation="No model of *new* symbols can average less than the entropy rate, "
+                 "so neither "
+     "a better smoothing nor a longer context helps: the source has no more to give. "
+     "Luck "
+     "exists but is small: over 100,000 symbols the average moves by about a "
+     "hundredth of a "
      "bit. What does go below the entropy is a model that has seen the answers.")
 
 # %% [markdown]
@@ -965,14 +975,18 @@ bars(tags, x="letters with the wrong case (%)", fmt=".1f", height=2.1,
 # With the same number of neighbours, the tagger that may look ahead makes somewhat fewer mistakes: whether `r` starts *romeo* or *ROMEO* depends on what follows. Two kinds of models, then, for two kinds of tasks: causal ones to write, bidirectional ones to read. Lecture 05 builds both from the same parts.
 
 # %%
-poll("A cloze model spends 1.6 bits on a hidden character, a causal model 2.2 on the same text. "
+poll("A cloze model spends 1.6 bits on a hidden character, a causal model 2.2 on the "
+     "same text. "
      "What follows about which of them gives the *text* the higher probability?",
-     options=["nothing: the cloze answers do not multiply to the probability of the text",
+     options=["nothing: the cloze answers do not multiply to the probability of the "
+              "text",
               "the cloze model, by 0.6 bits per character",
               "the causal model, because it looks only one way",
               "they are equal: both count the same characters"],
-     explanation="Each cloze answer is given everything else, the later characters too, so the "
-     "same information is used again and again. The product of such answers is no probability "
+     explanation="Each cloze answer is given everything else, the later characters "
+                 "too, so the "
+     "same information is used again and again. The product of such answers is no "
+     "probability "
      "of a text: over all two-character texts it summed to far more than 1.")
 
 # %% [markdown]
@@ -986,39 +1000,77 @@ poll("A cloze model spends 1.6 bits on a hidden character, a causal model 2.2 on
 # What the source lecture says about this topic, against what the papers say and what you have just measured.
 
 # %%
-claims_table([
-    Claim(r"$P(X_t \mid X_1, \dots, X_{t-1})$: next word given context or prefix",
-          "the chain rule makes it exact (Shannon, 1948)",
-          f"four factors of 'thou' multiply to its frequency; cut to order {n_kn}: {best:.2f} bits",
-          "holds; a model of finite order approximates it", source="hlt", split="report"),
-    Claim("language models are self-supervised", "Radford et al. (2018): the text is its own target",
-          f"{len(train):,} examples, no label: {math.log2(V):.0f} bits (uniform), "
-          f"{bits(unigram):.2f} (unigram), {best:.2f} (Kneser-Ney)",
-          "holds", source="hlt", split="report"),
-    Claim("language modelling is auto-regressive", "Radford et al. (2018) train from left to right",
-          "probabilities of all two-character texts sum to 1.00 in either reading order, "
-          f"cloze answers to {list(sums.values())[2]:.2f}",
-          "holds; any fixed order gives a distribution over texts", source="hlt", split="train"),
-    Claim("1-to-1 tagging and classification are non-auto-regressive",
-          "Devlin et al. (2019) tag with both sides in view",
-          f"wrong case: {tags['4 to the left']:.1f} % with 4 letters to the left, "
-          f"{tags['2 on each side']:.1f} % with 2 on each side",
-          "holds; looking ahead helps, and nothing has to be written", source="hlt", split="report"),
-    Claim("larger pre-training datasets generally improve performance",
-          "Brants et al. (2007): translation improves up to 2 trillion tokens",
-          f"1,000 to 1 million characters: order 5 {by_size[5][0]:.2f} to {by_size[5][-1]:.2f} "
-          f"bits, order 1 {by_size[1][0]:.2f} to {by_size[1][-1]:.2f}",
-          "holds; for a model with room to use them", source="hlt", split="report"),
-    Claim("tail phenomena will never go away", "Good (1953): what was seen once estimates the unseen",
-          "unseen 5-grams: " + ", ".join(f"{u:.0f} %" for u in unseen_by_size[5])
-          + " from 1,000 to 1 million characters",
-          "holds; for n-grams of this text", source="hlt", split="report"),
-    Claim("results as PPL, bits per byte and bits per character in one table",
-          "Radford et al. (2019), table 3: different units for different test sets",
-          f"one text: {best:.2f} bits per character; a word model of perplexity "
-          f"{word_models[3].perplexity(report_w):.0f} is {word_bits + spelling_bits:.2f}",
-          "holds; columns in different units do not compare", source="hlt", split="report"),
-])
+claims_table(
+    [
+        Claim(
+            r"$P(X_t \mid X_1, \dots, X_{t-1})$: next word given context or prefix",
+            "the chain rule makes it exact (Shannon, 1948)",
+            f"four factors of 'thou' multiply to its frequency; cut to order {n_kn}: "
+            f"{best:.2f} bits",
+            "holds; a model of finite order approximates it",
+            source="hlt",
+            split="report",
+        ),
+        Claim(
+            "language models are self-supervised",
+            "Radford et al. (2018): the text is its own target",
+            f"{len(train):,} examples, no label: {math.log2(V):.0f} bits (uniform), "
+            f"{bits(unigram):.2f} (unigram), {best:.2f} (Kneser-Ney)",
+            "holds",
+            source="hlt",
+            split="report",
+        ),
+        Claim(
+            "language modelling is auto-regressive",
+            "Radford et al. (2018) train from left to right",
+            "probabilities of all two-character texts sum to 1.00 in either reading "
+            "order, "
+            f"cloze answers to {list(sums.values())[2]:.2f}",
+            "holds; any fixed order gives a distribution over texts",
+            source="hlt",
+            split="train",
+        ),
+        Claim(
+            "1-to-1 tagging and classification are non-auto-regressive",
+            "Devlin et al. (2019) tag with both sides in view",
+            f"wrong case: {tags['4 to the left']:.1f} % with 4 letters to the left, "
+            f"{tags['2 on each side']:.1f} % with 2 on each side",
+            "holds; looking ahead helps, and nothing has to be written",
+            source="hlt",
+            split="report",
+        ),
+        Claim(
+            "larger pre-training datasets generally improve performance",
+            "Brants et al. (2007): translation improves up to 2 trillion tokens",
+            f"1,000 to 1 million characters: order 5 {by_size[5][0]:.2f} to "
+            f"{by_size[5][-1]:.2f} "
+            f"bits, order 1 {by_size[1][0]:.2f} to {by_size[1][-1]:.2f}",
+            "holds; for a model with room to use them",
+            source="hlt",
+            split="report",
+        ),
+        Claim(
+            "tail phenomena will never go away",
+            "Good (1953): what was seen once estimates the unseen",
+            "unseen 5-grams: "
+            + ", ".join(f"{u:.0f} %" for u in unseen_by_size[5])
+            + " from 1,000 to 1 million characters",
+            "holds; for n-grams of this text",
+            source="hlt",
+            split="report",
+        ),
+        Claim(
+            "results as PPL, bits per byte and bits per character in one table",
+            "Radford et al. (2019), table 3: different units for different test sets",
+            f"one text: {best:.2f} bits per character; a word model of perplexity "
+            f"{word_models[3].perplexity(report_w):.0f} is "
+            f"{word_bits + spelling_bits:.2f}",
+            "holds; columns in different units do not compare",
+            source="hlt",
+            split="report",
+        ),
+    ]
+)
 
 # %% [markdown]
 # ## Summary

@@ -260,9 +260,9 @@ def encode_word(word, ranks):
         parts = merge(parts, best)
     return parts
 
-
+# %%
 def longest_match(word, ranks):
-    """The tempting shortcut: again and again the longest token that the rest begins with."""
+    """The tempting shortcut: again and again the longest token that fits."""
     parts = []
     while word:
         n = next(n for n in range(len(word), 0, -1) if word[:n] in ranks)
@@ -275,9 +275,14 @@ sample = sorted(set(regex.findall(GPT2_PATTERN, botchan())))
 by_rank = {word: encode_word(word.encode(), gpt2.ranks) for word in sample}
 by_length = {word: longest_match(word.encode(), gpt2.ranks) for word in sample}
 for word, parts in by_rank.items():
-    assert [gpt2.ranks[part] for part in parts] == gpt2.encode(word)  # as the library does
+    assert [gpt2.ranks[part] for part in parts] == gpt2.encode(
+        word
+    )  # as the library does
 differ = [word for word in sample if by_rank[word] != by_length[word]]
-print(f"{len(differ)} of the {len(sample):,} different words of a novel come out differently")
+print(
+    f"{len(differ)} of the {len(sample):,} different words of a novel come out "
+    "differently"
+)
 for word in (" bathed", " fetched", " carelessly"):
     print(f"{word!r:14} by rank {by_rank[word]}   longest match {by_length[word]}")
 
@@ -296,14 +301,17 @@ print("decoded one by one:  ", "|".join(gpt2.decode([i]) for i in ids))
 print("decoded together:    ", gpt2.decode(ids))
 
 # %%
-poll("GPT-2's tokenizer meets an emoji that was added to Unicode years after it was trained. "
+poll("GPT-2's tokenizer meets an emoji that was added to Unicode years after it was "
+     "trained. "
      "What happens?",
      options=["it becomes several tokens, possibly one for each of its bytes",
               "an error: the character is not in the vocabulary",
               "it becomes `<unk>`, the unknown token", "it is left out"],
-     explanation="All 256 bytes are tokens, so every text has an encoding and nothing is lost; "
+     explanation="All 256 bytes are tokens, so every text has an encoding and nothing "
+                 "is lost; "
      "errors, `<unk>` and gaps are what vocabularies of *words* have. Encodable is not "
-     "understood: a model that never met these bytes in this order has learned nothing about "
+     "understood: a model that never met these bytes in this order has learned "
+     "nothing about "
      "them, and it pays four tokens or so for one sign.")
 
 # %% [markdown]
@@ -582,7 +590,8 @@ for name in pieces:
 runs = recorded("tokens_twins")["results"]["runs"]
 ARMS = {                                # our words: the recording's names
     "letters": "characters", "BPE": "BPE", "BPE, 3x longer": "BPE, trained longer",
-    "BPE, spells first": "BPE, spells first", "BPE, spells after": "BPE, spells afterwards",
+    "BPE, spells first": "BPE, spells first", "BPE, spells after": "BPE, spells "
+                                                                   "afterwards",
 }
 GRAIN = ["characters", "BPE, 100 merges", "BPE, 300 merges", "BPE", "BPE, 3000 merges"]
 of = lambda name, key: [run[key] for run in runs if run["name"] == name]
@@ -606,15 +615,19 @@ curves({"twins": grain}, at=coarseness, x="tokens per word (letters: 7.2; 3,000 
 # And strawberry itself, which none of the twins was trained on? The BPE twin gets it right with all three seeds, while it is wrong on four words in ten. One word is an anecdote, in either direction.
 
 # %%
-poll("A chat model with a BPE vocabulary fails to count the R's in strawberry. What follows "
+poll("A chat model with a BPE vocabulary fails to count the R's in strawberry. What "
+     "follows "
      "from the twins?",
      options=["It can know them, but has to learn each token's spelling from text",
               "It cannot know the letters: the token does not contain them",
               "It would count correctly if only it were larger",
               "Tokenisation has nothing to do with it"],
-     explanation="That it cannot know them is refuted by the twins that were taught to spell: "
-     "their tokens hold no letters either, and they count far better. That tokens have nothing "
-     "to do with it is refuted by the letters twin. Size is not tested here. The fair summary: "
+     explanation="That it cannot know them is refuted by the twins that were taught "
+                 "to spell: "
+     "their tokens hold no letters either, and they count far better. That tokens "
+     "have nothing "
+     "to do with it is refuted by the letters twin. Size is not tested here. The fair "
+     "summary: "
      "BPE turns something visible into something to be learned by heart.")
 
 # %% [markdown]
@@ -668,14 +681,14 @@ for sign in (1, -1):
     a, b = sign * smaller, sign * bigger
     print(f"{a} or {b}: says {bigger_of(a, b)};   {b} or {a}: says {bigger_of(b, a)}")
 rng, live = random.Random(0), {1: 0, -1: 0}
-for _ in range(12):
+for _ in range(6):
     a, b = rng.sample(range(10, 100), 2)
     for sign in (1, -1):
         live[sign] += bigger_of(sign * a, sign * b) == max(sign * a, sign * b)
-print(f"12 random pairs of two digits: {live[1]} right; with a minus: {live[-1]} right")
+print(f"6 random pairs of two digits: {live[1]} right; with a minus: {live[-1]} right")
 
 # %% [markdown]
-# Twelve pairs are an anecdote, and each was asked about in one order only. **Recorded** (`experiments/tokens_numbers.py`): 60 pairs for each number of digits and each sign, each pair in both orders, with 95 % intervals. **Look for**, from left to right: how often the likelier answer is right; how often it is right once we take the liking for a place out (the number that is preferred *on the whole*, both orders together); and how often that preferred number is the one that comes later *in a dictionary*, where 9 comes after 10, as *b* comes after *ab*.
+# Six pairs are an anecdote, and each was asked about in one order only. **Recorded** (`experiments/tokens_numbers.py`): 60 pairs for each number of digits and each sign, each pair in both orders, with 95 % intervals. **Look for**, from left to right: how often the likelier answer is right; how often it is right once we take the liking for a place out (the number that is preferred *on the whole*, both orders together); and how often that preferred number is the one that comes later *in a dictionary*, where 9 comes after 10, as *b* comes after *ab*.
 
 # %%
 def wilson(share, n, z=1.96):
@@ -693,17 +706,28 @@ def share(key, digits, sign):
     row = cells[tuple(digits), sign]
     return row[key] / row["n"] / (2 if key == "right" else 1)
 
-
-KINDS = {"2 digits": (2, 2), "5 digits": (5, 5), "8 digits": (8, 8), "6 and 11": (6, 11)}
+# %%
+KINDS = {
+    "2 digits": (2, 2),
+    "5 digits": (5, 5),
+    "8 digits": (8, 8),
+    "6 and 11": (6, 11),
+}
 KINDS = {name: digits for name, digits in KINDS.items() if (digits, 1) in cells}
-QUESTIONS = {"right": "right, as asked", "balanced": "right, both orders",
-             "dictionary": "the later in a dictionary"}
+QUESTIONS = {
+    "right": "right, as asked",
+    "balanced": "right, both orders",
+    "dictionary": "the later in a dictionary",
+}
 first = sum(row["named_first"] for row in cells.values())
 first /= sum(2 * row["n"] for row in cells.values())
 print(f"the number named first is preferred in {100 * first:.0f} % of all questions")
 for row in numbers["smaller"]:
-    print(f"asked which is *smaller*, {row['digits'][0]} digits: right in {row['balanced']} "
-          f"of {row['n']}, the later in a dictionary in {row['dictionary']}")
+    print(
+        f"asked which is *smaller*, {row['digits'][0]} digits: right in "
+        f"{row['balanced']} "
+        f"of {row['n']}, the later in a dictionary in {row['dictionary']}"
+    )
 
 # %% tags=["figure"]
 table([{"numbers": f"{name}{' with a minus' if sign < 0 else ''}"} | {title: "{:.0f} ({:.0f}–{:.0f})".format(100 * share(key, digits, sign),
@@ -736,11 +760,15 @@ for reply in numbers["replies"]:
 # The model in the HLT lecture says in December 2022 that the winner "has not yet been determined". A model knows what its training text knew. That leaves a trace we can look for: ask for each year's winner, compare the probabilities of six names.
 
 # %%
-chances = torch.tensor([row["log_likelihoods"] for row in numbers["elections"]]).softmax(dim=-1)
+chances = torch.tensor(
+    [row["log_likelihoods"] for row in numbers["elections"]]
+).softmax(dim=-1)
 years = [row["year"] for row in numbers["elections"]]
 people = [name.split()[-1] for name in numbers["people"]]
-print(f"likeliest winner of 2016: {people[int(chances[years.index(2016)].argmax())]}, "
-      f"of 2020: {people[int(chances[years.index(2020)].argmax())]}")
+print(
+    f"likeliest winner of 2016: {people[int(chances[years.index(2016)].argmax())]}, "
+    f"of 2020: {people[int(chances[years.index(2020)].argmax())]}"
+)
 
 # %% tags=["figure"]
 heat_map(chances, rows=years, columns=people, fmt=".2f", x="likeliest winner among these", y="election", color="probability", height=3.4, width=6.4,
@@ -756,7 +784,13 @@ heat_map(chances, rows=years, columns=people, fmt=".2f", x="likeliest winner amo
 
 # %%
 # NBVAL_CHECK_OUTPUT
-for word in (" SolidGoldMagikarp", " petertodd", " RandomRedditor", "rawdownloadcloneembedreportprint", " Shakespeare"):
+for word in (
+    " SolidGoldMagikarp",
+    " petertodd",
+    " RandomRedditor",
+    "rawdownloadcloneembedreportprint",
+    " Shakespeare",
+):
     print(f"{word!r:36} GPT-2 {gpt2.encode(word)}")
 
 # %% [markdown]
@@ -768,15 +802,20 @@ for word in (" SolidGoldMagikarp", " petertodd", " RandomRedditor", "rawdownload
 UNUSED = ["<jupyter_text>", "<jupyter_output>", "<issue_closed>", "<empty_output>"]
 if real:
     rows = model.token_embedding.weight.detach()
-    norms = rows.norm(dim=1)                                    # the length of each row
+    norms = rows.norm(dim=1)  # the length of each row
     reference = rows[[smollm2.special_tokens[s] for s in UNUSED]].mean(dim=0)
     distance = (rows - reference).norm(dim=1)
     by_norm, by_distance = norms.argsort().tolist(), distance.argsort().tolist()
-    print("shortest rows:     ", ", ".join(repr(smollm2.decode([i])) for i in by_norm[:7]))
+    print(
+        "shortest rows:     ", ", ".join(repr(smollm2.decode([i])) for i in by_norm[:7])
+    )
     near = [i for i in by_distance[:28] if i >= 17]  # the first 17 are special
     print("next to the unused:", ", ".join(repr(smollm2.decode([i])) for i in near))
-    print(f"lengths: median {norms.median():.2f}, "
-          f"of the 12 rows next to the unused ones {norms[by_distance[:12]].mean():.2f}")
+    print(
+        f"lengths: median {norms.median():.2f}, "
+        "of the 12 rows next to the unused ones "
+        f"{norms[by_distance[:12]].mean():.2f}"
+    )
 else:
     print("Skipped: this needs the real SmolLM2.")
 
@@ -799,7 +838,7 @@ if real:
 # %%
 @torch.no_grad()
 def repeat_rank(token_id):
-    """The place of a token when the model is asked to repeat it: 1 if it comes first."""
+    """A token's place when the model is asked to repeat it: 1 if it is first."""
     word = smollm2.decode([token_id])
     asked = [{"role": "user", "content": f"Please repeat this word:{word}"}]
     prompt = encode_chat(smollm2, asked) + smollm2.encode("The word is:")
@@ -839,7 +878,9 @@ start = smollm2.special_tokens["<|im_start|>"]
 print("turns, special tokens allowed everywhere:        ", naive.count(start))
 print("turns, special tokens only where the template is:", careful.count(start))
 end = "<|endoftext|>"
-print("GPT-2:", gpt2.encode(end), "  if allowed:", gpt2.encode(end, allowed_special="all"))
+print(
+    "GPT-2:", gpt2.encode(end), "  if allowed:", gpt2.encode(end, allowed_special="all")
+)
 
 # %% [markdown]
 # With the careless version the user has ended their own turn and written one in the system's name. It is the oldest bug there is (data taken for commands), and the remedy is the old one: put the frame together from *ids*, and encode what people typed as what it is, text. In llmlib special tokens are plain text unless a caller says otherwise.
@@ -861,56 +902,104 @@ def twins(arm):
 
 
 def quote(start):
-    reply = next(r["reply"] for r in numbers["replies"] if r["question"].startswith(start))
+    reply = next(
+        r["reply"] for r in numbers["replies"] if r["question"].startswith(start)
+    )
     reply = " ".join(reply.split())
     return f"'{reply if len(reply) < 70 else reply[:70].rsplit(' ', 1)[0] + ' …'}'"
 
 
 plain = [p for p, _ in per_gpt2_token.values()]
 zipped = [z for _, z in per_gpt2_token.values()]
-one_token = np.mean([len(gpt2.encode(w)) == 1 for w in re.findall(" [a-zA-Z]+", report_text)])
+one_token = np.mean(
+    [len(gpt2.encode(w)) == 1 for w in re.findall(" [a-zA-Z]+", report_text)]
+)
 
 # %%
-claims_table([
-    Claim("the word strawberry contains one R; then: two", "a count, no paper",
-          f"'strawberry' has {'strawberry'.count('r')}; as GPT-2 tokens it is one number; "
-          f"SmolLM2: {quote('How many')}", "fails", source="day24"),
-    Claim("spelled out, there is one R after 'st' and one near the end",
-          "Itzhak and Levy (2022): models learn spellings in part",
-          f"three. Twins: letters {twins('letters')}, BPE {twins('BPE')}, spelling first "
-          f"{twins('BPE, spells first')}, after {twins('BPE, spells after')}",
-          "fails; tokens can be the cause, and learned spelling repairs much of it",
-          source="day24", split="report"),
-    Claim("the number 32323232332 has 10 digits", "arithmetic", f"{len(str(bigger))} digits",
-          "fails", source="hlt"),
-    Claim("the number with more digits is always larger; so -32323232332 is",
-          "arithmetic; true of positive whole numbers only",
-          f"SmolLM2 on 6 against 11 digits: {100 * share('balanced', (6, 11), 1):.0f} % right, "
-          f"with a minus {100 * share('balanced', (6, 11), -1):.0f} %", "fails", source="hlt"),
-    Claim("tail phenomena result in brittleness to small changes",
-          "Singh and Strouse (2024): the grouping of digits moves accuracy",
-          f"SmolLM2, 8 digits: {100 * share('balanced', (8, 8), 1):.0f} % right; with a minus "
-          f"{100 * share('balanced', (8, 8), -1):.0f} %; asked in one order only "
-          f"{100 * share('right', (8, 8), 1):.0f} %",
-          "holds; for this model, whose digits are separate tokens", source="hlt"),
-    Claim("the winner of the 2020 election has not yet been determined",
-          "decided on 7 November 2020",
-          f"SmolLM2's likeliest winner: 2020 {people[int(chances[years.index(2020)].argmax())]}",
-          "fails; a fact about the training text, not about tokens", source="hlt"),
-    Claim("GPT-2: next *word* prediction",
-          "Radford et al. (2019), section 2.2: byte-level BPE, 50,257 tokens",
-          f"{100 * one_token:.0f} % of the words of Shakespeare are one token; the rest are parts",
-          "fails; the same slides say subword one page later", source="hlt"),
-    Claim("#tokens in input is the context length", "the same",
-          f"1,024 tokens hold the sentence of part V {1024 // counts['GPT-2']['English']} times "
-          f"in English, {1024 // counts['GPT-2']['Hindi']} times in Hindi",
-          "holds; it measures tokens, not text", source="day24"),
-    Claim("GPT-3: 570 GB plaintext, 0.4 trillion tokens",
-          "Brown et al. (2020), section 2.2, writes 'compressed plaintext' of the raw data",
-          f"{slide:.1f} bytes per token on the slide; plain English {min(plain):.1f} to "
-          f"{max(plain):.1f}, zipped {min(zipped):.1f} to {max(zipped):.1f}",
-          "fails; as plain text; it fits compressed text", source="analytics"),
-])
+claims_table(
+    [
+        Claim(
+            "the word strawberry contains one R; then: two",
+            "a count, no paper",
+            f"'strawberry' has {'strawberry'.count('r')}; as GPT-2 tokens it is one "
+            "number; "
+            f"SmolLM2: {quote('How many')}",
+            "fails",
+            source="day24",
+        ),
+        Claim(
+            "spelled out, there is one R after 'st' and one near the end",
+            "Itzhak and Levy (2022): models learn spellings in part",
+            f"three. Twins: letters {twins('letters')}, BPE {twins('BPE')}, spelling "
+            "first "
+            f"{twins('BPE, spells first')}, after {twins('BPE, spells after')}",
+            "fails; tokens can be the cause, and learned spelling repairs much of it",
+            source="day24",
+            split="report",
+        ),
+        Claim(
+            "the number 32323232332 has 10 digits",
+            "arithmetic",
+            f"{len(str(bigger))} digits",
+            "fails",
+            source="hlt",
+        ),
+        Claim(
+            "the number with more digits is always larger; so -32323232332 is",
+            "arithmetic; true of positive whole numbers only",
+            f"SmolLM2, 6 against 11 digits: {100 * share('balanced', (6, 11), 1):.0f} "
+            "% right, "
+            f"with a minus {100 * share('balanced', (6, 11), -1):.0f} %",
+            "fails",
+            source="hlt",
+        ),
+        Claim(
+            "tail phenomena result in brittleness to small changes",
+            "Singh and Strouse (2024): the grouping of digits moves accuracy",
+            f"SmolLM2, 8 each: {100 * share('balanced', (8, 8), 1):.0f} % right; with "
+            "a minus "
+            f"{100 * share('balanced', (8, 8), -1):.0f} %; asked in one order only "
+            f"{100 * share('right', (8, 8), 1):.0f} %",
+            "holds; for this model, whose digits are separate tokens",
+            source="hlt",
+        ),
+        Claim(
+            "the winner of the 2020 election has not yet been determined",
+            "decided on 7 November 2020",
+            "SmolLM2's likeliest winner: 2020 "
+            f"{people[int(chances[years.index(2020)].argmax())]}",
+            "fails; a fact about the training text, not about tokens",
+            source="hlt",
+        ),
+        Claim(
+            "GPT-2: next *word* prediction",
+            "Radford et al. (2019), section 2.2: byte-level BPE, 50,257 tokens",
+            f"{100 * one_token:.0f} % of the words of Shakespeare are one token; the "
+            "rest are parts",
+            "fails; the same slides say subword one page later",
+            source="hlt",
+        ),
+        Claim(
+            "#tokens in input is the context length",
+            "the same",
+            "1,024 tokens hold the sentence of part V "
+            f"{1024 // counts['GPT-2']['English']} times "
+            f"in English, {1024 // counts['GPT-2']['Hindi']} times in Hindi",
+            "holds; it measures tokens, not text",
+            source="day24",
+        ),
+        Claim(
+            "GPT-3: 570 GB plaintext, 0.4 trillion tokens",
+            "Brown et al. (2020), section 2.2: 'compressed plaintext', of the raw "
+            "data",
+            f"{slide:.1f} bytes per token on the slide; plain English {min(plain):.1f} "
+            "to "
+            f"{max(plain):.1f}, zipped {min(zipped):.1f} to {max(zipped):.1f}",
+            "fails; as plain text; it fits compressed text",
+            source="analytics",
+        ),
+    ]
+)
 
 # %% [markdown]
 # ## Summary

@@ -30,18 +30,42 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from courseware import (
-    Claim, Diagram, bars, claims_table, curves, explore, panels, poll, setup_style, show,
-    steps, table,
+    Claim,
+    Diagram,
+    bars,
+    claims_table,
+    curves,
+    explore,
+    panels,
+    poll,
+    setup_style,
+    show,
+    steps,
+    table,
 )
-from llmlib.data import alice, fetch, random_batch, recorded, split_text, tiny_shakespeare
+
+# %%
+from llmlib.data import (
+    alice,
+    fetch,
+    random_batch,
+    recorded,
+    split_text,
+    tiny_shakespeare,
+)
 from llmlib.model import (
-    KVCache, ModelConfig, Transformer, count_parameters, preset, record,
+    KVCache,
+    ModelConfig,
+    Transformer,
+    count_parameters,
+    preset,
+    record,
 )
 from llmlib.text import CharTokenizer
 from llmlib.train import TrainConfig, Trainer
 
 setup_style()
-torch.manual_seed(0);
+torch.manual_seed(0)
 
 # %% [markdown]
 # ## I. What changed
@@ -80,26 +104,40 @@ d.show(alt="Two blocks side by side, each reading from a residual stream and add
 text = tiny_shakespeare()
 tokenizer = CharTokenizer.from_text(text)
 train_text, rest = split_text(text, 0.1)
-choose_text, report_text = split_text(rest, 0.5)        # lecture 01: three splits
+choose_text, report_text = split_text(rest, 0.5)  # lecture 01: three splits
 train_tokens = torch.tensor(tokenizer.encode(train_text))
 report_tokens = torch.tensor(tokenizer.encode(report_text))
 
 
 def gpt2_like(n_layers, d_model, n_heads, context, **changes):
-    """GPT-2's recipe at toy size; its 0.02 at width 768 becomes 0.02 sqrt(768 / d_model)."""
+    """GPT-2's recipe at toy size; its deviation grows with 1 / sqrt(d_model)."""
     return ModelConfig(
-        vocab_size=tokenizer.vocab_size, n_layers=n_layers, d_model=d_model, n_heads=n_heads,
-        max_seq_len=context, norm="layernorm", mlp="gelu", position="learned",
+        vocab_size=tokenizer.vocab_size,
+        n_layers=n_layers,
+        d_model=d_model,
+        n_heads=n_heads,
+        max_seq_len=context,
+        norm="layernorm",
+        mlp="gelu",
+        position="learned",
         init_std=0.02 * (768 / d_model) ** 0.5,
     ).replace(**changes)
 
-
+# %%
 def train_small(config, steps, lr, seed=0, callbacks=(), **recipe):
     """A model trained from scratch for a few steps, and its training losses in nats."""
     torch.manual_seed(seed)
     model = Transformer(config)
-    recipe = TrainConfig(steps=steps, batch_size=16, seq_len=32, lr=lr, seed=seed,
-                         device="cpu", progress=False, **recipe)
+    recipe = TrainConfig(
+        steps=steps,
+        batch_size=16,
+        seq_len=32,
+        lr=lr,
+        seed=seed,
+        device="cpu",
+        progress=False,
+        **recipe,
+    )
     history = Trainer(model, recipe, train_tokens, callbacks=callbacks).run()
     return model, history.train_loss
 
@@ -146,7 +184,7 @@ probe_x, probe_y = random_batch(train_tokens, 16, 32, torch.Generator().manual_s
 
 
 def look_inside(model):
-    """Gradient norm of every block's MLP, and how alike the positions are in the last block."""
+    """Gradient norm of each block's MLP; how alike the positions are in the last."""
     F.cross_entropy(model(probe_x).flatten(0, 1), probe_y.flatten()).backward()
     gradients = [block.mlp.up_proj.weight.grad.norm().item() for block in model.blocks]
     model.zero_grad()
@@ -157,14 +195,21 @@ def look_inside(model):
     cosines = direction @ direction.transpose(1, 2)  # (B, T, T), ones on the diagonal
     return gradients, (cosines.sum(dim=(1, 2)).mean().item() - T) / (T * (T - 1))
 
-
+# %%
 LOOKS, inside, norm_losses = (0, 5, 40), {}, {}
 for where in ("pre", "post"):
+
     def watch(trainer, event, where=where):
         if trainer.step in LOOKS and (where, trainer.step) not in inside:
             inside[where, trainer.step] = look_inside(trainer.model)
-    deep, recipe = gpt2_like(16, 32, 4, 32, norm_position=where), dict(schedule="wsd", final_lr=1.0)
-    norm_losses[f"{where}-norm"] = train_small(deep, 40, 1e-2, callbacks=[watch], **recipe)[1]
+
+    deep, recipe = (
+        gpt2_like(16, 32, 4, 32, norm_position=where),
+        dict(schedule="wsd", final_lr=1.0),
+    )
+    norm_losses[f"{where}-norm"] = train_small(
+        deep, 40, 1e-2, callbacks=[watch], **recipe
+    )[1]
     alike = ", ".join(f"{inside[where, s][1]:.2f} at step {s}" for s in LOOKS)
     print(f"{where}-norm: mean cosine between positions, last block: {alike}")
 
@@ -172,10 +217,12 @@ for where in ("pre", "post"):
 # **Look for** the vertical scale of the right panel: it is logarithmic. Follow one curve from the last block (right) to the first (left).
 
 # %%
-counts = torch.bincount(train_tokens).double()          # how often each token occurs
+counts = torch.bincount(train_tokens).double()  # how often each token occurs
 letter_loss = -(counts / counts.sum())[report_tokens].log().mean().item()
 gradients = {
-    f"{where}, step {step}": inside[where, step][0] for where in ("pre", "post") for step in (0, 40)
+    f"{where}, step {step}": inside[where, step][0]
+    for where in ("pre", "post")
+    for step in (0, 40)
 }
 first = {key: values[0][0] for key, values in inside.items()}
 
@@ -210,7 +257,10 @@ def by_depth(arm, lr):
 for arm in ("post, warm-up", "post, 400 steps"):
     rows = {lr: losses for (a, _, lr), losses in depth_loss.items() if a == arm}
     for lr, losses in rows.items():
-        print(f"{arm}, 16 layers, rate {lr:g}:", ", ".join(f"{loss:.2f}" for loss in losses))
+        print(
+            f"{arm}, 16 layers, rate {lr:g}:",
+            ", ".join(f"{loss:.2f}" for loss in losses),
+        )
 
 # %% tags=["figure"]
 fig, axes = panels(3, titles=[f"rate {lr:g}" for lr in RATES], width=7.6, share_y=True)
@@ -225,13 +275,18 @@ show(fig, alt="Report loss against depth for three learning rates, 3 seeds. " + 
 # Two honest remarks. At its best learning rate a *shallow* post-norm model is nearly as good, so the old arrangement was no mistake in 2017, at six layers and with a warm-up. And depth itself buys nothing here: after 150 steps, two or four layers are the best.
 
 # %%
-poll("Your post-norm model of 16 layers sits at the letter-frequency loss. Its gradients at "
+poll("Your post-norm model of 16 layers sits at the letter-frequency loss. Its "
+     "gradients at "
      "initialisation look healthy. What would you try first?",
-     options=["a smaller learning rate for the first steps", "train it ten times longer",
+     options=["a smaller learning rate for the first steps", "train it ten times "
+                                                             "longer",
               "a larger learning rate, to get out of the hole", "more attention heads"],
-     explanation="The damage was done in the first few updates, and the early blocks hardly "
-     "receive a gradient any more: more than twice the steps changed nothing above, larger "
-     "steps made it worse, and the number of heads was the same in both arrangements. Small "
+     explanation="The damage was done in the first few updates, and the early blocks "
+                 "hardly "
+     "receive a gradient any more: more than twice the steps changed nothing above, "
+     "larger "
+     "steps made it worse, and the number of heads was the same in both arrangements. "
+     "Small "
      "first steps (warm-up) rescued five runs of nine; moving the norm rescued all.")
 
 # %% [markdown]
@@ -246,7 +301,10 @@ def rms_norm(x, gain, eps=1e-5):
 
 def layer_norm(x, gain, shift, eps=1e-5):
     centred = x - x.mean(-1, keepdim=True)
-    return centred * torch.rsqrt(centred.pow(2).mean(-1, keepdim=True) + eps) * gain + shift
+    return (
+        centred * torch.rsqrt(centred.pow(2).mean(-1, keepdim=True) + eps) * gain
+        + shift
+    )
 
 
 from llmlib.model import RMSNorm
@@ -265,7 +323,7 @@ torch.testing.assert_close(rms_norm(centred, one), layer_norm(x, one, zero))
 
 # %%
 def least_times(functions, rounds=25):
-    """Least seconds of each function over some rounds, in turns: a busy machine adds."""
+    """Least seconds of each function over some rounds, taken in turns."""
     least = dict.fromkeys(functions, math.inf)
     for _ in range(rounds):
         for name, function in functions.items():
@@ -274,21 +332,30 @@ def least_times(functions, rounds=25):
             least[name] = min(least[name], time.perf_counter() - start)
     return least
 
-
+# %%
 def timed_norms(d, rows=256):
     x, out = torch.randn(rows, d, requires_grad=True), torch.randn(rows, d)
     gain, shift = torch.ones(d, requires_grad=True), torch.zeros(d, requires_grad=True)
-    return least_times({
-        "LayerNorm, written out": lambda: layer_norm(x, gain, shift).backward(out),
-        "RMSNorm, written out": lambda: rms_norm(x, gain).backward(out),
-        "LayerNorm, one operation": lambda: F.layer_norm(x, (d,), gain, shift).backward(out),
-        "RMSNorm, one operation": lambda: F.rms_norm(x, (d,), gain, 1e-5).backward(out),
-    })
+    return least_times(
+        {
+            "LayerNorm, written out": lambda: layer_norm(x, gain, shift).backward(out),
+            "RMSNorm, written out": lambda: rms_norm(x, gain).backward(out),
+            "LayerNorm, one operation": lambda: F.layer_norm(
+                x, (d,), gain, shift
+            ).backward(out),
+            "RMSNorm, one operation": lambda: F.rms_norm(x, (d,), gain, 1e-5).backward(
+                out
+            ),
+        }
+    )
 
 
 norm_times = {d: timed_norms(d) for d in (64, 256, 1024)}
 norm_ratio = {
-    kind: {d: t[f"RMSNorm, {kind}"] / t[f"LayerNorm, {kind}"] for d, t in norm_times.items()}
+    kind: {
+        d: t[f"RMSNorm, {kind}"] / t[f"LayerNorm, {kind}"]
+        for d, t in norm_times.items()
+    }
     for kind in ("written out", "one operation")
 }
 
@@ -351,16 +418,20 @@ explore(turned_arrows, query_at=(0, 20, 1), key_at=(0, 20, 1), panels=[dict(quer
 
 # %%
 def rope(x, positions, theta=10_000.0, layout="half"):
-    """Turn pair i of every head by positions / theta^(2i/d). x: (..., T, d); positions: (T,)."""
+    """Turn pair i by positions / theta^(2i/d). x: (..., T, d); positions: (T,)."""
     d = x.size(-1)
-    angle = positions[:, None] / theta ** (torch.arange(0, d, 2) / d)   # (T, d/2)
+    angle = positions[:, None] / theta ** (torch.arange(0, d, 2) / d)  # (T, d/2)
     cos, sin = angle.cos(), angle.sin()
     if layout == "half":  # pair i is coordinates i and i + d/2
         a, b = x[..., : d // 2], x[..., d // 2 :]
-    else:                                           # "interleaved": 2i and 2i + 1
+    else:  # "interleaved": 2i and 2i + 1
         a, b = x[..., 0::2], x[..., 1::2]
     a, b = a * cos - b * sin, a * sin + b * cos
-    return torch.cat([a, b], -1) if layout == "half" else torch.stack([a, b], -1).flatten(-2)
+    return (
+        torch.cat([a, b], -1)
+        if layout == "half"
+        else torch.stack([a, b], -1).flatten(-2)
+    )
 
 
 from llmlib.model import apply_rope
@@ -368,10 +439,14 @@ from llmlib.model import apply_rope
 q, k, positions = torch.randn(2, 3, 10, 16), torch.randn(2, 3, 10, 16), torch.arange(10)
 for layout in ("half", "interleaved"):
     at = lambda x, places: rope(x, places, layout=layout)
-    torch.testing.assert_close(at(q, positions), apply_rope(q, positions, layout=layout))
+    torch.testing.assert_close(
+        at(q, positions), apply_rope(q, positions, layout=layout)
+    )
     scores = at(q, positions) @ at(k, positions).transpose(-2, -1)
     moved = at(q, positions + 500) @ at(k, positions + 500).transpose(-2, -1)
-    torch.testing.assert_close(scores, moved, atol=1e-3, rtol=1e-3)  # moved alike: equal
+    torch.testing.assert_close(
+        scores, moved, atol=1e-3, rtol=1e-3
+    )  # moved alike: equal
 
 # %% [markdown]
 # **Look for** what the speeds do together. Take a key that equals its query, with pairs of equal length: every pair contributes $\cos(\text{distance} \cdot \theta_i)$. What would happen if all pairs turned at the same speed?
@@ -412,8 +487,10 @@ def scores_with(Wq, Wk, layout):
 
 halves = scores_with(Wq, Wk, "half")
 reordered = [permute_rope_rows(W, d_head, to="interleaved") for W in (Wq, Wk)]
-torch.testing.assert_close(halves, scores_with(*reordered, "interleaved"), atol=1e-3, rtol=1e-3)
-assert (halves - scores_with(Wq, Wk, "interleaved")).abs().max() > 1    # wrong layout
+torch.testing.assert_close(
+    halves, scores_with(*reordered, "interleaved"), atol=1e-3, rtol=1e-3
+)
+assert (halves - scores_with(Wq, Wk, "interleaved")).abs().max() > 1  # wrong layout
 order = permute_rope_rows(torch.arange(16), 16, to="interleaved")
 print("rows of a head, half -> interleaved:", order.tolist())
 
@@ -424,14 +501,19 @@ print("rows of a head, half -> interleaved:", order.tolist())
 
 # %%
 beyond = recorded("modern_llm_positions")["results"]
-LABELS = {"learned": "learned table", "none": "no positions", "rope": "RoPE",
-          "rope, slower": "RoPE, slowed when read"}
+LABELS = {
+    "learned": "learned table",
+    "none": "no positions",
+    "rope": "RoPE",
+    "rope, slower": "RoPE, slowed when read",
+}
 centres = (np.arange(32) + 0.5) * beyond["read_at"] / 32
 position_curve = {  # (seeds, 32) each
     label: np.array(beyond["curves"][name]) for name, label in LABELS.items()
 }
 in_and_out = {
-    label: (curve[:, 4:8].mean(), curve[:, 24:].mean()) for label, curve in position_curve.items()
+    label: (curve[:, 4:8].mean(), curve[:, 24:].mean())
+    for label, curve in position_curve.items()
 }
 for label, (inner, outer) in in_and_out.items():
     print(f"{label:24} {inner:.2f} nats at 33 to 64, {outer:.2f} at 193 to 256")
@@ -455,18 +537,22 @@ curves(position_curve, at=centres, x="position in the window (characters); train
 # %%
 @torch.no_grad()
 def loss_in_and_out(model, trained_on=32, read_at=128):
-    """Loss in the second half of the trained length, and in the last half of four times it."""
+    """Loss in the second half of the trained length, and far beyond it."""
     windows = report_tokens[: 200 * read_at + 1]
     x, y = windows[:-1].view(200, read_at), windows[1:].view(200, read_at)
     losses = F.cross_entropy(model(x).transpose(1, 2), y, reduction="none").mean(0)
-    return losses[trained_on // 2 : trained_on].mean().item(), losses[read_at // 2 :].mean().item()
+    return losses[trained_on // 2 : trained_on].mean().item(), losses[
+        read_at // 2 :
+    ].mean().item()
 
 
 for position in ("learned", "rope"):
     config = gpt2_like(2, 48, 4, 128, position=position)
     model, _ = train_small(config, 120, 6e-3, warmup_steps=10)
     inner, outer = loss_in_and_out(model)
-    print(f"{position:8} {inner:.2f} nats inside the trained 32, {outer:.2f} at 65 to 128")
+    print(
+        f"{position:8} {inner:.2f} nats inside the trained 32, {outer:.2f} at 65 to 128"
+    )
 
 # %% [markdown]
 # ## V. SwiGLU, and all five on one scale (*optional*)
@@ -525,12 +611,18 @@ bars({f"{name} ({chosen[name]['parameters']:,})": mean for name, (mean, _) in ga
 # The live version, one seed and 60 steps, so only the largest effect has a chance of showing; that SwiGLU ends above or below GELU here means nothing:
 
 # %%
-LIVE = {"GPT-2's recipe": {}, "SwiGLU": dict(mlp="swiglu", d_ff=128), "RoPE": dict(position="rope")}
+LIVE = {
+    "GPT-2's recipe": {},
+    "SwiGLU": dict(mlp="swiglu", d_ff=128),
+    "RoPE": dict(position="rope"),
+}
 for name, changes in LIVE.items():
     config = gpt2_like(2, 48, 6, 32, **changes)
     _, losses = train_small(config, 60, 6e-3, warmup_steps=10)
-    print(f"{name:15} {count_parameters(config):7,} parameters, "
-          f"training loss at the end {np.mean(losses[-10:]):.2f} nats")
+    print(
+        f"{name:15} {count_parameters(config):7,} parameters, "
+        f"training loss at the end {np.mean(losses[-10:]):.2f} nats"
+    )
 
 # %% [markdown]
 # ## VI. Grouped queries: many questions, few keys
@@ -545,7 +637,8 @@ for name, changes in LIVE.items():
 # NBVAL_CHECK_OUTPUT
 from llmlib.model import kv_bytes_per_token
 
-print("in 16 bits      key heads   bytes per token   8,192 tokens   if every head had its own")
+print("in 16 bits      key heads   bytes per token   8,192 tokens   if every head had "
+      "its own")
 cache_bytes = {}
 for name in ("llama2-7b", "llama2-13b", "llama2-70b", "smollm2-135m"):
     c = preset(name)
@@ -554,7 +647,8 @@ for name in ("llama2-7b", "llama2-13b", "llama2-70b", "smollm2-135m"):
     full = kv_bytes_per_token(c.replace(n_kv_heads=c.n_heads), torch.float16)
     cache_bytes[name] = by_hand, full
     now, before = by_hand * 8192 / 2**30, full * 8192 / 2**30
-    print(f"{name:12} {c.n_kv_heads:5} of {c.n_heads:2} {by_hand:17,} {now:10.2f} GiB {before:10.2f} GiB")
+    print(f"{name:12} {c.n_kv_heads:5} of {c.n_heads:2} {by_hand:17,} {now:10.2f} GiB "
+          f"{before:10.2f} GiB")
 
 # %% tags=["diagram"]
 d = Diagram(12, 3.2)
@@ -574,7 +668,7 @@ d.show(alt="Eight query heads. Multi-head: each has a key head of its own. Group
 
 # %%
 def grouped_attention(q, k, v, mask):
-    """q (B, H, T, d), k and v (B, K, S, d): query heads 0..H/K-1 share key head 0, ..."""
+    """q (B, H, T, d), k, v (B, K, S, d): query heads 0 to H/K-1 share key head 0."""
     n_shared = q.size(1) // k.size(1)
     k, v = k.repeat_interleave(n_shared, dim=1), v.repeat_interleave(n_shared, dim=1)
     scores = q @ k.transpose(-2, -1) / q.size(-1) ** 0.5
@@ -584,7 +678,10 @@ def grouped_attention(q, k, v, mask):
 from llmlib.model import causal_mask, plain_attention
 
 q, k, v = torch.randn(2, 6, 5, 8), torch.randn(2, 2, 5, 8), torch.randn(2, 2, 5, 8)
-ours, (theirs, _) = grouped_attention(q, k, v, causal_mask(5)), plain_attention(q, k, v, causal=True)
+ours, (theirs, _) = (
+    grouped_attention(q, k, v, causal_mask(5)),
+    plain_attention(q, k, v, causal=True),
+)
 torch.testing.assert_close(ours, theirs)
 print("repeat_interleave:", torch.arange(2).repeat_interleave(3).tolist())
 print("repeat:           ", torch.arange(2).repeat(3).tolist())
@@ -623,12 +720,13 @@ explore(cache_calculator, model=["llama2-70b", "llama2-13b", "llama2-7b", "gpt3"
 # Memory that is not there also does not have to be *read*. For each new token the whole cache passes through the processor once. Here are four versions of one small model with 8 query heads; only the number of key heads differs. **Predict** how the time per token changes from 8 to 1 key heads with 512 tokens in the cache, and with 8,192.
 
 # %%
-wide = ModelConfig(vocab_size=64, n_layers=2, d_model=512, n_heads=8, d_ff=1024,
-                   max_seq_len=16384)
+wide = ModelConfig(
+    vocab_size=64, n_layers=2, d_model=512, n_heads=8, d_ff=1024, max_seq_len=16384
+)
 
 
 def decoder_step(key_heads, past):
-    """A function that decodes one token after `past` others; random weights and past."""
+    """A function that decodes one token after `past` others, all of them random."""
     config = wide.replace(n_kv_heads=key_heads)
     model, token = Transformer(config).eval(), torch.tensor([[5]])
     k, v = torch.randn(2, config.n_layers, 1, key_heads, past, config.head_dim)
@@ -638,7 +736,7 @@ def decoder_step(key_heads, past):
     def step():
         return model(token, cache=cache)
 
-    step()                              # the first call takes the memory
+    step()  # the first call takes the memory
     return step
 
 
@@ -674,7 +772,7 @@ def llama(w, c, ids, cache=None, layout="half"):
     """
     past, (B, T) = cache[0][0].size(2) if cache else 0, ids.shape
     positions = torch.arange(past, past + T)  # not from 0: `past` tokens came before
-    mask = positions[:, None] >= torch.arange(past + T)                 # (T, past + T)
+    mask = positions[:, None] >= torch.arange(past + T)  # (T, past + T)
     x = w["token_embedding.weight"][ids]
     for i in range(c.n_layers):
         part = lambda name: w[f"blocks.{i}.{name}.weight"]
@@ -684,17 +782,29 @@ def llama(w, c, ids, cache=None, layout="half"):
         q, k = (rope(t, positions, c.rope_theta, layout) for t in (q, k))
         if cache is not None:
             if past:
-                k, v = torch.cat([cache[i][0], k], dim=2), torch.cat([cache[i][1], v], dim=2)
+                k, v = (
+                    torch.cat([cache[i][0], k], dim=2),
+                    torch.cat([cache[i][1], v], dim=2),
+                )
             cache[i : i + 1] = [(k, v)]
         mixed = grouped_attention(q, k, v, mask).transpose(1, 2).reshape(B, T, -1)
         x = x + mixed @ part("attention.o_proj").T
         h = rms_norm(x, part("norm2"), c.norm_eps)
         x = x + swiglu(h, *(part(f"mlp.{n}_proj") for n in ("gate", "up", "down")))
-    return rms_norm(x, w["final_norm.weight"], c.norm_eps) @ w["token_embedding.weight"].T
+    return (
+        rms_norm(x, w["final_norm.weight"], c.norm_eps) @ w["token_embedding.weight"].T
+    )
 
 # %%
-config = ModelConfig(vocab_size=64, n_layers=3, d_model=96, n_heads=6, n_kv_heads=2,
-                     max_seq_len=2048, init_std=0.15)  # large weights: heads with opinions
+config = ModelConfig(
+    vocab_size=64,
+    n_layers=3,
+    d_model=96,
+    n_heads=6,
+    n_kv_heads=2,
+    max_seq_len=2048,
+    init_std=0.15,
+)  # large weights: heads with opinions
 library_model = Transformer(config).eval()
 weights, ids = library_model.state_dict(), torch.randint(64, (2, 20))
 with torch.no_grad():
@@ -742,8 +852,12 @@ for sizes in ([20], [12, 8], [12] + [1] * 8, [5, 9, 1, 5]):
 
 library_cache = KVCache(config, batch_size=2)
 with torch.no_grad():
-    pieces = [library_model(p, cache=library_cache) for p in ids.split([12, 7, 1], dim=1)]
-torch.testing.assert_close(torch.cat(pieces, dim=1), whole)  # the library keeps the promise
+    pieces = [
+        library_model(p, cache=library_cache) for p in ids.split([12, 7, 1], dim=1)
+    ]
+torch.testing.assert_close(
+    torch.cat(pieces, dim=1), whole
+)  # the library keeps the promise
 
 # %% [markdown]
 # ### Three ways to get it wrong without an error
@@ -764,7 +878,7 @@ def top_left(q, k, v, mask):
     square = torch.ones(q.size(2), k.size(2), dtype=torch.bool).tril()
     return right_attention(q, k, v, square)
 
-
+# %%
 def repeated(q, k, v, mask):
     n = q.size(1) // k.size(1)
     return right_attention(q, k.repeat(1, n, 1, 1), v.repeat(1, n, 1, 1), mask)
@@ -778,9 +892,12 @@ MISTAKES = {
 CUTS = {"whole": [20], "12, then one by one": [12] + [1] * 8, "chunks of 5": [5] * 4}
 cache_errors = []
 for mistake, replacement in MISTAKES.items():
-    with patch.dict(globals(), replacement):    # llama() now calls the mistaken version
+    with patch.dict(globals(), replacement):  # llama() now calls the mistaken version
         errors = {name: in_pieces(ours, ids, cut) - whole for name, cut in CUTS.items()}
-    shares = {name: f"{100 * (e.std() / whole.std()).item():.0f} %" for name, e in errors.items()}
+    shares = {
+        name: f"{100 * (e.std() / whole.std()).item():.0f} %"
+        for name, e in errors.items()
+    }
     cache_errors.append({"mistake": mistake} | shares)
 
 # %% tags=["figure"]
@@ -792,15 +909,20 @@ table(cache_errors, caption="Error of the logits, in percent of their spread.")
 # A test that feeds one sequence in several pieces, and compares, catches all of this. Lab 04 grades with it.
 
 # %%
-poll("In a cached model with rotary positions, which of these must be stored in the cache?",
+poll("In a cached model with rotary positions, which of these must be stored in the "
+     "cache?",
      options=["keys (already turned) and values of all earlier tokens",
               "keys, values and queries of all earlier tokens",
               "the last layer's output for each earlier token, and nothing else",
               "the attention weights of all earlier tokens"],
-     explanation="A new token asks with its own query; earlier queries have been answered and "
-     "are not needed again, and neither are their weights. Every layer attends to that layer's "
-     "own keys and values, so the last layer's output is not enough. Keys can be stored turned, "
-     "because a token's position does not change when text is added behind it; what matters "
+     explanation="A new token asks with its own query; earlier queries have been "
+                 "answered and "
+     "are not needed again, and neither are their weights. Every layer attends to "
+     "that layer's "
+     "own keys and values, so the last layer's output is not enough. Keys can be "
+     "stored turned, "
+     "because a token's position does not change when text is added behind it; what "
+     "matters "
      "is the difference to the new query's position.")
 
 # %% [markdown]
@@ -809,8 +931,9 @@ poll("In a cached model with rotary positions, which of these must be stored in 
 # Without a cache, the token at position $t$ costs a pass over $t$ tokens; with one, a pass over a single token plus a look at $t$ stored keys. **Predict** the speed-up at 1,024 tokens. It cannot exceed 1,024; why will it be less?
 
 # %%
-shape = ModelConfig(vocab_size=64, n_layers=4, d_model=192, n_heads=6, n_kv_heads=2,
-                    max_seq_len=2048)
+shape = ModelConfig(
+    vocab_size=64, n_layers=4, d_model=192, n_heads=6, n_kv_heads=2, max_seq_len=2048
+)
 timing_model = Transformer(shape).eval()
 
 
@@ -822,9 +945,14 @@ def next_logits(ids, cache=None):
 def time_next_token(t):
     """Seconds for one more token after t - 1 others, without and with a cache."""
     ids, cache = torch.randint(64, (1, t)), KVCache(shape, max_len=t + 200)
-    next_logits(ids[:, :-1], cache)     # the prompt is read once
-    return least_times({"without a cache": lambda: next_logits(ids),
-                        "with a cache": lambda: next_logits(ids[:, -1:], cache)}, rounds=7)
+    next_logits(ids[:, :-1], cache)  # the prompt is read once
+    return least_times(
+        {
+            "without a cache": lambda: next_logits(ids),
+            "with a cache": lambda: next_logits(ids[:, -1:], cache),
+        },
+        rounds=7,
+    )
 
 
 contexts = [32, 64, 128, 256, 512, 1024]
@@ -866,8 +994,16 @@ from collections import Counter
 
 from llmlib.hub import GGUFFile
 
-FACTS = ["general.architecture", "llama.block_count", "llama.embedding_length",
-         "llama.attention.head_count_kv", "llama.rope.freq_base", "llama.context_length"]
+FACTS = [
+    "general.architecture",
+    "llama.block_count",
+    "llama.embedding_length",
+    "llama.attention.head_count_kv",
+    "llama.rope.freq_base",
+    "llama.context_length",
+]
+
+# %%
 if real:
     with GGUFFile(fetch("smollm2")) as file:
         for key in FACTS:
@@ -875,12 +1011,21 @@ if real:
         tensors = list(file.tensors.values())
         for tensor in tensors[:5]:
             bits = 8 * tensor.n_bytes / math.prod(tensor.shape)
-            print(f"{tensor.name:28} {tensor.shape!s:14} {tensor.type:5} {bits:4.1f} bits a number")
-        total = 8 * sum(t.n_bytes for t in tensors) / sum(math.prod(t.shape) for t in tensors)
+            print(
+                f"{tensor.name:28} {tensor.shape!s:14} {tensor.type:5} {bits:4.1f} "
+                "bits a number"
+            )
+        total = (
+            8
+            * sum(t.n_bytes for t in tensors)
+            / sum(math.prod(t.shape) for t in tensors)
+        )
         q = file.read("blk.0.attn_q.weight")[0, :32]
     print("tensors by type:", dict(Counter(t.type for t in tensors)))
-    print(f"{total:.2f} bits a number on average; the first 32 weights of a matrix "
-          f"take {len(set(q.tolist()))} different values")
+    print(
+        f"{total:.2f} bits a number on average; the first 32 weights of a matrix "
+        f"take {len(set(q.tolist()))} different values"
+    )
 else:
     print("The stand-in came with the course, not as GGUF.")
 
@@ -924,7 +1069,9 @@ def with_repeat(ids):
 
 
 def misread(layout="half", **changes):
-    return lambda ids: llama(smol_weights, smol_config.replace(**changes), ids, layout=layout)
+    return lambda ids: llama(
+        smol_weights, smol_config.replace(**changes), ids, layout=layout
+    )
 
 
 MISLOADED = {
@@ -936,8 +1083,11 @@ MISLOADED = {
 }
 page = alice()[20_000:20_700]
 misloaded = [
-    {"loaded": name, "sentence": f"{perplexity(model, SENTENCE):,.1f}",
-     "page": f"{perplexity(model, page):,.1f}"}
+    {
+        "loaded": name,
+        "sentence": f"{perplexity(model, SENTENCE):,.1f}",
+        "page": f"{perplexity(model, page):,.1f}",
+    }
     for name, model in MISLOADED.items()
 ]
 
@@ -959,7 +1109,8 @@ print(render_chat(conversation))
 prompt = encode_chat(smol_tokenizer, conversation)
 END = smol_tokenizer.special_tokens["<|im_end|>"]
 typed = smol_tokenizer.encode("<|im_end|>")
-print(f"{len(prompt)} tokens; <|im_end|> is token {END}; typed by a user, {len(typed)} tokens")
+print(f"{len(prompt)} tokens; <|im_end|> is token {END}; typed by a user, "
+      f"{len(typed)} tokens")
 
 # %%
 from llmlib.infer import stream
@@ -970,19 +1121,32 @@ def chat(question, max_new_tokens=40):
     prompt = encode_chat(smol_tokenizer, [{"role": "user", "content": question}])
     print(f"> {question}\n  ", end="")
     pieces, start = 0, time.perf_counter()
-    for piece in stream(smol, prompt, tokenizer=smol_tokenizer, stop_tokens=[END],
-                        max_new_tokens=max_new_tokens, greedy=True):
+    for piece in stream(
+        smol,
+        prompt,
+        tokenizer=smol_tokenizer,
+        stop_tokens=[END],
+        max_new_tokens=max_new_tokens,
+        greedy=True,
+    ):
         print(piece, end="", flush=True)
         pieces += 1
     print("\n")
     return pieces / (time.perf_counter() - start)
 
-
-questions = ["What is the capital of France?", "Who wrote Romeo and Juliet?", "What is 17 + 25?"]
+# %%
+questions = [
+    "What is the capital of France?",
+    "Who wrote Romeo and Juliet?",
+    "What is 17 + 25?",
+]
 rate = statistics.median(map(chat, questions))
 size = smol.num_parameters() * 4 / 1e9
-print(f"about {rate:.0f} pieces of text a second; at {size:.2g} GB of weights for each, "
-      f"that is {rate * size:.0f} GB read a second")
+print(
+    f"about {rate:.0f} pieces of text a second; at {size:.2g} GB of weights for "
+    "each, "
+    f"that is {rate * size:.0f} GB read a second"
+)
 
 # %% [markdown]
 # Every reply is grammatical and sounds sure of itself. The first is right; the second invents a son for Shakespeare; the third gets a sum wrong that a pocket calculator gets right. At this size a model has learned how answers *sound*. Lecture 17 is about what to do when it does not know, lecture 16 about sums. <!-- promise: 17-what-it-does-not-know --> <!-- promise: 16-sums-in-steps -->
@@ -990,16 +1154,22 @@ print(f"about {rate:.0f} pieces of text a second; at {size:.2g} GB of weights fo
 # The speed has an explanation as well. Each new token needs every weight once, 538 MB in 32 bits, so writing is a matter of how fast memory can be read. Smaller numbers make it faster: lecture 15. <!-- promise: 15-faster-in-fewer-bits -->
 
 # %%
-poll("The 11-785 lecture asks: *Which of the following is a feature of Llama 2?* and marks one "
+poll("The 11-785 lecture asks: *Which of the following is a feature of Llama 2?* and "
+     "marks one "
      "answer as right. Which would you mark?",
      options=["Swishy activations", "Relativistic positional embeddings",
               "Multi-query attention", "Grouped-query attention"], opinion=True,
-     explanation="The lecture's key is grouped-query attention. But swishy activations are just "
-     "as true, and more widely: SwiGLU is swish times a linear branch, on the lecture's own "
-     "slide, and every Llama 2 has it, whereas of the released sizes (7B, 13B, 70B) 70B alone "
+     explanation="The lecture's key is grouped-query attention. But swishy "
+                 "activations are just "
+     "as true, and more widely: SwiGLU is swish times a linear branch, on the "
+     "lecture's own "
+     "slide, and every Llama 2 has it, whereas of the released sizes (7B, 13B, 70B) "
+     "70B alone "
      "has grouped queries. A question with one key should not have two right answers. "
-     "\"Relativistic\" is a pun on relative positions, and multi-query means a single key head, "
-     "which no size has. A better question: *which of these is a feature of Llama-2-7B?*")
+     "\"Relativistic\" is a pun on relative positions, and multi-query means a single "
+     "key head, "
+     "which no size has. A better question: *which of these is a feature of "
+     "Llama-2-7B?*")
 
 # %% [markdown]
 # ## IX. The table of sizes, recounted (*optional*)
@@ -1008,13 +1178,22 @@ poll("The 11-785 lecture asks: *Which of the following is a feature of Llama 2?*
 
 # %%
 # NBVAL_CHECK_OUTPUT
-ON_SLIDE = {"bert-base": 0.11, "bert-large": 0.34, "gpt1": 0.12, "gpt2-xl": 1.5, "gpt3": 175}
+ON_SLIDE = {
+    "bert-base": 0.11,
+    "bert-large": 0.34,
+    "gpt1": 0.12,
+    "gpt2-xl": 1.5,
+    "gpt3": 175,
+}
 counted = {}
 for name in (*ON_SLIDE, "llama2-7b", "llama2-13b", "llama2-70b"):
     c, counted[name] = preset(name), count_parameters(preset(name))
     said = f"{ON_SLIDE[name]}B" if name in ON_SLIDE else "not on the slide"
-    print(f"{name:12} {c.n_layers:3} layers {c.n_heads:3} heads   d_model {c.d_model:6,}"
-          f" {counted[name]:16,}   {said}")
+    print(
+        f"{name:12} {c.n_layers:3} layers {c.n_heads:3} heads   d_model "
+        f"{c.d_model:6,}"
+        f" {counted[name]:16,}   {said}"
+    )
 
 # %% [markdown]
 # The slide's figures agree with the counts up to rounding, with one exception that lecture 03 has explained: GPT-2's authors gave 1,542 million for a model that has 1,558. The row for GPT-2 reads *GPT-1, but with modified normalization*: true as far as it goes; the context, the vocabulary and the initialisation changed too, and the model grew thirteenfold. Under the table the lecture estimates GPT-4 at 175 to 280 billion parameters; elsewhere it repeats a rumour of 16 x 111 + 55 = 1,831 billion. Its makers have published no number, and no notebook can decide between two guesses that differ by a factor of seven to ten.
@@ -1034,58 +1213,112 @@ show_gain = lambda name: f"{gain[name][0]:+.3f} ± {gain[name][1]:.3f}"
 rope_out, learned_out = in_and_out["RoPE"][1], in_and_out["learned table"][1]
 
 # %%
-claims_table([
-    Claim("Llama 2 is by Ouyang et al.",
-          "Touvron et al. (2023); Ouyang et al. (2022) is InstructGPT",
-          "not a measurement: the reference lists of both papers", "fails; wrong authors",
-          source="11785"),
-    Claim("Llama's change: norm after the sublayer → before",
-          "Radford et al. (2019), section 2.3: GPT-2 moved it already",
-          f"16 layers, rate {RATES[1]:g}: {pre:.2f} nats before, {post:.2f} after "
-          f"({letter_loss:.2f} is letter frequencies), 3 seeds",
-          "holds; from the 2017 Transformer, not from GPT-2", source="11785", split="report"),
-    Claim("LayerNorm → RMSNorm, for stability",
-          "Zhang and Sennrich (2019) claim time; Touvron et al. (2023) normalise the *input* "
-          "for stability",
-          f"time at width 256: {norm_ratio['written out'][256]:.1f}x LayerNorm's written out, "
-          f"{norm_ratio['one operation'][256]:.1f}x as one operation; loss {show_gain('RMSNorm')}",
-          "cannot be tested at this scale; both norms were stable here", source="11785",
-          split="report"),
-    Claim("activation: ReLU → SwiGLU", "Shazeer (2020); GPT-1 and GPT-2 used GELU",
-          f"at equal parameters, against GELU: ReLU {show_gain('ReLU')}, "
-          f"SwiGLU {show_gain('SwiGLU')} nats (3 seeds)",
-          "holds; a gain is not visible at this size", source="11785", split="report"),
-    Claim("SwiGLU(x) = Swish(xW)xV = xW Sigmoid(AxW) xV",
-          "Shazeer (2020): elementwise products, a scalar β, and a third matrix",
-          "equal to the library's layer with elementwise products, A = 1 and a third matrix",
-          "fails; as printed, holds with ⊙ and β for A", source="11785"),
-    Claim("absolute or relative positions → RoPE", "Su et al. (2021)",
-          f"scores equal after moving both by 500; at 3 to 4 times the trained length "
-          f"{rope_out:.2f} nats against {learned_out:.2f} with a learned table",
-          "holds; RoPE is computable there, not free of loss", source="11785", split="report"),
-    Claim("long contexts: multi-head → grouped-query attention",
-          "Touvron et al. (2023), table 1: for 34B (not released) and 70B",
-          f"cache at 8,192 tokens, 70B: {saved:.1f} GiB, not {full:.0f}; here 8 key heads take "
-          f"{gqa_speed[8192]:.1f} times as long per token as 1",
-          "holds; for 70B, of the released models", source="11785"),
-    Claim("poll: of four options one is a feature of Llama 2, grouped-query attention",
-          "SwiGLU is in every size", "the 7B config has swiglu and as many key heads as heads",
-          "fails; \"swishy activations\" is right too", source="11785"),
-    Claim("Llama 2 was pre-trained on about 3 trillion tokens",
-          "Touvron et al. (2023), table 1: 2.0T", "not a measurement", "fails; 2 trillion",
-          source="11785"),
-    Claim("BERT 0.11B and 0.34B, GPT-1 0.12B, GPT-2 1.5B, GPT-3 175B",
-          "Devlin et al. (2018), Radford et al. (2018, 2019), Brown et al. (2020)",
-          "counted " + ", ".join(f"{counted[n] / 1e9:.3g}B" for n in ON_SLIDE),
-          "holds; GPT-2 is 1.56B", source="analytics"),
-    Claim("GPT-2 is GPT-1 with modified normalization",
-          "Radford et al. (2019), section 2.3: also context, vocabulary, initialisation",
-          f"{counted['gpt2-xl'] / counted['gpt1']:.0f} times the parameters; configs differ in "
-          "norm position, context and vocabulary", "holds; and more changed", source="analytics"),
-    Claim("GPT-4 has 175B to 280B parameters; elsewhere: 1.831T", "OpenAI (2023) gives no number",
-          f"the two differ by a factor of {1831 / 280:.1f} to {1831 / 175:.1f}",
-          "cannot be tested at this scale; the slides contradict each other", source="analytics"),
-])
+claims_table(
+    [
+        Claim(
+            "Llama 2 is by Ouyang et al.",
+            "Touvron et al. (2023); Ouyang et al. (2022) is InstructGPT",
+            "not a measurement: the reference lists of both papers",
+            "fails; wrong authors",
+            source="11785",
+        ),
+        Claim(
+            "Llama's change: norm after the sublayer → before",
+            "Radford et al. (2019), section 2.3: GPT-2 moved it already",
+            f"16 layers, rate {RATES[1]:g}: {pre:.2f} nats before, {post:.2f} after "
+            f"({letter_loss:.2f} is letter frequencies), 3 seeds",
+            "holds; from the 2017 Transformer, not from GPT-2",
+            source="11785",
+            split="report",
+        ),
+        Claim(
+            "LayerNorm → RMSNorm, for stability",
+            "Zhang and Sennrich (2019) claim time; Touvron et al. (2023) normalise the "
+            "*input* "
+            "for stability",
+            f"time at width 256: {norm_ratio['written out'][256]:.1f}x LayerNorm's "
+            "written out, "
+            f"{norm_ratio['one operation'][256]:.1f}x as one operation; loss "
+            f"{show_gain('RMSNorm')}",
+            "cannot be tested at this scale; both norms were stable here",
+            source="11785",
+            split="report",
+        ),
+        Claim(
+            "activation: ReLU → SwiGLU",
+            "Shazeer (2020); GPT-1 and GPT-2 used GELU",
+            f"at equal parameters, against GELU: ReLU {show_gain('ReLU')}, "
+            f"SwiGLU {show_gain('SwiGLU')} nats (3 seeds)",
+            "holds; a gain is not visible at this size",
+            source="11785",
+            split="report",
+        ),
+        Claim(
+            "SwiGLU(x) = Swish(xW)xV = xW Sigmoid(AxW) xV",
+            "Shazeer (2020): elementwise products, a scalar β, and a third matrix",
+            "equal to the library's layer with elementwise products, A = 1 and a third "
+            "matrix",
+            "fails; as printed, holds with ⊙ and β for A",
+            source="11785",
+        ),
+        Claim(
+            "absolute or relative positions → RoPE",
+            "Su et al. (2021)",
+            "scores equal after moving both by 500; at 3 to 4 times the trained length "
+            f"{rope_out:.2f} nats against {learned_out:.2f} with a learned table",
+            "holds; RoPE is computable there, not free of loss",
+            source="11785",
+            split="report",
+        ),
+        Claim(
+            "long contexts: multi-head → grouped-query attention",
+            "Touvron et al. (2023), table 1: for 34B (not released) and 70B",
+            f"cache at 8,192 tokens, 70B: {saved:.1f} GiB, not {full:.0f}; here 8 key "
+            "heads take "
+            f"{gqa_speed[8192]:.1f} times as long per token as 1",
+            "holds; for 70B, of the released models",
+            source="11785",
+        ),
+        Claim(
+            "poll: of four options one is a feature of Llama 2, grouped queries",
+            "SwiGLU is in every size",
+            "the 7B config has swiglu and as many key heads as heads",
+            'fails; "swishy activations" is right too',
+            source="11785",
+        ),
+        Claim(
+            "Llama 2 was pre-trained on about 3 trillion tokens",
+            "Touvron et al. (2023), table 1: 2.0T",
+            "not a measurement",
+            "fails; 2 trillion",
+            source="11785",
+        ),
+        Claim(
+            "BERT 0.11B and 0.34B, GPT-1 0.12B, GPT-2 1.5B, GPT-3 175B",
+            "Devlin et al. (2018), Radford et al. (2018, 2019), Brown et al. (2020)",
+            "counted " + ", ".join(f"{counted[n] / 1e9:.3g}B" for n in ON_SLIDE),
+            "holds; GPT-2 is 1.56B",
+            source="analytics",
+        ),
+        Claim(
+            "GPT-2 is GPT-1 with modified normalization",
+            "Radford et al. (2019), section 2.3: also context, vocabulary, "
+            "initialisation",
+            f"{counted['gpt2-xl'] / counted['gpt1']:.0f} times the parameters; configs "
+            "differ in "
+            "norm position, context and vocabulary",
+            "holds; and more changed",
+            source="analytics",
+        ),
+        Claim(
+            "GPT-4 has 175B to 280B parameters; elsewhere: 1.831T",
+            "OpenAI (2023) gives no number",
+            f"the two differ by a factor of {1831 / 280:.1f} to {1831 / 175:.1f}",
+            "cannot be tested at this scale; the slides contradict each other",
+            source="analytics",
+        ),
+    ]
+)
 
 # %% [markdown]
 # ## Summary
