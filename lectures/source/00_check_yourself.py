@@ -14,7 +14,7 @@
 #
 # **Before this:** derivatives, matrix products, a little numpy or PyTorch.
 #
-# **Time:** core TIMECORE minutes, optional TIMEOPT minutes; one class, and 15 minutes more for the twenty questions. All cells together: some seconds of computing.
+# **Time:** core 74 minutes, optional 44 minutes; one class. All cells together: some seconds of computing.
 #
 # <!-- sources: hlt, 11785, day24, analytics -->
 
@@ -39,9 +39,9 @@ from llmlib.text import NGramModel, gpt2_tokenizer
 setup_style();
 
 # %% [markdown]
-# ## I. Twenty questions
+# ## I. Twenty questions (*optional*)
 #
-# Take them *now*, before you know the answers, and again after the course. They ask for ideas, not formulas, and most of them are about lectures you have not seen, so a low score is what the test is for. Do not guess: *don't know* is the more useful answer.
+# Take them *at home before the class*, while you do not know the answers, and again after the course. They ask for ideas, not formulas, and most of them are about lectures you have not seen, so a low score is what the test is for. Do not guess: *don't know* is the more useful answer.
 #
 # Scored as "before the course", the form says how many are right and which lectures teach the rest; it does not give the answers away. Your answers stay in this notebook's memory, unless you tick the box; then one line goes into the `work/` folder of your copy of the course, which is never shared.
 
@@ -292,7 +292,7 @@ show(fig, alt=f"Four data sets against GPT-2's size. As perplexities they fall s
 # %% [markdown]
 # The exponential makes differences look large; bits add up, and are what a scaling law (lecture 08) is about.
 #
-# ### What is 0.93 bits per byte?
+# ### What is 0.93 bits per byte? (*optional*)
 #
 # A size. By Shannon's theorem, a model that scores $b$ bits per byte can be turned into a compressor that stores the text in $b$ bits per byte, and back. enwik8 is the first 100 million bytes of a Wikipedia dump, so 0.93 bits per byte is a file of 11.6 MB, if the receiver has the same model. Programs that you have on your computer are language models in this sense. **Predict** where our counting model stands among them on the last tenth of *Alice*; to be fair, they too may read the first nine tenths first.
 
@@ -458,7 +458,7 @@ curves({"loss": learned_loss}, x="step", y="loss (bits per letter)", reference={
 # %% [markdown]
 # It starts at $\log_2 26$, because equal logits are a uniform guess, and ends at the entropy of the letters, because $p - y$ vanishes exactly when $p$ is right. Two checks for every training run of your life: *the first loss is about $\ln V$ nats; on fresh text, the last one can't be below the entropy of the source.* If it is, something leaks.
 #
-# ### Temperature
+# ### Temperature (*optional*)
 #
 # Dividing all logits by a **temperature** $\tau$ does change the probabilities. **Predict** the two limits before you move the slider: $\tau \to 0$ and $\tau \to \infty$. What happens to the entropy?
 

@@ -14,7 +14,7 @@
 #
 # **Before this:** lecture 01 helps (words, characters, bits per character). What a transformer is comes in lecture 03; here it is a box that is trained.
 #
-# **Time:** core TIMECORE minutes, optional TIMEOPT minutes; two classes. All cells together: about half a minute of computing on a laptop CPU.
+# **Time:** core 126 minutes, optional 10 minutes; two classes. All cells together: about half a minute of computing on a laptop CPU.
 #
 # <!-- sources: day24, hlt, analytics -->
 
@@ -145,7 +145,11 @@ show(fig, alt=f"Left: different words against words read; still rising at {met[-
 # %% [markdown]
 # ## III. Byte-pair encoding, step by step
 #
-# Start with bytes. Find the pair of neighbours that occurs most often, and give it a new symbol. Do it again. That is all (Gage, 1994, to compress files; Sennrich et al., 2016, to translate; on bytes Radford et al., 2019).
+# Start with bytes. Find the pair of neighbours that occurs most often, and give it a new symbol. Do it again. With $f(w)$ the number of times the word $w$ occurs, the next merge is
+#
+# $$(a^*, b^*) = \arg\max_{(a,\,b)} \sum_{w} f(w) \cdot \#\{\text{places in } w \text{ where } a \text{ is followed by } b\}.$$
+#
+# That is all (Gage, 1994, to compress files; Sennrich et al., 2016, to translate; on bytes Radford et al., 2019).
 #
 # By hand: `low low lower`, letters first. The pair `l o` stands three times, so does `o w`; ties go to the greater pair in the alphabet, so the first merge is `o w` → `ow`. Then `l ow` stands three times → `low`. Now the text is `low low low e r`: two merges, and fourteen characters have become five tokens and two spaces. What is the third merge?
 #
@@ -646,7 +650,11 @@ for word in (" 999934", " 32323232332"):
 # %% [markdown]
 # How many digits has ` 323|23|23|23|32`? GPT-2's vocabulary makes that, too, a thing to be looked up and added. It is a fine culprit. But look at SmolLM2's cuts in part V: every digit is a token of its own. So SmolLM2 is a natural experiment: *if hidden digits alone were to blame, it should compare numbers well.*
 #
-# We ask it the lecture's question with random numbers, in the lecture's words, and compare the probabilities of the two possible answers. (No sampling, no parsing of replies: the **log-likelihood** of each option, given question and *"The bigger number is"*.)
+# We ask it the lecture's question with random numbers, in the lecture's words, and compare the probabilities of the two possible answers. (No sampling, no parsing of replies: the **log-likelihood** of each option, given question and *"The bigger number is"*,
+#
+# $$\log P(o \mid q) = \sum_i \log P(o_i \mid q, o_1, \dots, o_{i-1}),$$
+#
+# summed over the tokens $o_i$ of the option.)
 #
 # **Predict:** its share of right answers on positive numbers of equal length, on numbers of different length, and on negative ones.
 

@@ -14,7 +14,7 @@
 #
 # **Before this:** lecture 03. You should be able to read its `Block` and its `MultiHeadAttention`.
 #
-# **Time:** core TIMECORE minutes, optional TIMEOPT minutes; two classes. All cells together: about half a minute of computing on a laptop CPU, after a download of 98 MB the first time.
+# **Time:** core 136 minutes, optional 37 minutes; two classes. All cells together: about half a minute of computing on a laptop CPU, after a download of 98 MB the first time.
 #
 # <!-- sources: 11785, analytics -->
 
@@ -526,7 +526,7 @@ curves(position_curve, at=centres, x="position in the window (characters); train
 # %% [markdown]
 # Inside the trained length, RoPE is the best by a wide margin, which the slide does not even mention. Our guess at the reason: it learns "the character before" once, for all positions, which a short training rewards.
 #
-# Beyond it, look at *how* each one fails. The learned table jumps at character 65 and does not recover: those rows are still random. The model without any positions does not notice the border. (It is not blind to order either: through the causal mask a second layer can tell early positions from late ones, as lecture 03 shows.) <!-- keeps: 04-two-layers-notice-order -->
+# Beyond it, look at *how* each one fails. The learned table jumps at character 65 and does not recover: those rows are still random. The model without any positions does not notice the border. (It is not blind to order either: through the causal mask a second layer can tell early positions from late ones, as lecture 03 shows.)
 #
 # RoPE crosses the border smoothly and then *rises*, differently for each seed: it meets angles that no training pair had. Being computable is not being trained. The fourth curve is a common repair: the same weights, read with a larger base, so that the slow hands of the clock turn through angles they know. It costs a little inside and saves most of the loss outside. This is known as NTK-aware scaling; Code Llama raised the base to a million and trained on (Rozière et al., 2023). Chen et al. (2023) instead shrink the *positions*, and Peng et al. (2023) mix the two.
 #
