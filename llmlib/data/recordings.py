@@ -9,6 +9,7 @@ import ast
 import datetime
 import hashlib
 import json
+import math
 import os
 import platform
 import shlex
@@ -72,8 +73,28 @@ def save_recorded(
         "modules": _hashes(script, modules),
         "results": results,
     }
-    text = json.dumps(recording, indent=1, allow_nan=False)
-    return write_file(FOLDER / f"{name}.json", text + "\n")
+    return _write(FOLDER / f"{name}.json", recording)
+
+
+def _write(path: Path, recording: dict[str, Any]) -> Path:
+    return write_file(path, json.dumps(recording, indent=1, allow_nan=False) + "\n")
+
+
+PARTS_KEPT = 2
+SAME = 5e-3  # recorded numbers are rounded, and sums are added up in another order on another machine
+
+
+def difference(a: Any, b: Any) -> float:
+    """The largest difference of the numbers in two JSON values, relative above 1; inf where anything else differs."""
+    if isinstance(a, bool) or isinstance(b, bool) or a is None or isinstance(a, str):
+        return 0.0 if a == b else math.inf
+    if isinstance(a, int | float) and isinstance(b, int | float):
+        return abs(a - b) / max(1.0, abs(a))
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        return max((difference(x, y) for x, y in zip(a, b)), default=0.0)
+    if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
+        return max((difference(a[key], b[key]) for key in a), default=0.0)
+    return math.inf
 
 
 class Experiment:
@@ -84,7 +105,9 @@ class Experiment:
         experiment.save(losses)
 
     Each part must stand on its own: seeded, and not in need of the parts before it. The arguments are those of
-    `save_recorded`. Results on the way lie in build/experiments; those of other code are not used.
+    `save_recorded`. The first parts are kept in the recording: when its code has changed and its numbers should not
+    have, the script with `--confirm` runs these parts again and, if they come out the same, notes so and the new code.
+    Results on the way lie in build/experiments; those of other code are not used.
     """
 
     def __init__(self, name: str, script: str, modules: Sequence[str], seeds: Sequence[int | str] = ()):
@@ -95,6 +118,10 @@ class Experiment:
         self._done: dict[str, Any] = {}
         self._seconds = 0.0
         self._since = time.monotonic()
+        self._confirming = "--confirm" in sys.argv
+        self._confirmed: dict[str, float] = {}  # part -> largest difference from what was recorded
+        if self._confirming:
+            return
         try:
             kept = json.loads(self._path.read_text(encoding="utf-8"))
             if (kept["code"], kept["command"]) == (self._code, self._command):
@@ -107,6 +134,8 @@ class Experiment:
 
     def once(self, key: str, compute: Callable[..., Any], *arguments: Any) -> Any:
         """compute(*arguments), as JSON gives it back; from the interrupted run if that came so far."""
+        if self._confirming:
+            return self._confirm(key, compute, arguments)
         if key not in self._done:
             self._done[key] = json.loads(json.dumps(compute(*arguments), allow_nan=False))
             kept = {"code": self._code, "command": self._command, "seconds": self.seconds, "done": self._done}
@@ -121,11 +150,38 @@ class Experiment:
 
     def save(self, results: Any) -> Path:
         """Write the recording; the results on the way are removed."""
+        if self._confirming:
+            return self._restamp()
         path = save_recorded(
             self.name, results, self.script, self.modules, seeds=self.seeds, command=self._command, seconds=self.seconds
         )
+        recording = recorded(self.name)
+        recording["modules"] = self._code  # as it was when the run began
+        recording["parts"] = dict(list(self._done.items())[:PARTS_KEPT])
         self._path.unlink(missing_ok=True)
-        return path
+        return _write(path, recording)
+
+    def _confirm(self, key: str, compute: Callable[..., Any], arguments: tuple) -> Any:
+        kept = recorded(self.name).get("parts", {})
+        if key not in kept:
+            self._restamp()
+            sys.exit(0)
+        now = json.loads(json.dumps(compute(*arguments), allow_nan=False))
+        self._confirmed[key] = difference(kept[key], now)
+        print(f"{self.name}: {key}: largest difference {self._confirmed[key]:.2g}", flush=True)
+        if self._confirmed[key] > SAME:
+            sys.exit(f"{self.name}: {key} comes out differently; run {self._command} again, without --confirm")
+        return now
+
+    def _restamp(self) -> Path:
+        """The recording with the hashes of today's code, and what was run again to be allowed that."""
+        if not self._confirmed:
+            sys.exit(f"{self.name} keeps no part that could be run again; run {self._command} without --confirm")
+        recording = recorded(self.name)
+        recording["modules"] = self._code
+        recording["confirmed"] = {"date": datetime.date.today().isoformat(), "differences": self._confirmed}
+        print(f"{self.name}: confirmed by running {len(self._confirmed)} parts again", flush=True)
+        return _write(FOLDER / f"{self.name}.json", recording)
 
 
 def _relative(script: str) -> str:

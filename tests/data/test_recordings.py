@@ -174,3 +174,43 @@ def test_a_damaged_file_on_the_way_costs_no_run(repository, damage):
     (repository / "build/experiments/sweep.json").write_text(damage)
     sweep(parts)
     assert parts == [0, 0, 1, 2]
+
+
+def test_unchanged_numbers_are_confirmed_by_running_the_first_parts_again(repository, monkeypatch, capsys):
+    sweep([])
+    (repository / "llmlib/train/loop.py").write_text("def train():\n    return 2 - 1\n")
+    assert stale("sweep") == ["llmlib.train.loop"]
+    results, again = recorded("sweep")["results"], []
+    monkeypatch.setattr(recordings.sys, "argv", [SCRIPT, "--confirm"])
+    with pytest.raises(SystemExit) as end:
+        sweep(again)
+    assert end.value.code == 0 and again == [0, 1]
+    assert stale("sweep") == [] and recorded("sweep")["results"] == results
+    assert set(recorded("sweep")["confirmed"]["differences"].values()) == {0.0}
+    assert "--confirm" not in recorded("sweep")["command"]
+
+
+def test_other_numbers_are_not_confirmed(repository, monkeypatch):
+    sweep([])
+    path = repository / "llmlib/recorded/sweep.json"
+    before = path.read_text().replace("1.5", "1.7")
+    path.write_text(before)
+    monkeypatch.setattr(recordings.sys, "argv", [SCRIPT, "--confirm"])
+    with pytest.raises(SystemExit, match="comes out differently"):
+        sweep([])
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ({"x": [1.0, 2]}, {"x": [1.0, 2.5]}, 0.25),
+        ({"x": 1}, {"y": 1}, float("inf")),
+        (["a", True, None], ["a", True, None], 0.0),
+        ("a", "b", float("inf")),
+        ([1], [1, 2], float("inf")),
+        (100.0, 101.0, 0.01),
+    ],
+)
+def test_differences_of_results(a, b, expected):
+    assert recordings.difference(a, b) == pytest.approx(expected)
