@@ -616,7 +616,7 @@ curves({"twins": grain}, at=coarseness, x="tokens per word (letters: 7.2; 3,000 
 #
 # Teaching it to spell closes more than half of the gap (question 3). And then a surprise: spelling *afterwards* does about as well as spelling first (question 4; over three seeds the ranges overlap). We had expected that the model must look at the letters it wrote. It need not: what it learned in order to spell is somewhere in its weights (we guess: in the embeddings), and counting can use it there. A fair objection: the spelling twins read 2.6 times as many tokens per example. But the BPE twin that trained three times longer read even more, and it did not help.
 #
-# And strawberry itself, which none of the twins was trained on? The BPE twin gets it right with all three seeds, while it is wrong on four words in ten. One word is an anecdote, in either direction.
+# And strawberry itself, which none of the twins was trained on? Some arms find three R's in it and some do not, with little relation to how well they count. One word is an anecdote, in either direction.
 
 # %%
 poll("A chat model with a BPE vocabulary fails to count the R's in strawberry. What "
