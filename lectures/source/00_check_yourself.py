@@ -319,9 +319,9 @@ bars(compressed | {"our four-byte counts": bits_per["byte"]}, x="bits per byte, 
      alt="Bits per byte: " + ", ".join(f"{k} {v:.2f}" for k, v in compressed.items()) + f", our four-byte counts {bits_per['byte']:.2f}.")
 
 # %% [markdown]
-# Our counts, at the level of programs that have been on every computer for decades, beat two of them and lose to bzip2; a trained network is another class, and lecture 03 builds one. (Different text, so don't read the gap to 0.93 off these lines.)
+# Our counts, at the level of programs that have been on every computer for decades, beat two of them and lose to bzip2; lecture 03 asks whether a small trained network does better. (Different text, so don't read the gap to 0.93 off these lines.)
 #
-# So which is better, 0.93 bits per byte or perplexity 18.34? In one unit they are neighbours: the second is roughly three quarters of a bit per character. But that comparison is still unsound, because *the texts differ*: enwik8 is full of markup and links, WikiText2 is clean prose. Same unit **and** same text, or no comparison.
+# So which is better, 0.93 bits per byte or perplexity 18.34? In one unit they are neighbours: the second is roughly 0.75 to 0.8 bits per character (WikiText2 counts commas as words). But that comparison is still unsound, because *the texts differ*: enwik8 is full of markup and links, WikiText2 is clean prose. Same unit **and** same text, or no comparison.
 
 # %%
 poll("Model A (vocabulary of 32,000 tokens) has perplexity 12 per token on a text, "
@@ -553,7 +553,7 @@ heat_map(wrong[:, :, 0], fmt=".0f", vmin=0, vmax=5, x="slot for position", y="he
 show(fig, alt=f"Which position stands in which slot of three heads. Right: every head holds positions 0, 1, 2, 3. Wrong: the heads hold {wrong[:, :, 0].tolist()}.")
 
 # %% [markdown]
-# On the left every head sees all four positions in order. On the right the first head holds position 0 three times and never meets position 3: same shape, no error, and a model that trains, only badly. Going back, PyTorch does protect you: a `view` of a transposed tensor raises, and `reshape` (which copies) is the answer, *after* transposing back.
+# On the left every head sees all four positions in order. On the right the first head holds position 0 three times and never meets position 3: same shape, no error, and a model that would train on scrambled heads. Going back, PyTorch does protect you: a `view` of a transposed tensor raises, and `reshape` (which copies) is the answer, *after* transposing back.
 
 # %%
 poll(
@@ -660,7 +660,7 @@ print(f"93.30 % of 2,000 questions: {100 * cbt_low:.1f} to {100 * cbt_high:.1f} 
 # %% [markdown]
 # ## Scale warning
 #
-# > **What carries over from here to a large model, and what doesn't.** The identities are exact at any size: the chain rule, $H(p, q) = H(p) + D_{\mathrm{KL}}$, $p - y$, the shapes. The *numbers* are not: about four bits per letter is what single-letter frequencies give, and models of language reach a quarter of it and less, because they use what came before. We know the entropy of a coin; nobody knows the entropy of English, so for real text the split into "unavoidable" and "the model's fault" can't be computed, only bounded. Overflow comes *earlier* in large models, which compute in 16 bits. And intervals are about drawing questions at random: they say nothing about questions that were in the training data, are ambiguous, or don't measure what you want (lecture 18).
+# > **What carries over from here to a large model, and what doesn't.** The identities are exact at any size: the chain rule, $H(p, q) = H(p) + D_{\mathrm{KL}}$, $p - y$, the shapes. The *numbers* are not: about four bits per letter is what single-letter frequencies give, and models of language reach a quarter of it and less, because they use what came before. We know the entropy of a coin; nobody knows the entropy of English, so for real text the split into "unavoidable" and "the model's fault" can't be computed, only bounded. Overflow comes *earlier* in 16-bit float16 (bfloat16, now usual, keeps the range and loses digits instead). And intervals are about drawing questions at random: they say nothing about questions that were in the training data, are ambiguous, or don't measure what you want (lecture 18).
 
 # %% [markdown]
 # ## Claims

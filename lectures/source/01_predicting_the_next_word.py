@@ -181,7 +181,7 @@ for letter in "abcdr":
     print(letter, "->", dict(sorted(by_hand[letter,].items())))
 
 # %% [markdown]
-# (`zip(*...)` walks along several shifted copies of the text at once: with $n = 2$ it pairs each token with the next.) The library keeps the same table in sorted arrays and is some hundred times faster. Are the numbers the same?
+# (`zip(*...)` walks along several shifted copies of the text at once: with $n = 2$ it pairs each token with the next.) The library keeps the same table in sorted arrays, which is faster. Are the numbers the same?
 
 # %%
 def relative_frequencies(counts, V):
@@ -260,7 +260,7 @@ def drawing(i):
     return fig
 
 
-steps([drawing(i) for i in range(5, 13)], panels=[0, 1], name="character",
+steps([drawing(i) for i in range(5, 13)], panels=[0, 1], name="character", start=1,
       alt=[f"After {written[:i]!r} the model draws {written[i]!r}." for i in range(5, 13)])
 
 # %% [markdown]
@@ -507,11 +507,11 @@ for context in ("the", "Rom", "qZx"):                   # often, sometimes, neve
 # %% [markdown]
 # ### How many *different* places?
 #
-# Kneser and Ney (1995) saw two more things.
+# Two more things were seen.
 #
-# **First, a discount.** Take the same small amount $D$ (about 0.75) off *every* count. A count of 100 hardly notices; a count of 1 loses most of what it had, which is right, since counts of 1 are the least trustworthy. What was taken is handed to the shorter context.
+# **First, a discount** (Ney, Essen and Kneser, 1994). Take the same small amount $D$ (about 0.75) off *every* count. A count of 100 hardly notices; a count of 1 loses most of what it had, which is right, since counts of 1 are the least trustworthy. What was taken is handed to the shorter context.
 #
-# **Second, what to count there.** The shorter context is asked when the long one is at a loss: in a *new* situation. So it should not say how often a token occurs, but in how many different situations: after how many **different** left neighbours. The textbook example is *Francisco*: frequent, but hardly ever after anything but *San*. The plays have their own, as part V shows.
+# **Second, what to count there** (Kneser and Ney, 1995). The shorter context is asked when the long one is at a loss: in a *new* situation. So it should not say how often a token occurs, but in how many different situations: after how many **different** left neighbours. The textbook example is *Francisco*: frequent, but hardly ever after anything but *San*. The plays have their own, as part V shows. In the interpolated form of Chen and Goodman (1999):
 #
 # $$P_n(x \mid c) = \frac{\max(\text{count}(c, x) - D,\, 0)}{\text{count}(c)} + \frac{D \cdot \text{types}(c)}{\text{count}(c)}\, P_{n-1}(x \mid c'), \qquad P_1(x) = \frac{\lvert\{w : \text{count}(w x) > 0\}\rvert}{\sum_y \lvert\{w : \text{count}(w y) > 0\}\rvert}$$
 #
@@ -761,7 +761,7 @@ bars(per_character, x="bits per character, report text", height=1.9, alt="Bits p
     f"{name} {value:.2f}" for name, value in per_character.items()) + ".")
 
 # %% [markdown]
-# Not spelling the unknown words would have made the word model the winner by a wide margin; paying for them costs about all of the lead. Whenever two models with different vocabularies are compared, ask for bits per character (or per byte) of the same text, and ask who pays for the unknown words. Lecture 02 finds a cut between words and characters that has no unknown words at all. <!-- promise: 02-no-unknown-words -->
+# Not spelling the unknown words would have made the word model the winner by a wide margin; paying for them costs the lead. Whenever two models with different vocabularies are compared, ask for bits per character (or per byte) of the same text, and ask who pays for the unknown words. Lecture 02 finds a cut between words and characters that has no unknown words at all. <!-- promise: 02-no-unknown-words -->
 
 # %% [markdown]
 # ## VI. More text (*optional*)
@@ -921,7 +921,7 @@ bars(cloze, x="bits for the hidden character, report text", highlight=["1 left, 
      alt="Bits for a hidden character: " + ", ".join(f"{name} {value:.2f}" for name, value in cloze.items()) + ".")
 
 # %% [markdown]
-# One neighbour on each side beats two on either side, and comes close to *four* on the left. Reading backwards costs about the same as reading forwards: the chain rule works in any order.
+# One neighbour on each side beats two on either side, and even *four* on the left. Reading backwards costs about the same as reading forwards: the chain rule works in any order.
 #
 # Then why would anyone look only to the left? Because of the chain rule. Probabilities that follow *one* order, whichever it is, multiply to the probability of a text, and over all texts they sum to 1. Answers to cloze questions, each given all the other characters, do not. For texts of two characters we can add up all 4,096 of them:
 
@@ -992,7 +992,7 @@ poll("A cloze model spends 1.6 bits on a hidden character, a causal model 2.2 on
 # %% [markdown]
 # ## Scale warning
 #
-# > **What this lecture's models can and cannot tell you.** Perplexity, the chain rule, the entropy floor and the need for held-out text are the same for a model of any size. The *ranking of methods* is not: with a trillion words the crudest backing off comes close to Kneser-Ney (Brants et al., 2007, "stupid backoff"). That more context stops paying at order 6 or 7 is a fact about *counting* a million characters, not about language; a transformer profits from thousands of tokens, because it does not need to have seen a context to make use of it. And copying changes its face with scale: our order-14 model copies because each context is unique, large models copy above all what they have seen *often* (lecture 09). <!-- promise: 09-copying-against-duplication -->
+# > **What this lecture's models can and cannot tell you.** Perplexity, the chain rule, the entropy floor and the need for held-out text are the same for a model of any size. The *ranking of methods* is not: with tens of billions of words the crudest backing off comes close to Kneser-Ney (Brants et al., 2007, "stupid backoff"). That more context stops paying at order 6 or 7 is a fact about *counting* a million characters, not about language; a transformer profits from thousands of tokens, because it does not need to have seen a context to make use of it. And copying changes its face with scale: our order-14 model copies because each context is unique, large models copy above all what they have seen *often* (lecture 09). <!-- promise: 09-copying-against-duplication -->
 
 # %% [markdown]
 # ## Claims
@@ -1032,7 +1032,7 @@ claims_table(
         ),
         Claim(
             "1-to-1 tagging and classification are non-auto-regressive",
-            "Devlin et al. (2019) tag with both sides in view",
+            "Devlin et al. (2018) tag with both sides in view",
             f"wrong case: {tags['4 to the left']:.1f} % with 4 letters to the left, "
             f"{tags['2 on each side']:.1f} % with 2 on each side",
             "holds; looking ahead helps, and nothing has to be written",

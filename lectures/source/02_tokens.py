@@ -14,7 +14,7 @@
 #
 # **Before this:** lecture 01 helps (words, characters, bits per character). What a transformer is comes in lecture 03; here it is a box that is trained.
 #
-# **Time:** core 126 minutes, optional 10 minutes; two classes. All cells together: about half a minute of computing on a laptop CPU.
+# **Time:** core 126 minutes, optional 10 minutes; two classes. Run the optional cells even if you skip their text: later ones use what they define. All cells together: about half a minute of computing on a laptop CPU.
 #
 # <!-- sources: day24, hlt, analytics -->
 
@@ -30,7 +30,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import regex
 import torch
-import torch.nn.functional as F
 
 from courseware import (
     Claim, Diagram, bars, claims_table, curves, explore, heat_map, panels, poll,
@@ -151,9 +150,9 @@ show(fig, alt=f"Left: different words against words read; still rising at {met[-
 #
 # That is all (Gage, 1994, to compress files; Sennrich et al., 2016, to translate; on bytes Radford et al., 2019).
 #
-# By hand: `low low lower`, letters first. The pair `l o` stands three times, so does `o w`; ties go to the greater pair in the alphabet, so the first merge is `o w` → `ow`. Then `l ow` stands three times → `low`. Now the text is `low low low e r`: two merges, and fourteen characters have become five tokens and two spaces. What is the third merge?
+# By hand: `low low lower`, letters first. The pair `l o` stands three times, so does `o w`; ties go to the greater pair in the alphabet, so the first merge is `o w` → `ow`. Then `l ow` stands three times → `low`. Now the text is `low low low e r`: two merges, and of thirteen characters five tokens and two spaces are left.
 #
-# Two agreements make it practical. The text is first cut into words by a regular expression, and merges never cross a word's border (otherwise `of the` would soon be one token, and so would `dog.`, `dog!` and `dog?`). A word keeps the space in front of it. And ties are broken somehow: here the lexicographically greatest pair wins.
+# Two agreements make it practical. The text is first cut into words by a regular expression, and merges never cross a word's border (otherwise `of the` would soon be one token, and so would `dog.`, `dog!` and `dog?`). A word keeps the space in front of it. (What, then, is the third merge of `low low lower`?) And ties are broken somehow: here the lexicographically greatest pair wins.
 
 # %%
 def learn_bpe(text, n_merges):
@@ -243,7 +242,7 @@ steps([after_merges(n) for n in range(len(all_merges) + 1)], panels=[0, 1, 3, 10
       alt=[f"The tiny text as coloured tokens after {n} merges." for n in range(len(all_merges) + 1)])
 
 # %% [markdown]
-# ` sat` becomes one token after a handful of merges: `at` is in seven words, and `s` before it in three of them. What occurs often grows first, whether or not it means something.
+# `the` is first, at the third merge: `th` stands six times, `the` five. ` sat` comes seventh: `at` occurs ten times, three of them after `s`. What occurs often grows first, whether or not it means something.
 
 # %% [markdown]
 # ### Using it: the order of learning is the order of merging
@@ -343,7 +342,7 @@ for V in vocab_sizes:
         values.append(len(content) / len(tokenizer.encode(content)))
 
 # %% [markdown]
-# Now the cost. A vocabulary of $V$ tokens at width $d$ needs a table of $V \times d$ parameters to read tokens, and the model computes $V$ scores for each token it writes. A training step costs about 6 operations per parameter and token (lecture 08), so *per character* it costs
+# Now the cost. A vocabulary of $V$ tokens at width $d$ needs a table of $V \times d$ parameters. Reading a token is a look-up and costs nothing, but the model computes $V$ scores for each token it writes. A training step costs about 6 operations per parameter and token (lecture 08), so *per character* it costs
 #
 # $$\frac{6\,(N_\text{body} + V d)}{\text{characters per token}}.$$
 #
@@ -369,7 +368,7 @@ show(fig, alt=f"Left: characters per token of new text rise from 1 to {per_token
      "character, cheapest for " + ", ".join(f"{name} at {V:,} tokens" for name, V in cheapest.items()) + ".")
 
 # %% [markdown]
-# The gain is logarithmic at best: the first 750 merges more than halve the text, the last 4,000 buy a tenth. (On held-out text less: late merges learn this author's names.) The price is linear. By *this* count a small model is cheapest with a *small* vocabulary; the largest of the three has its minimum at the end of our range, because it could afford more than our corpus can teach it. Do published models follow the count? **Predict** which of these five spends the largest share of its parameters on the table of tokens.
+# The gain is logarithmic at best: the first 750 merges more than halve the text, the last 4,000 buy a tenth. (New text always has fewer characters per token than the text the merges come from; the last 4,000 help both alike.) The price is linear. By *this* count a small model is cheapest with a *small* vocabulary; the largest of the three has its minimum at the end of our range, because it could afford more than our corpus can teach it. Do published models follow the count? **Predict** which of these five spends the largest share of its parameters on the table of tokens.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -377,20 +376,20 @@ from llmlib.model import count_parameters, parameter_table, preset
 
 for name in ("smollm2-135m", "gpt2", "llama2-7b", "llama2-70b", "gpt3"):
     config, rows = preset(name), dict(parameter_table(preset(name)))
-    tables = sum(n for part, n in rows.items() if "embedding" in part or "head" in part)
+    tables = sum(n for part, n in rows.items() if part in ("token embedding", "output head"))
     share = 100 * tables / count_parameters(config)
     print(f"{name:13} V = {config.vocab_size:6,}   d_model = {config.d_model:6,}"
           f"   {share:5.1f} % of the parameters are tables of tokens")
 
 # %% [markdown]
-# They do not: the two small models spend a fifth and a third of their parameters on the table, the large ones next to nothing, with vocabularies of about the same size. The count above leaves out what else a vocabulary decides: how many steps an answer takes, how much text fits the context, and that a family of models wants one tokenizer for all its sizes. Tao et al. (2024) include more of it and conclude that large models should have had *larger* vocabularies than these.
+# They do not: the two small models spend a fifth and a third of their parameters on the table, the large ones next to nothing, with vocabularies of about the same size. The count above leaves out, above all, how well the model then predicts; and it leaves out how many steps an answer takes and how much text fits the context. Tao et al. (2024) fit the loss, made comparable between vocabularies, and conclude that large models should have had *larger* vocabularies than these.
 
 # %% [markdown]
 # Is a shorter text also *easier to predict*? Fewer predictions, each harder: 1,000 characters are always the same 1,000 characters. Losses per token of two tokenizers cannot be compared at all; bits per character or byte can (lecture 01).
 #
 # ### Tokens that are never used
 #
-# BPE never takes a token back. `Glou` was needed to build `Gloucester`, and once that exists, is it ever used again?
+# BPE never takes a token back. `OLINGBROKE` was needed to build `BOLINGBROKE`, and once that exists, is it ever used again?
 
 # %%
 usage = Counter(ours.encode(train_text))
@@ -407,7 +406,7 @@ print("for instance:", ", ".join(repr(token) for token in sorted(never, key=len)
 # %% [markdown]
 # ## V. Three vocabularies, many texts
 #
-# GPT-2's 50,257 tokens (2019) were learned from web pages in English, SmolLM2's 49,152 (2025) mostly from English and code, our 8,000 from Shakespeare. Same algorithm; different reading. The same sentence, translated by us, and some things that are not sentences:
+# GPT-2's 50,257 tokens (2019) were learned from web pages in English, SmolLM2's 49,152 (2024) mostly from English and code, our 8,000 from Shakespeare. Same algorithm; different reading. The same sentence, translated by us, and some things that are not sentences:
 
 # %% tags=["diagram"]
 SENTENCES = {
@@ -499,7 +498,8 @@ word = d.box(9.4, 2.3, " strawberry", w=2.6, h=0.6, color="blue")
 d.label(3.5, 1.7, "what you see: ten letters, three of them r", size=11)
 number = d.box(9.4, 1.1, f"token {gpt2.encode(' strawberry')[0]:,}", w=2.6, h=0.6, color="blue")
 d.arrow(word, number)
-row = d.vector(9.4, 0.35, [0.3, -0.7, 0.1, 0.9], fmt=".1f", cell=0.55)
+row = d.vector(9.4, 0.3, [0.3, -0.7, 0.1, 0.9], fmt=".1f", cell=0.5)
+d.arrow(number, row)
 d.label(3.5, 0.5, "what the model sees: one row of learned numbers", size=11)
 d.show(alt="Above: the ten letters of strawberry with three r marked. Beside it the word as one GPT-2 token, one number, one row of learned numbers.")
 
@@ -612,7 +612,7 @@ curves({"twins": grain}, at=coarseness, x="tokens per word (letters: 7.2; 3,000 
        labels=False, ylim=(0, 103), alt="Accuracy against tokens per word: " + ", ".join(f"{c} tokens {g:.0f} %" for c, g in zip(coarseness, grain.mean(axis=0))) + ".")
 
 # %% [markdown]
-# The letters twin sees what it is asked about and counts nearly always right. The BPE twin has to know how many of each letter are in each of a thousand tokens, and it can find out only by being told the answer for whole words: training it three times longer hardly helps (question 1), and the coarser the tokens, the harder it gets, all the way (question 2). Is the *length* of what it reads the cause, rather than the letters? At equal steps the letters twin reads 10.9 tokens per example against 6.2; the twin that trained three times longer read far more in all, and stayed where it was. That speaks against it, though a twin with as many *meaningless* tokens per word, which we did not train, would settle it.
+# The letters twin sees what it is asked about and counts nearly always right. The BPE twin has to know how many of each letter are in each of a thousand tokens, and it can find out only by being told the answer for whole words: training it three times longer hardly helps (question 1), and the coarser the tokens, the harder it gets, all the way (question 2; the last of them with twice the parameters, for its larger tables). Is the *length* of what it reads the cause, rather than the letters? At equal steps the letters twin reads 10.9 tokens per example against 6.2; the twin that trained three times longer read 1.7 times as many in all, and stayed where it was. That speaks against it, though a twin with as many *meaningless* tokens per word, which we did not train, would settle it.
 #
 # Teaching it to spell closes more than half of the gap (question 3). And then a surprise: spelling *afterwards* does about as well as spelling first (question 4; over three seeds the ranges overlap). We had expected that the model must look at the letters it wrote. It need not: what it learned in order to spell is somewhere in its weights (we guess: in the embeddings), and counting can use it there. A fair objection: the spelling twins read 2.6 times as many tokens per example. But the BPE twin that trained three times longer read even more, and it did not help.
 #
@@ -716,10 +716,8 @@ def share(key, digits, sign):
 
 # %%
 KINDS = {
-    "2 digits": (2, 2),
-    "5 digits": (5, 5),
-    "8 digits": (8, 8),
-    "6 and 11": (6, 11),
+    "2 digits": (2, 2), "3 digits": (3, 3), "8 digits": (8, 8), "11 digits": (11, 11),
+    "1 and 2": (1, 2), "3 and 5": (3, 5), "6 and 11": (6, 11),
 }
 KINDS = {name: digits for name, digits in KINDS.items() if (digits, 1) in cells}
 QUESTIONS = {
@@ -740,14 +738,14 @@ for row in numbers["smaller"]:
 # %% tags=["figure"]
 table([{"numbers": f"{name}{' with a minus' if sign < 0 else ''}"} | {title: "{:.0f} ({:.0f}–{:.0f})".format(100 * share(key, digits, sign),
        *wilson(share(key, digits, sign), cells[digits, sign]["n"])) for key, title in QUESTIONS.items()} for sign in (1, -1) for name, digits in KINDS.items()],
-      caption="SmolLM2: percent of 60 pairs (95 % interval). Guessing is 50.")
+      caption="SmolLM2: percent of 60 pairs (95 % interval); in the first column each pair is asked in both orders. Guessing is 50.")
 
 # %% [markdown]
 # Three findings.
 #
 # 1. **As asked, SmolLM2 is little better than a coin** from three digits on: it names the number it heard *last*. A question asked in one order only would have measured that.
-# 2. **Take the order out, and it compares positive numbers of equal length almost without error**, up to eleven digits. Something in it knows. But with different lengths it is back at guessing, and the right panel shows the rule it seems to follow: it prefers the number that comes later in the dictionary. It behaves as if it compared from the left without counting digits, so 999934 beats 32323232332, which is just the pair that the lecture asked about.
-# 3. **A minus destroys it**: nothing better than guessing from two digits on, and where the lengths differ a little it tends to the longer number, as if the sign were not there. The check printed below the figure is sobering, too: asked for the *smaller* number, it no longer prefers the larger one, so it does hear the question; but only for single digits does it mostly find the answer.
+# 2. **Take the order out, and it compares positive numbers of equal length almost without error**, up to eleven digits. Something in it knows. But with different lengths it is back at guessing, and the last column shows the rule it seems to follow: it prefers the number that comes later in the dictionary. It behaves as if it compared from the left without counting digits, so 999934 beats 32323232332, which is just the pair that the lecture asked about.
+# 3. **A minus destroys it**: nothing better than guessing from two digits on, and where the lengths differ a little it tends to the longer number, as if the sign were not there. The check printed above the table is sobering, too: asked for the *smaller* number, it no longer prefers the larger one, so it does hear the question; but only for single digits does it mostly find the answer.
 #
 # All of this with every digit in plain view. So hidden digits cannot be the whole story: here is a model that has none, and it fails. Whether its failures would be worse with GPT-2's cuts, this one model cannot say (Singh and Strouse, 2024, vary the cuts and find that they do matter). Blame needs a test, and the test needs twins.
 
@@ -783,12 +781,12 @@ heat_map(chances, rows=years, columns=people, fmt=".2f", x="likeliest winner amo
          alt="Probability of six names as the winner, by year. " + " ".join(f"{year}: {people[int(row.argmax())]} {row.max():.2f}." for year, row in zip(years, chances)))
 
 # %% [markdown]
-# Is this a cut-off? A clean one would show the right names up to some year and an old one from then on. SmolLM2's table is a different picture: Obama for everything up to 2008, Trump for everything after, Biden nowhere, although its training text reaches years beyond 2020. What a model of this size has is not a calendar but a vague association of names with an era, and how often a name was read counts for more than when. A cut-off is a statement about the *text*; you cannot read it off the answers of a model that has not learned the text.
+# Is this a cut-off? A clean one would show the right names up to some year and an old one from then on. SmolLM2's table is a different picture: Obama for everything up to 2008, Trump for everything after, Biden nowhere, although its training text reaches years beyond 2020. What a model of this size has is not a calendar but a vague association of names with an era, and perhaps how often a name was read counts for more than when. (The scores are sums over a name's tokens, so names of more tokens come out lower.) A cut-off is a statement about the *text*; you cannot read it off the answers of a model that has not learned the text.
 
 # %% [markdown]
 # ## VIII. Tokens that nobody trained
 #
-# In early 2023 people found that ` SolidGoldMagikarp`, typed into chat models of the day, brought evasions and insults. It is one single token of GPT-2's vocabulary (43,453), as is ` petertodd`: user names that filled some forum which the *tokenizer* had read, and which was left out of what the *model* read. The row of the embedding is there; nothing ever trained it (Rumbelow and Watkins, 2023; Land and Bartolo, 2024). Our stepping stones of part IV are the same thing in small.
+# In early 2023 people found that ` SolidGoldMagikarp`, typed into chat models of the day, brought evasions and insults. It is one single token of GPT-2's vocabulary (43,453), as is ` petertodd`: apparently user names that filled some forum which the *tokenizer* had read, and which was left out of what the *model* read. The row of the embedding is there; no text ever trained it as an input (Rumbelow and Watkins, 2023; Land and Bartolo, 2024). Our stepping stones of part IV are the same thing in small.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -804,7 +802,7 @@ for word in (
 # %% [markdown]
 # Does SmolLM2 have such tokens? We have its embedding: 49,152 rows. An untrained row should look odd. The first idea is its **length** (the norm): perhaps untrained rows stayed small.
 #
-# The second idea needs a reference: SmolLM2 has special tokens, such as `<jupyter_output>`, that its training text can hardly have contained. Rows that lie *next to those* are suspects (this is Land and Bartolo's method). **Predict** which idea works.
+# The second idea needs a reference: SmolLM2 has special tokens, such as `<jupyter_output>`, that its training text can hardly have contained. Rows that lie *next to those* are suspects (this is Land and Bartolo's method for tied tables). **Predict** which idea works.
 
 # %%
 UNUSED = ["<jupyter_text>", "<jupyter_output>", "<issue_closed>", "<empty_output>"]
@@ -841,7 +839,7 @@ if real:
 # %% [markdown]
 # The length shows nothing: the shortest rows are common first names, and the unused rows are of quite average length. (The table is used at both ends here. At the output, every token that is *not* next gets pushed the same way; a token that never comes gets pushed and nothing else, so all the unused rows end up in the same place, wherever that is.)
 #
-# The distance shows a crowd: rows equal to those of the unused special tokens to two decimals, with names like pieces of program code. They are in the vocabulary because the text of the *tokenizer* had them; to all appearances the text of the *model* did not. Does it matter? Ask the model to repeat them.
+# The distance shows a crowd: rows next to those of the unused special tokens, with names like pieces of program code. They are in the vocabulary because the text of the *tokenizer* had them; to all appearances the text of the *model* did not. Does it matter? Ask the model to repeat them.
 
 # %%
 @torch.no_grad()
@@ -868,7 +866,7 @@ if real:
         print(f"{kind}:", ", ".join(found))
 
 # %% [markdown]
-# An ordinary rare word is at or near the top of the list when the model is asked to repeat it. For the suspects nearest to the unused rows thousands of tokens come first: the model can read the request, but it has no way of saying the word. These are SmolLM2's glitch tokens. They are few, and nobody types them by accident; but they cost rows, they behave unpredictably, and only whoever compares the tokenizer's text with the model's can prevent them.
+# An ordinary rare word is at or near the top of the list when the model is asked to repeat it. For the suspects nearest to the unused rows thousands of tokens come first: the model can read the request, but hardly say the word. These are SmolLM2's glitch tokens. They are few, and nobody types them by accident; but they cost rows, they behave unpredictably, and only whoever compares the tokenizer's text with the model's can prevent them.
 
 # %% [markdown]
 # ## IX. Special tokens, and text that looks like them

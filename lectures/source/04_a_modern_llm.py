@@ -14,7 +14,7 @@
 #
 # **Before this:** lecture 03. You should be able to read its `Block` and its `MultiHeadAttention`.
 #
-# **Time:** core 136 minutes, optional 37 minutes; two classes. All cells together: about half a minute of computing on a laptop CPU, after a download of 98 MB the first time.
+# **Time:** core 136 minutes, optional 37 minutes; two classes. Run the optional cells even if you skip their text: later ones use what they define. All cells together: under a minute of computing on a laptop CPU, after a download of 98 MB the first time.
 #
 # <!-- sources: 11785, analytics -->
 
@@ -96,7 +96,7 @@ d.show(alt="Two blocks side by side, each reading from a residual stream and add
        "Llama: RMSNorm, attention with RoPE and grouped queries, RMSNorm, SwiGLU MLP.")
 
 # %% [markdown]
-# The first Transformer (Vaswani et al., 2017) normalised *after* each sublayer and used ReLU; seen from there, all five arrows are right. Seen from GPT-2, two of them are not Llama's doing. GPT-2 had already moved the norm in front, and GPT-1 had already replaced ReLU by GELU. What is new between GPT-2 and Llama 2 is the *kind* of norm, the gated MLP and the rotary positions; the grouped queries came last, and only to the largest size: the 7B row above has as many key heads as query heads.
+# The first Transformer (Vaswani et al., 2017) normalised *after* each sublayer and used ReLU; seen from there, all five arrows are right. Seen from GPT-2, one was made already, the norm in front, and one starts elsewhere: GPT-1 had replaced ReLU by GELU. What is new between GPT-2 and Llama 2 is the *kind* of norm, the gated MLP and the rotary positions; the grouped queries came last, and only to the largest size: the 7B row above has as many key heads as query heads.
 #
 # Small things changed too: no biases, and separate matrices for embedding and scoring. Now for the reasons.
 
@@ -237,10 +237,28 @@ show(fig, alt=f"Left: the pre-norm loss passes below the letter frequencies at {
 # Three things to notice.
 #
 # - **Before training there is little to see here.** The two curves of step 0 are of one size, and a check of gradients at initialisation would have passed. (Xiong et al., 2020, prove that post-norm's gradients *near the output* are large at initialisation, and argue for a warm-up from that. In our models, of 16 blocks and width 32, the difference is small.)
-# - **After five large steps, in both models, all positions carry nearly the same vector.** The first steps of Adam are blind and equally large for every weight, and they add up over sixteen blocks.
-# - **One of them gets out of it.** In pre-norm, the sum $x + \dots + \dots$ carries the gradient back to every block; the model recovers. In post-norm each block passes on a fraction of what it receives, and at the first of sixteen blocks next to nothing arrives. The loss sits at the letter frequencies. Does it only need more time? The control in the table below gave it 400 steps.
-#
-# Post-norm models are usually trained with a **warm-up**: if the first steps are small, the hole may be avoided. How general is all this? *Recorded, three seeds:* depth 2 to 16, three learning rates, the same number of steps for all, judged on the report text. **Predict** at which depth post-norm first fails at a rate of 0.01.
+# - **After five large steps, in both models, all positions carry nearly the same vector.** Our reading: the first steps of Adam are equally large for every weight, and they add up over sixteen blocks.
+# - **One of them gets out of it.** Our reading of the right panel: in pre-norm, the sum $x + \dots + \dots$ carries the gradient back to every block, and the model recovers. In post-norm each block passes on a fraction of what it receives, and at the first of sixteen blocks next to nothing arrives. The loss sits at the letter frequencies. Does it only need more time? A control, printed below, gave it 400 steps.
+
+# %%
+poll(
+    "Your post-norm model of 16 layers sits at the letter-frequency loss. Its gradients "
+    "at initialisation look healthy. What would you try first?",
+    options=[
+        "a smaller learning rate for the first steps",
+        "train it ten times longer",
+        "a larger learning rate, to get out of the hole",
+        "more attention heads",
+    ],
+    explanation="The damage was done in the first few updates, and the early blocks hardly "
+    "receive a gradient any more: more than twice the steps change nothing (the control "
+    "below), a larger rate makes it worse, and the number of heads was the same in both "
+    "arrangements. With small first steps (warm-up) five of nine runs learn below, "
+    "without them two; with the norm moved, all do.",
+)
+
+# %% [markdown]
+# **Warm-up** means that the learning rate starts at zero and grows over the first steps. How general is this? *Recorded, three seeds:* depth 2 to 16, three learning rates, the same number of steps for all, judged on the report text. **Predict** at which depth post-norm first fails at a rate of 0.01.
 
 # %%
 sweep = recorded("modern_llm_depth")["results"]["rows"]
@@ -270,24 +288,9 @@ for ax, lr in zip(axes, RATES):
 show(fig, alt="Report loss against depth for three learning rates, 3 seeds. " + " ".join(f"At rate {lr:g} and 16 layers: pre-norm {np.mean(depth_loss['pre', 16, lr]):.2f}, post-norm {np.mean(depth_loss['post', 16, lr]):.2f}." for lr in RATES))
 
 # %% [markdown]
-# At two layers the two arrangements are close, with pre-norm a little ahead. Then post-norm falls off the edge, and the deeper, the sooner: at a rate of 0.03 with four layers, at 0.01 with eight, on all three seeds; at 0.003 with sixteen one seed of three falls. It falls onto the *same* line every time, the letter frequencies, and 400 steps instead of 150 do not bring it back. Pre-norm pays for too large a rate with a worse loss, but it keeps learning everywhere in this table. Warm-up (printed above, 16 layers) rescues post-norm at 0.003 on all seeds and at 0.01 on two of three; at 0.03 it does not.
+# At two layers the two arrangements are close, with pre-norm a little ahead. Then post-norm falls off the edge, and the deeper, the sooner: at a rate of 0.03 with four layers (one seed of three already with two), at 0.01 with eight, on all three seeds; at 0.003 with sixteen one seed of three falls. It falls onto the *same* line nearly every time, the letter frequencies, and 400 steps instead of 150 do not bring it back. Pre-norm pays for too large a rate with a worse loss, but it keeps learning everywhere in these panels. Warm-up (printed above, 16 layers) rescues post-norm at 0.003 on all seeds and at 0.01 on two of three; at 0.03 it does not.
 #
 # Two honest remarks. At its best learning rate a *shallow* post-norm model is nearly as good, so the old arrangement was no mistake in 2017, at six layers and with a warm-up. And depth itself buys nothing here: after 150 steps, two or four layers are the best.
-
-# %%
-poll("Your post-norm model of 16 layers sits at the letter-frequency loss. Its "
-     "gradients at "
-     "initialisation look healthy. What would you try first?",
-     options=["a smaller learning rate for the first steps", "train it ten times "
-                                                             "longer",
-              "a larger learning rate, to get out of the hole", "more attention heads"],
-     explanation="The damage was done in the first few updates, and the early blocks "
-                 "hardly "
-     "receive a gradient any more: more than twice the steps changed nothing above, "
-     "larger "
-     "steps made it worse, and the number of heads was the same in both arrangements. "
-     "Small "
-     "first steps (warm-up) rescued five runs of nine; moving the norm rescued all.")
 
 # %% [markdown]
 # ## III. RMSNorm: LayerNorm without the mean (*optional*)
@@ -317,7 +320,7 @@ centred = x - x.mean(-1, keepdim=True)
 torch.testing.assert_close(rms_norm(centred, one), layer_norm(x, one, zero))
 
 # %% [markdown]
-# The last line says precisely what is lost: on a vector of mean zero the two are the same function. By hand: $(3, 4, 0, 0)$ has the root mean square $\sqrt{25/4} = 2.5$, so RMSNorm makes it $(1.2, 1.6, 0, 0)$; LayerNorm first subtracts the mean $1.75$ and turns the two zeros into $-1$. Now the time, forward and backward, in two versions each: written out as above, and as a single operation of PyTorch.
+# The last line says precisely what is lost: on a vector of mean zero the two are the same function. By hand: $(3, 4, 0, 0)$ has the root mean square $\sqrt{25/4} = 2.5$, so RMSNorm makes it $(1.2, 1.6, 0, 0)$; LayerNorm first subtracts the mean $1.75$, divides by $1.79$, and turns the two zeros into $-0.98$. Now the time, forward and backward, in two versions each: written out as above, and as a single operation of PyTorch.
 #
 # **Predict:** is RMSNorm always the faster one?
 
@@ -524,7 +527,7 @@ curves(position_curve, at=centres, x="position in the window (characters); train
        f"{label} {a:.2f} and {b:.2f}." for label, (a, b) in in_and_out.items()))
 
 # %% [markdown]
-# Inside the trained length, RoPE is the best by a wide margin, which the slide does not even mention. Our guess at the reason: it learns "the character before" once, for all positions, which a short training rewards.
+# Inside the trained length, RoPE has the lowest loss, which the slide does not even mention. Our guess at the reason: it learns "the character before" once, for all positions, which a short training rewards.
 #
 # Beyond it, look at *how* each one fails. The learned table jumps at character 65 and does not recover: those rows are still random. The model without any positions does not notice the border. (It is not blind to order either: through the causal mask a second layer can tell early positions from late ones, as lecture 03 shows.)
 #
@@ -532,7 +535,7 @@ curves(position_curve, at=centres, x="position in the window (characters); train
 #
 # (The recording also holds the first Transformer's sinusoids. They are left out of the picture: with entries as large as 1 they drown our small token vectors, a handicap that the original avoided by multiplying those by $\sqrt{d_\text{model}}$.)
 #
-# A small live version, one seed, a third of the training:
+# A small live version, one seed, two fifths of the steps, windows half as long:
 
 # %%
 @torch.no_grad()
@@ -604,7 +607,7 @@ bars({f"{name} ({chosen[name]['parameters']:,})": mean for name, (mean, _) in ga
      "95 % intervals over three seeds. " + " ".join(f"{n}: {m:+.3f} ± {h:.3f}." for n, (m, h) in gain.items()))
 
 # %% [markdown]
-# One effect is plain to see, and it is not a matter of activation functions: **RoPE** gains a fifth of a nat or so, and everything Llama does together gains about what RoPE gains. ReLU against GELU against SwiGLU, LayerNorm against RMSNorm, six key heads against two: all within a hundredth or two of the start, with intervals that include zero. This is a null result, and we publish it as one. Shazeer reports a few hundredths of a nat for SwiGLU over GELU, in a model two thousand times larger (T5's base size) and trained far longer; three layers and 240 steps say nothing about that. Shazeer himself offers no explanation and attributes the success of such gates, "as all else, to divine benevolence".
+# One effect is plain to see, and it is not a matter of activation functions: **RoPE** gains a fifth of a nat or so, and everything Llama does together gains about what RoPE gains. ReLU against GELU against SwiGLU, LayerNorm against RMSNorm, six key heads against two: all within a hundredth or two of the start, with intervals that include zero. This is a null result, and we publish it as one. Shazeer reports a few hundredths of a nat for SwiGLU over GELU, in a model some 2,500 times larger (T5's base size) and trained far longer; three layers and 240 steps say nothing about that. Shazeer himself offers no explanation and attributes the success of such gates, "as all else, to divine benevolence".
 #
 # For two of the changes a null result is what one hopes for. RMSNorm and grouped queries are there to *save* something; the question was whether they cost anything, and here we cannot see that they do.
 #
@@ -831,11 +834,11 @@ def cache_frame(t):
     return d
 
 
-steps([cache_frame(t) for t in range(1, 6)], panels=[1, 3], name="token",
+steps([cache_frame(t) for t in range(1, 6)], panels=[1, 3], name="token", start=1,
       alt=[f"Token {t}: its own key and value are computed, those of the {t - 1} tokens before are read from the cache, and one query looks at all of them." for t in range(1, 6)])
 
 # %% [markdown]
-# One new column a token, whatever the length. That is what the four lines with `cache` do, and there is a property to test: **however we cut the input into pieces, the logits must be those of the whole.** Reading a long prompt piece by piece is called *chunked prefill*; servers do it so that one long prompt does not hold up everybody else.
+# One new column a token, whatever the length. That is what the few lines with `cache` do, and there is a property to test: **however we cut the input into pieces, the logits must be those of the whole.** Reading a long prompt piece by piece is called *chunked prefill*; servers do it so that one long prompt does not hold up everybody else.
 
 # %%
 @torch.no_grad()
@@ -890,13 +893,17 @@ MISTAKES = {
     "repeat for repeat_interleave": {"grouped_attention": repeated},
 }
 CUTS = {"whole": [20], "12, then one by one": [12] + [1] * 8, "chunks of 5": [5] * 4}
+def errors_with(replacement):
+    with patch.dict(globals(), replacement):    # llama() now calls the mistaken version
+        return {name: in_pieces(ours, ids, cut) - whole for name, cut in CUTS.items()}
+
+
 cache_errors = []
 for mistake, replacement in MISTAKES.items():
-    with patch.dict(globals(), replacement):  # llama() now calls the mistaken version
-        errors = {name: in_pieces(ours, ids, cut) - whole for name, cut in CUTS.items()}
+    errors = errors_with(replacement)
     shares = {
-        name: f"{100 * (e.std() / whole.std()).item():.0f} %"
-        for name, e in errors.items()
+        name: f"{100 * (error.std() / whole.std()).item():.0f} %"
+        for name, error in errors.items()
     }
     cache_errors.append({"mistake": mistake} | shares)
 
@@ -1034,7 +1041,7 @@ else:
 #
 # ### Did we load what we think we loaded?
 #
-# A model loaded slightly wrong does not crash; it gets slightly, or completely, worse. Four checks of rising strength: the number of parameters; the thirty lines you wrote against the library; a fact that the model must know; and its surprise at a sentence, against the same words shuffled.
+# A model loaded slightly wrong does not crash; it gets slightly, or completely, worse. Four quick checks, none of them a proof: the number of parameters; the thirty lines you wrote against the library (which tests your code, not the loading); a fact that the model must know; and its surprise at a sentence, against the same words shuffled.
 
 # %%
 def perplexity(model, text):
@@ -1095,7 +1102,7 @@ misloaded = [
 table(misloaded, caption=f"Perplexity on the sentence and on a page of {len(smol_tokenizer.encode(page))} tokens.")
 
 # %% [markdown]
-# Four kinds of wrong. Exchanged heads ruin the model at once. The wrong rotary layout leaves the *sentence* only moderately surprising, because neighbouring words still stand close together; the page shows a broken model. The wrong base is *better* than the truth on the sentence, and worse on the page: only long distances are affected. And the wrong epsilon goes unnoticed by both. A fluent reply is no proof that a model was loaded correctly, and neither is one good number; the proof is a comparison of logits with an independent implementation.
+# Four kinds of wrong. Exchanged heads ruin the model at once. The wrong rotary layout leaves the *sentence* only moderately surprising, perhaps because neighbouring words still stand close together; the page shows a broken model. The wrong base is *better* than the truth on the sentence, by chance, and worse on the page: long distances suffer most. And the wrong epsilon goes unnoticed by both. A fluent reply is no proof that a model was loaded correctly, and neither is one good number; the proof is a comparison of logits with an independent implementation.
 #
 # ### Talking to it
 #
@@ -1196,11 +1203,11 @@ for name in (*ON_SLIDE, "llama2-7b", "llama2-13b", "llama2-70b"):
     )
 
 # %% [markdown]
-# The slide's figures agree with the counts up to rounding, with one exception that lecture 03 has explained: GPT-2's authors gave 1,542 million for a model that has 1,558. The row for GPT-2 reads *GPT-1, but with modified normalization*: true as far as it goes; the context, the vocabulary and the initialisation changed too, and the model grew thirteenfold. Under the table the lecture estimates GPT-4 at 175 to 280 billion parameters; elsewhere it repeats a rumour of 16 x 111 + 55 = 1,831 billion. Its makers have published no number, and no notebook can decide between two guesses that differ by a factor of seven to ten.
+# The slide's figures agree with the counts up to rounding, with one exception that lecture 03 has explained: GPT-2's authors gave 1,542 million for a model that has 1,558. The row for GPT-2 reads *GPT-1, but with modified normalization*: true as far as it goes; the context, the vocabulary and the initialisation changed too, and the model grew thirteenfold. Under the table the lecture estimates GPT-4 at 175 to 280 billion parameters; elsewhere it repeats a rumour of 16 x 111 + 55 = 1,831 billion. Its makers have published no number, and no notebook can decide between two guesses that differ by a factor of six to ten.
 #
 # ## Scale warning
 #
-# > **What these experiments can and cannot tell you.** Exact at any size: the arithmetic of the cache, what RoPE's dot product depends on, that the cache must not change the logits, that a post-norm stack can lose its gradient. *Not* settled here: quality. Three layers, 48 wide and 240 steps cannot tell SwiGLU from GELU, and a difference of a hundredth of a nat, if it is real, matters to those who pay for a billion GPU-hours, not to us. The failure of post-norm appears at 8 to 16 layers because our learning rates are high and there is no warm-up; BERT has 24 post-norm layers and trains well with one. Speeds are those of one CPU: on an accelerator the balance between reading memory and computing is different, and the reasons for small caches are stronger. SmolLM2 at 135 million parameters speaks fluently and knows little; do not judge large models by its mistakes, or its fluency by its knowledge.
+# > **What these experiments can and cannot tell you.** Exact at any size: the arithmetic of the cache, what RoPE's dot product depends on, that the cache must not change the logits, that a post-norm stack can lose its gradient. *Not* settled here: quality. Three layers, 48 wide and 240 steps cannot tell SwiGLU from GELU, and a difference of a hundredth of a nat, if it is real, matters to those who pay for millions of GPU-hours, not to us. The failure of post-norm appears at 8 to 16 layers because our learning rates are high and there is no warm-up; BERT has 24 post-norm layers and trains well with one. Speeds are those of one CPU: on an accelerator the balance between reading memory and computing is different, and the reasons for small caches are stronger. SmolLM2 at 135 million parameters speaks fluently and knows little; do not judge large models by its mistakes, or its fluency by its knowledge.
 
 # %% [markdown]
 # ## Claims
