@@ -41,7 +41,7 @@ from llmlib.data import (
 from llmlib.hub import is_stand_in, load_smollm2
 from llmlib.text import GPT2_PATTERN, BPETokenizer, encode_chat, gpt2_tokenizer
 
-setup_style()
+setup_style(compact=True)
 gpt2 = gpt2_tokenizer()
 model, smollm2 = load_smollm2()         # a chat model of 135 million parameters
 real = not is_stand_in(model)  # without the file a tiny stand-in of ours answers
@@ -376,7 +376,8 @@ from llmlib.model import count_parameters, parameter_table, preset
 
 for name in ("smollm2-135m", "gpt2", "llama2-7b", "llama2-70b", "gpt3"):
     config, rows = preset(name), dict(parameter_table(preset(name)))
-    tables = sum(n for part, n in rows.items() if part in ("token embedding", "output head"))
+    parts = ("token embedding", "output head")
+    tables = sum(rows.get(part, 0) for part in parts)
     share = 100 * tables / count_parameters(config)
     print(f"{name:13} V = {config.vocab_size:6,}   d_model = {config.d_model:6,}"
           f"   {share:5.1f} % of the parameters are tables of tokens")

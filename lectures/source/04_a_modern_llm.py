@@ -64,7 +64,7 @@ from llmlib.model import (
 from llmlib.text import CharTokenizer
 from llmlib.train import TrainConfig, Trainer
 
-setup_style()
+setup_style(compact=True)
 torch.manual_seed(0)
 
 # %% [markdown]
