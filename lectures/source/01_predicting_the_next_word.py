@@ -95,7 +95,7 @@ print(", ".join(f"{word} {times}" for word, times in after_on_the.most_common(8)
 # That is the whole plan of this lecture: shorten the context until there is something to count, without forgetting more than we must. A model that looks at the last $n-1$ tokens is an **n-gram model** of **order** $n$ (Markov, 1913, with the letters of *Eugene Onegin*; Shannon, 1948, for English).
 
 # %% tags=["diagram"]
-d = Diagram(12, 3.3)
+d = Diagram(12, 3.8)
 words = ["the", "cat", "sat", "on", "the", "?"]
 placed = [d.box(1 + 1.7 * i, 2.3, w, w=1.4, color="orange" if w == "?" else "blue" if i > 2 else "grey",
                 dashed=i < 3) for i, w in enumerate(words)]

@@ -242,7 +242,8 @@ show(fig, alt=f"Left: the pre-norm loss passes below the letter frequencies at {
 
 # %%
 poll(
-    "Your post-norm model of 16 layers sits at the letter-frequency loss. Its gradients "
+    "Your post-norm model of 16 layers sits at the letter-frequency loss. Its "
+    "gradients "
     "at initialisation look healthy. What would you try first?",
     options=[
         "a smaller learning rate for the first steps",
@@ -250,9 +251,12 @@ poll(
         "a larger learning rate, to get out of the hole",
         "more attention heads",
     ],
-    explanation="The damage was done in the first few updates, and the early blocks hardly "
-    "receive a gradient any more: more than twice the steps change nothing (the control "
-    "below), a larger rate makes it worse, and the number of heads was the same in both "
+    explanation="The damage was done in the first few updates, and the early blocks "
+                "hardly "
+    "receive a gradient any more: more than twice the steps change nothing (the "
+    "control "
+    "below), a larger rate makes it worse, and the number of heads was the same in "
+    "both "
     "arrangements. With small first steps (warm-up) five of nine runs learn below, "
     "without them two; with the norm moved, all do.",
 )
