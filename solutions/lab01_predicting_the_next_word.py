@@ -90,7 +90,7 @@ def new_share(train: list[int], test: list[int], n: int) -> float:
 check("lab01.q3", new_share)
 
 # %% [markdown]
-# Beside your measurement stands an estimate that never looks at the other plays: the number of 5-grams that occurred *once* in training, divided by all places there (Good, 1953, with Turing). Things seen once are a message from the things not seen yet.
+# Beside your measurement stands an estimate that never looks at the other plays: the number of 5-grams that occurred *once* in training, divided by all places there (Good, 1953, with Turing). Things seen once are a message from the things not seen yet. The estimate is about more of the *same* text; how far off is it for other plays, with other people in them?
 
 # %% tags=["not-graded"]
 text = tiny_shakespeare()
