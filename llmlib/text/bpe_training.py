@@ -38,11 +38,12 @@ class MergeStep(NamedTuple):
 def compile_pattern(pattern: str) -> regex.Pattern:
     """The compiled pre-tokenizer. What `pattern` leaves out becomes words of one character, so nothing gets lost."""
     try:
+        alone = regex.compile(pattern)  # by itself, too: an open bracket would be closed by what is added to it
         compiled = regex.compile(f"{pattern}|[\\s\\S]")
-    except regex.error as error:
+    except (regex.error, RecursionError, OverflowError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"pattern {pattern[:80]!r} is not a regular expression: {reason}") from None
-    if compiled.match("") or regex.match(pattern, "") or compiled.groups:
+    if compiled.match("") or alone.match("") or compiled.groups:
         raise ValueError(f"pattern {pattern[:80]!r} matches the empty string or has a group: use (?:...), and + for *")
     return compiled
 

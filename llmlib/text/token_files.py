@@ -34,7 +34,7 @@ def check_vocabulary(
         if not token:
             raise ValueError(f"{what} has an empty token (id {index!r}): remove it")
         if isinstance(index, bool) or not isinstance(index, int) or index < 0:
-            raise ValueError(f"{what} gives token {token[:80]!r} the id {str(index)[:40]}: ids are integers from 0 up")
+            raise ValueError(f"{what} gives token {token[:80]!r} the id {repr(index)[:40]}: ids are integers from 0 up")
         if index in names:
             raise ValueError(
                 f"{what} gives id {index} to both {names[index][:80]!r} and {token[:80]!r}: ids must differ"
@@ -134,7 +134,9 @@ def read_vocabulary(path: str | os.PathLike) -> dict[str, Any]:
         raise ValueError(f"{what} is damaged (special_tokens, pattern or missing_bytes): save the tokenizer again")
     for token, i in rows:
         if token in ranks:
-            raise ValueError(f"{what}: token {token[:80]!r} occurs twice, with ids {ranks[token]} and {str(i)[:40]}")
+            raise ValueError(
+                f"{what}: token {token[:80]!r} occurs twice, with ids {repr(ranks[token])[:40]} and {repr(i)[:40]}"
+            )
         ranks[token] = i
     return {"ranks": ranks, **fields, "order": list(ranks) if saved.get("merge_order") else None}
 

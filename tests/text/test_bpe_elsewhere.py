@@ -207,3 +207,10 @@ def test_what_is_asked_is_checked_at_the_call(tokenizer):
         tokenizer.encode_iterable(["a"], ["<|nobody|>"])
     with pytest.raises(TypeError, match="text must be a str"):
         list(tokenizer.encode_iterable([b"a"]))
+
+
+@pytest.mark.parametrize("pattern", ["[a", "(", "x" * 3000 + "["])
+def test_a_pattern_that_is_none_by_itself_is_refused_in_one_short_line(pattern):
+    with pytest.raises(ValueError, match="is not a regular expression") as error:
+        BPETokenizer({bytes([b]): b for b in range(256)}, pattern=pattern)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
