@@ -20,7 +20,6 @@ _PLACES = {
     "curves": "classroom.figures",
     "explore": "classroom.ui",
     "heat_map": "classroom.maps",
-    "heatmap": "classroom.maps",
     "log_prediction": "classroom.checker",
     "my_run": "classroom.diagnosing",
     "panels": "classroom.figures",

@@ -181,13 +181,3 @@ def _name_ticks(ax: Axes, rows: Sequence[str] | None, columns: Sequence[str] | N
         room = ax.get_position().width * ax.figure.get_figwidth() * 72 / len(columns)
         turned = max(map(len, columns)) * 7 > room
         ax.set_xticks(range(len(columns)), columns, rotation=90 if turned else 0)
-
-
-def heatmap(
-    ax: Axes, values: Any, *, vmin: float = 0.0, vmax: float = 1.0, fmt: str | None = None, cmap: str = "Blues"
-) -> AxesImage:
-    """The older form of `heat_map(values, ax=ax)`, for lectures that have not been moved to it."""
-    image = _cells(ax, as_array(values), vmin, float(vmax), None, fmt, ())
-    image.set_cmap(cmap)
-    _name_ticks(ax, None, None)
-    return image

@@ -80,7 +80,8 @@ def arrange(
         mask = causal_mask(n_tokens, past + n_tokens, device=device).triu(past - window + 1)
     elif config.causal and past and n_tokens > 1:  # a chunk that comes after others
         mask = causal_mask(n_tokens, past + n_tokens, device=device)
-    return mask, config.causal and mask is None and n_tokens > 1, slice(past, past + n_tokens)
+    causal = True if config.causal and mask is None and n_tokens > 1 else False  # a plain bool, in a graph too
+    return mask, causal, slice(past, past + n_tokens)
 
 
 def causal_mask(n_queries: int, n_keys: int | None = None, offset: int | None = None, *, device=None) -> Tensor:

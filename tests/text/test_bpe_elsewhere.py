@@ -82,7 +82,7 @@ def test_gaps_alone_keep_the_order_of_the_ids(tmp_path):
     assert gapped.encode(text, "all") == [2 * i for i in plain.encode(text, "all")[:-1]] + [9999]
     gapped.save(tmp_path / "saved")
     assert BPETokenizer.load(tmp_path / "saved").encode(text) == gapped.encode(text)
-    for size, words in {596: "uses id", 0: "vocab_size 0", 1 << 40: "vocab_size", "9": "vocab_size '9'"}.items():
+    for size, words in {596: "uses id", 0: "vocab_size '0'", 1 << 40: "vocab_size", "9": "vocab_size '9'"}.items():
         with pytest.raises(ValueError, match=words):
             BPETokenizer(ranks, {}, vocab_size=size)
     with pytest.raises(ValueError, match="without gaps"):
