@@ -2,7 +2,9 @@
 
 import base64
 import json
+import math
 import os
+import re
 from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 from llmlib.files import write_file
 from llmlib.text.printable import bytes_to_printable, printable_to_bytes
 
+MOST_REPEATS = 10_000
 LARGEST = 1 << 22  # ids of a vocabulary; published ones end at a quarter of a million
 
 
@@ -28,7 +31,7 @@ def check_vocabulary(
     left unused, as long as all are smaller. `what` begins the message.
     """
     if vocab_size is not None and (type(vocab_size) is not int or not 1 <= vocab_size <= LARGEST):
-        raise ValueError(f"{what} has vocab_size {str(vocab_size)[:40]!r}: expected a whole number from 1 to {LARGEST}")
+        raise ValueError(f"{what} has vocab_size {repr(vocab_size)[:40]}: expected a whole number from 1 to {LARGEST}")
     names: dict[int, bytes | str] = {}
     for token, index in [*ranks.items(), *special_tokens.items()]:
         if not token:
@@ -132,6 +135,12 @@ def read_vocabulary(path: str | os.PathLike) -> dict[str, Any]:
         raise ValueError(f"{what} is damaged ({type(error).__name__}: {error}): save the tokenizer again") from None
     if not sound:
         raise ValueError(f"{what} is damaged (special_tokens, pattern or missing_bytes): save the tokenizer again")
+    # Repeats are written out when a pattern is compiled, nested ones multiplied: a forged one could fill the memory.
+    found = re.findall(r"\{(\d+)(?:,(\d*))?\}", fields["pattern"], re.ASCII)
+    absurd = any(len(number) > 4 for pair in found for number in pair)
+    if absurd or math.prod(int(most or least) for least, most in found) > MOST_REPEATS:
+        shown = fields["pattern"][:80]
+        raise ValueError(f"{what}: pattern {shown!r} repeats parts too often: stay below {MOST_REPEATS} times in all")
     for token, i in rows:
         if token in ranks:
             raise ValueError(

@@ -82,7 +82,7 @@ def test_gaps_alone_keep_the_order_of_the_ids(tmp_path):
     assert gapped.encode(text, "all") == [2 * i for i in plain.encode(text, "all")[:-1]] + [9999]
     gapped.save(tmp_path / "saved")
     assert BPETokenizer.load(tmp_path / "saved").encode(text) == gapped.encode(text)
-    for size, words in {596: "uses id", 0: "vocab_size '0'", 1 << 40: "vocab_size", "9": "vocab_size '9'"}.items():
+    for size, words in {596: "uses id", 0: "vocab_size 0", 1 << 40: "vocab_size", "9": "vocab_size '9'"}.items():
         with pytest.raises(ValueError, match=words):
             BPETokenizer(ranks, {}, vocab_size=size)
     with pytest.raises(ValueError, match="without gaps"):
@@ -214,3 +214,14 @@ def test_a_pattern_that_is_none_by_itself_is_refused_in_one_short_line(pattern):
     with pytest.raises(ValueError, match="is not a regular expression") as error:
         BPETokenizer({bytes([b]): b for b in range(256)}, pattern=pattern)
     assert "\n" not in str(error.value) and len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize("pattern", ["(?:(?:a{999}){999}){1,999}", "a{" + "9" * 5000 + "}", "a{0,10001}"])
+def test_a_file_whose_pattern_would_fill_the_memory_is_refused(pattern, tmp_path):
+    path = tmp_path / "saved"
+    BPETokenizer({bytes([b]): b for b in range(256)}).save(path)
+    saved = json.loads(path.read_text())
+    path.write_text(json.dumps(saved | {"pattern": pattern}))
+    with pytest.raises(ValueError, match="repeats parts too often") as error:
+        BPETokenizer.load(path)
+    assert len(str(error.value)) < 400
