@@ -209,7 +209,7 @@ def _recognised_in(mistake: Mistake, question: Question, trial: Trial) -> bool |
 def _recognised(mistake: Mistake, question: Question, case: Case, fresh: Callable, outcome: object) -> bool:
     if isinstance(outcome, Failure):
         return mistake.error is not None and re.search(mistake.error, outcome.text) is not None
-    tolerance = case.tolerance or question.tolerance
+    tolerance = case.tolerance or question.tolerance or Tolerance()
     try:
         if mistake.when is not None and apply(mistake.when, fresh(), outcome):
             return True
@@ -217,7 +217,8 @@ def _recognised(mistake: Mistake, question: Question, case: Case, fresh: Callabl
             return False
         wrong = apply(mistake.wrong, fresh()) if callable(mistake.wrong) else mistake.wrong
         # Nothing but NaN looks like everything else that is nothing but NaN: no cause can be read from it.
-        return difference(outcome, wrong, tolerance) is None and not _only_nan(wrong)
+        # Large numbers leave large rounding errors beside them: a mistake that blows up is still the same mistake.
+        return difference(outcome, wrong, replace(tolerance, to_scale=True)) is None and not _only_nan(wrong)
     except Exception:  # a mistake that makes no sense for these inputs was not made here
         return False
 
@@ -299,7 +300,8 @@ def _differ_array(got: object, expected: object, tolerance: Tolerance, at: str) 
         a, b = a.astype(np.result_type(b, np.float64)), b.astype(np.result_type(b, np.float64))
         if np.isnan(a).any() and not np.isnan(b).any():
             return Complaint(f"got NaN{at} in {int(np.isnan(a).sum())} of {a.size} entries{_where_nan(a)}", "nan")
-        wrong = ~np.isclose(a, b, rtol=tolerance.rtol, atol=tolerance.atol, equal_nan=True)
+        scale = max(1.0, np.abs(b[np.isfinite(b)]).max(initial=0.0)) if tolerance.to_scale else 1.0
+        wrong = ~np.isclose(a, b, rtol=tolerance.rtol, atol=tolerance.atol * scale, equal_nan=True)
     if not wrong.any():
         return None
     index = tuple(int(i) for i in np.argwhere(wrong)[0])

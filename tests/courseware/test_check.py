@@ -294,3 +294,13 @@ def test_unknown_labs_and_questions_are_named():
 def test_forbidden_names_are_found_in_code_only(source, found):
     lab = Lab("lab91", "", (_question(),), forbids=("scaled_dot_product_attention", "transformers", "llmlib.model"))
     assert forbidden_names(lab, lab.questions[0], source) == found
+
+
+def test_a_mistake_that_blows_up_is_recognised_beside_its_rounding_errors():
+    wrong = np.array([3000.0, 0.0])
+    got = wrong + np.array([0.0, 2e-3])
+    assert difference(got, wrong, Tolerance()) is not None, "an answer is not judged so"
+    assert difference(got, wrong, Tolerance(to_scale=True)) is None
+    assert difference(got + 0.1, wrong, Tolerance(to_scale=True)) is not None
+    small = np.array([0.5, 0.0])
+    assert difference(small + 2e-5, small, Tolerance(to_scale=True)) is not None, "small numbers as before"

@@ -24,10 +24,15 @@ UNSET = _Unset()
 
 @dataclass(frozen=True)
 class Tolerance:
-    """``|got - expected| <= atol + rtol * |expected|``, elementwise; for floating-point values only."""
+    """``|got - expected| <= atol + rtol * |expected|``, elementwise; for floating-point values only.
+
+    ``to_scale`` takes atol in units of the largest expected number of an array, if that is above 1; mistakes are
+    recognised so, answers are not judged so.
+    """
 
     rtol: float = 1e-4
     atol: float = 1e-5
+    to_scale: bool = False
 
 
 @dataclass(frozen=True)
