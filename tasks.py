@@ -80,7 +80,6 @@ def setup(cpu: str | None = None) -> None:
     # Threads that spin while they wait make a busy two-core laptop ten times slower; the kernel must know at its start.
     kernel = [PYTHON, "-m", "ipykernel", "install", "--sys-prefix", "--env", "OMP_WAIT_POLICY", "passive"]
     subprocess.run(kernel, check=True, stdout=subprocess.DEVNULL)
-    write_lab_settings()
     STAMP.write_text(json.dumps({"fingerprint": fingerprint()}) + "\n", encoding="utf-8")
     say(f"set up in {time.monotonic() - start:.0f} s")
 
@@ -91,17 +90,6 @@ def install(command: list) -> None:
             "pip could not install the course; its message is above. Without a network, point pip at a folder of "
             "wheels: PIP_NO_INDEX=1 PIP_FIND_LINKS=folder"
         )
-
-
-def write_lab_settings() -> None:
-    """JupyterLab shows Markdown as a page rather than as source, and asks no server for news."""
-    settings = {
-        "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}},
-        "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
-    }
-    path = VENV / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def say(text: str) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 import nbformat
 import pytest
 
-import courseware
 from courseware.authoring import badges, build, execute, promises, timing
 from courseware.authoring.folding import is_folded
 from courseware.classroom import polls
@@ -26,10 +25,6 @@ LONGEST_CELL = 60
 COLUMNS, LINES = 88, 30  # of code that is shown: what a screen of 1280 x 720 at 150 % holds
 FIGURE_LINES, DIAGRAM_LINES = 5, 25
 CLAIM_LENGTH = 220
-
-# Lectures that still break rules of their form. A lecture's writer deletes its line; the list ends empty, and a lecture
-# that keeps the rules may not stay in it.
-LECTURES_TO_CONVERT: set[str] = set()
 
 every_lecture = pytest.mark.parametrize("path", LECTURES, ids=lambda p: p.stem)
 every_lab = pytest.mark.parametrize("path", LABS, ids=lambda p: p.stem)
@@ -87,10 +82,9 @@ def test_notebook_is_valid(path):
     assert len({cell["id"] for cell in notebook.cells}) == len(notebook.cells)
     assert notebook.metadata.kernelspec.name == "python3"
     assert "widgets" not in notebook.metadata, "GitHub shows a notebook with widget state as invalid"
-    if path.stem[:2] not in LECTURES_TO_CONVERT:
-        language = build.language_info(notebook.metadata.language_info.get("version", ""))
-        assert notebook.metadata.language_info == language, "what JupyterLab writes: run courseware build"
-        assert text == build.notebook_text(notebook), "not the form in which JupyterLab saves"
+    language = build.language_info(notebook.metadata.language_info.get("version", ""))
+    assert notebook.metadata.language_info == language, "what JupyterLab writes: run courseware build"
+    assert text == build.notebook_text(notebook), "not the form in which JupyterLab saves"
 
 
 @every_notebook
@@ -109,9 +103,7 @@ def test_notebook_opens_with_badges_title_and_set_up(path):
 
 @every_notebook
 def test_cells_are_short(path):
-    folded = ("poll(", "claims_table(")  # no reader sees them open
-    seen = [cell for cell in code_cells(path) if not cell.source.lstrip().startswith(folded)]
-    long = {cell["id"]: n for cell in seen if (n := cell.source.count("\n") + 1) > LONGEST_CELL}
+    long = {cell["id"]: n for cell in code_cells(path) if (n := cell.source.count("\n") + 1) > LONGEST_CELL}
     assert long == {}, f"cells of more than {LONGEST_CELL} lines: split them, or move what is reusable to llmlib"
 
 
@@ -171,11 +163,10 @@ def test_lecture_ends_in_one_claims_table(path):
 def test_every_picture_has_alt_text(path):
     data = [output.get("data", {}) for output in outputs(path)]
     alts = [re.match(r'<img alt="([^"]*)" ', d["text/html"]) for d in data if "<img" in d.get("text/html", "")]
-    if path.stem[:2] not in LECTURES_TO_CONVERT:
-        assert alts, "a lecture without a figure"
-        assert [d for d in data if any(mime.startswith("image/") for mime in d)] == [], (
-            "show figures with the functions of courseware: JupyterLab gives no alt text to a bare image"
-        )
+    assert alts, "a lecture without a figure"
+    assert [d for d in data if any(mime.startswith("image/") for mime in d)] == [], (
+        "show figures with the functions of courseware: JupyterLab gives no alt text to a bare image"
+    )
     assert [alt for alt in alts if alt is None or len(html.unescape(alt[1])) < 20] == []
 
 
@@ -195,7 +186,7 @@ def test_lecture_is_small(path):
 
 # ------------------------------------------------------------------------------------------- the form of a lecture
 #
-# docs/writing_a_lecture.md says why. Each rule is looked for in the sources, and LECTURES_TO_CONVERT is checked too.
+# docs/writing_a_lecture.md says why. Each rule is looked for in the sources.
 
 
 def rules(source: Path) -> dict[str, list[str]]:
@@ -277,10 +268,7 @@ every_source = pytest.mark.parametrize("source", build.lecture_sources(ROOT), id
 @every_source
 def test_lecture_keeps_the_rules_of_its_form(source):
     broken = {rule: what for rule, what in rules(source).items() if what}
-    if source.stem[:2] in LECTURES_TO_CONVERT:
-        assert broken, f"{source.stem[:2]} keeps every rule: take it out of LECTURES_TO_CONVERT"
-    else:
-        assert broken == {}
+    assert broken == {}
 
 
 def test_the_keys_of_polls_spread_over_the_letters():
@@ -297,19 +285,12 @@ def test_the_keys_of_polls_spread_over_the_letters():
 
 def test_no_notebook_shows_the_answer_of_a_poll():
     for path in LECTURES:
-        if path.stem[:2] in LECTURES_TO_CONVERT:
-            continue
         for cell in code_cells(path):
             assert polls.poll_arguments(cell.source) is None, f"{path.stem}, {cell['id']}: not sealed"
 
 
 def test_promises_between_lectures_are_kept():
-    broken = [
-        line
-        for line in promises.problems(build.lecture_sources(ROOT))
-        if not any(re.search(rf"\b{number}\b", line) for number in LECTURES_TO_CONVERT)
-    ]
-    assert broken == []
+    assert promises.problems(build.lecture_sources(ROOT)) == []
 
 
 def test_symbols_are_those_of_the_notation_page():
@@ -317,8 +298,6 @@ def test_symbols_are_those_of_the_notation_page():
     page = (ROOT / "docs" / "notation.md").read_text(encoding="utf-8")
     assert re.findall(r"`(B|T|V|d_model|n_heads|d_head|n_layers)`", page)
     for source in build.lecture_sources(ROOT):
-        if source.stem[:2] in LECTURES_TO_CONVERT:
-            continue
         text = source.read_text(encoding="utf-8")
         assert (
             re.findall(r"^(?:D|WIDTH|HEADS|embed_dim|hidden_size|n_embd)\b *(?:,[^=]*)?=[^=].*$", text, re.M) == []
@@ -350,9 +329,3 @@ def test_lab_names_points_difficulty_and_minutes_and_checks_each_question(path):
 def test_lab_logs_a_prediction_and_ends_in_an_open_challenge(path):
     assert re.search(r"^## .*prediction", prose(path), re.IGNORECASE | re.MULTILINE)
     assert re.search(r"^## .*challenge", prose(path), re.IGNORECASE | re.MULTILINE)
-
-
-def test_the_old_heatmap_goes_with_the_last_lecture_that_uses_it():
-    used = any(re.search(r"\bheatmap\(", s.read_text(encoding="utf-8")) for s in build.lecture_sources(ROOT))
-    assert LECTURES_TO_CONVERT or not used, "use heat_map(values, ax=ax)"
-    assert LECTURES_TO_CONVERT or "heatmap" not in courseware.__all__, "take heatmap out of classroom/maps.py"

@@ -43,7 +43,6 @@ class Verdict:
     message: str = ""
     not_started: bool = False
     hidden: bool = False
-    shown: str = ""
 
 
 class Complaint(str):
