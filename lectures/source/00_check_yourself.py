@@ -395,7 +395,10 @@ e = d.vector(4.3, 1.5, [1, 2, 4], label="exp", fmt=".0f", vertical=True, color="
 p = d.vector(6.9, 1.5, [1 / 7, 2 / 7, 4 / 7], label="p", fmt=".2f", vertical=True, color="green")
 y = d.vector(8.9, 1.5, [0, 1, 0], label="truth y", fmt=".0f", vertical=True, color="grey")
 g = d.vector(11.0, 1.5, [1 / 7, -5 / 7, 4 / 7], label="gradient", fmt=".2f", vertical=True)
-d.arrow(z, e, "exp"); d.arrow(e, p, "/ 7"); d.label(7.9, 1.5, "–", size=18); d.arrow(y, g, "=")
+d.arrow(z, e, "exp")
+d.arrow(e, p, "/ 7")
+d.label(7.9, 1.5, "–", size=18)
+d.arrow(y, g, "=")
 d.show(alt="Logits 0, 0.69, 1.39 become exponentials 1, 2, 4, divided by 7 the probabilities 0.14, 0.29, 0.57; minus the truth 0, 1, 0 "
        "gives the gradient 0.14, -0.71, 0.57.")
 
@@ -523,7 +526,8 @@ assert (predictions[:, 0] - answers).pow(2).mean() == 0         # what was meant
 d = Diagram(12, 3.4)
 column = d.vector(1.6, 1.6, [1, 2, 3], label="(3, 1)", fmt=".0f", vertical=True, color="blue", cell=0.7)
 row = d.vector(4.2, 2.3, [1, 2, 3], label="(3,)", fmt=".0f", color="orange", cell=0.7)
-d.label(2.6, 1.6, "–", size=18); d.label(5.9, 1.6, "=", size=16)
+d.label(2.6, 1.6, "–", size=18)
+d.label(5.9, 1.6, "=", size=16)
 d.matrix(8.0, 1.5, [[0, -1, -2], [1, 0, -1], [2, 1, 0]], label="(3, 3): everyone minus everyone", fmt=".0f", cell=0.7, mark=[(0, 0), (1, 1), (2, 2)])
 d.label(10.9, 1.5, "meant: the\ndiagonal only", size=11)
 d.show(alt="A column of 3 numbers minus a row of 3 numbers gives a 3 by 3 table of all differences; only its diagonal, all zero, was meant.")
@@ -668,62 +672,40 @@ print(f"93.30 % of 2,000 questions: {100 * cbt_low:.1f} to {100 * cbt_high:.1f} 
 # The source lectures take most of this page for granted. These are the statements that rest on it.
 
 # %%
-claims_table(
-    [
-        Claim(
-            "a language model is $P(X_t \\mid X_1, \\dots, X_{t-1})$",
-            "the chain rule; Shannon (1948) for text",
-            "the product of the conditionals equals the joint probability to "
-            f"{chain_error:.0e}",
-            "holds; it is an identity",
-            source="hlt",
-        ),
-        Claim(
-            "given a sequence of *words*, predict the next *token*",
-            "Radford et al. (2019) predict byte-pair tokens and report per word",
-            f"one model, one text: perplexity {2 ** bits_per['GPT-2 token']:,.0f} per "
-            "token, "
-            f"{2 ** bits_per['word']:,.0f} per word",
-            "fails; if the two are taken for the same thing",
-            source="analytics",
-            split="report",
-        ),
-        Claim(
-            "GPT-2 reaches 0.93 bits per byte on enwik8",
-            "Radford et al. (2019), table 3",
-            f"converted: {enwik8 / 8 * 100:.1f} MB of 100; on another text, xz "
-            f"{compressed['xz']:.2f} and our counts {bits_per['byte']:.2f} bits a byte",
-            "cannot be tested at this scale; the conversion is exact",
-            source=["11785", "hlt"],
-        ),
-        Claim(
-            "GPT-2 reaches perplexity 18.34 on WikiText2",
-            "Radford et al. (2019), table 3: per *word*",
-            f"converted: {wiki2[-1]:.2f} bits per word; 38 % less perplexity is "
-            f"{100 * (1 - wiki2[-1] / wiki2[0]):.0f} % fewer bits",
-            "cannot be tested at this scale; the conversion is exact",
-            source=["11785", "hlt"],
-        ),
-        Claim(
-            "scaling improves the perplexity of the LM and improves performance",
-            "Radford et al. (2019): log-linear in model size",
-            f"{n_improve} of {n_steps} steps in the printed table; the other is inside "
-            "an "
-            f"interval of ±{50 * (cbt_high - cbt_low):.1f} points",
-            "holds; in the printed table",
-            source="11785",
-        ),
-        Claim(
-            "the decoder is followed by a linear layer and softmax",
-            "Radford et al. (2018)",
-            "with cross-entropy its gradient is p - y, equal to autograd to "
-            f"{gradient_error:.0e}; "
-            "without subtracting the maximum it gives nan",
-            "holds; computed as a log-softmax",
-            source=["day24", "analytics"],
-        ),
-    ]
-)
+claims_table([
+    Claim("a language model is $P(X_t \\mid X_1, \\dots, X_{t-1})$",
+          "the chain rule; Shannon (1948) for text",
+          "the product of the conditionals equals the joint probability to "
+          f"{chain_error:.0e}", "holds; it is an identity", source="hlt"),
+    Claim("given a sequence of *words*, predict the next *token*",
+          "Radford et al. (2019) predict byte-pair tokens and report per word",
+          f"one model, one text: perplexity {2 ** bits_per['GPT-2 token']:,.0f} per "
+          f"token, {2 ** bits_per['word']:,.0f} per word",
+          "fails; if the two are taken for the same thing", source="analytics",
+          split="report"),
+    Claim("GPT-2 reaches 0.93 bits per byte on enwik8",
+          "Radford et al. (2019), table 3",
+          f"converted: {enwik8 / 8 * 100:.1f} MB of 100; on another text, xz "
+          f"{compressed['xz']:.2f} and our counts {bits_per['byte']:.2f} bits a byte",
+          "cannot be tested at this scale; the conversion is exact",
+          source=["11785", "hlt"]),
+    Claim("GPT-2 reaches perplexity 18.34 on WikiText2",
+          "Radford et al. (2019), table 3: per *word*",
+          f"converted: {wiki2[-1]:.2f} bits per word; 38 % less perplexity is "
+          f"{100 * (1 - wiki2[-1] / wiki2[0]):.0f} % fewer bits",
+          "cannot be tested at this scale; the conversion is exact",
+          source=["11785", "hlt"]),
+    Claim("scaling improves the perplexity of the LM and improves performance",
+          "Radford et al. (2019): log-linear in model size",
+          f"{n_improve} of {n_steps} steps in the printed table; the other is inside "
+          f"an interval of ±{50 * (cbt_high - cbt_low):.1f} points",
+          "holds; in the printed table", source="11785"),
+    Claim("the decoder is followed by a linear layer and softmax",
+          "Radford et al. (2018)",
+          "with cross-entropy its gradient is p - y, equal to autograd to "
+          f"{gradient_error:.0e}; without subtracting the maximum it gives nan",
+          "holds; computed as a log-softmax", source=["day24", "analytics"]),
+])
 
 # %% [markdown]
 # ## Summary

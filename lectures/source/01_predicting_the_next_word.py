@@ -22,6 +22,7 @@
 import math
 import re
 from collections import Counter, defaultdict
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -467,7 +468,7 @@ ladder = [("c, a, d", "order 4: seen once"), ("a, d", "order 3"), ("d", "order 2
 steps_down = [d.box(1.5 + 2.2 * i, 2.8 - 0.5 * i, name, w=1.7, h=0.62, color="blue" if i < 4 else "grey") for i, (name, _) in enumerate(ladder)]
 for i, (_, note) in enumerate(ladder):
     d.label(1.5 + 2.2 * i, 2.2 - 0.5 * i, note, size=10)
-for upper, lower in zip(steps_down, steps_down[1:]):
+for upper, lower in pairwise(steps_down):
     d.arrow(upper, lower)
 d.label(8.6, 3.1, "each step down: one token forgotten,\nmore evidence, less said", size=11)
 d.show(alt="A staircase of contexts from c, a, d over a, d and d and the empty context down to the uniform distribution; "
@@ -1000,77 +1001,48 @@ poll("A cloze model spends 1.6 bits on a hidden character, a causal model 2.2 on
 # What the source lecture says about this topic, against what the papers say and what you have just measured.
 
 # %%
-claims_table(
-    [
-        Claim(
-            r"$P(X_t \mid X_1, \dots, X_{t-1})$: next word given context or prefix",
-            "the chain rule makes it exact (Shannon, 1948)",
-            f"four factors of 'thou' multiply to its frequency; cut to order {n_kn}: "
-            f"{best:.2f} bits",
-            "holds; a model of finite order approximates it",
-            source="hlt",
-            split="report",
-        ),
-        Claim(
-            "language models are self-supervised",
-            "Radford et al. (2018): the text is its own target",
-            f"{len(train):,} examples, no label: {math.log2(V):.0f} bits (uniform), "
-            f"{bits(unigram):.2f} (unigram), {best:.2f} (Kneser-Ney)",
-            "holds",
-            source="hlt",
-            split="report",
-        ),
-        Claim(
-            "language modelling is auto-regressive",
-            "Radford et al. (2018) train from left to right",
-            "probabilities of all two-character texts sum to 1.00 in either reading "
-            "order, "
-            f"cloze answers to {list(sums.values())[2]:.2f}",
-            "holds; any fixed order gives a distribution over texts",
-            source="hlt",
-            split="train",
-        ),
-        Claim(
-            "1-to-1 tagging and classification are non-auto-regressive",
-            "Devlin et al. (2018) tag with both sides in view",
-            f"wrong case: {tags['4 to the left']:.1f} % with 4 letters to the left, "
-            f"{tags['2 on each side']:.1f} % with 2 on each side",
-            "holds; looking ahead helps, and nothing has to be written",
-            source="hlt",
-            split="report",
-        ),
-        Claim(
-            "larger pre-training datasets generally improve performance",
-            "Brants et al. (2007): translation improves up to 2 trillion tokens",
-            f"1,000 to 1 million characters: order 5 {by_size[5][0]:.2f} to "
-            f"{by_size[5][-1]:.2f} "
-            f"bits, order 1 {by_size[1][0]:.2f} to {by_size[1][-1]:.2f}",
-            "holds; for a model with room to use them",
-            source="hlt",
-            split="report",
-        ),
-        Claim(
-            "tail phenomena will never go away",
-            "Good (1953): what was seen once estimates the unseen",
-            "unseen 5-grams: "
-            + ", ".join(f"{u:.0f} %" for u in unseen_by_size[5])
-            + " from 1,000 to 1 million characters",
-            "holds; for n-grams of this text",
-            source="hlt",
-            split="report",
-        ),
-        Claim(
-            "results as PPL, bits per byte and bits per character in one table",
-            "Radford et al. (2019), table 3: different units for different test sets",
-            f"one text: {best:.2f} bits per character; a word model of perplexity "
-            f"{word_models[3].perplexity(report_w):.0f} is "
-            f"{word_bits + spelling_bits:.2f}",
-            "holds; columns in different units do not compare",
-            source="hlt",
-            split="report",
-        ),
-    ]
-)
+claims_table([
+    Claim(r"$P(X_t \mid X_1, \dots, X_{t-1})$: next word given context or prefix",
+          "the chain rule makes it exact (Shannon, 1948)",
+          f"four factors of 'thou' multiply to its frequency; cut to order {n_kn}: "
+          f"{best:.2f} bits", "holds; a model of finite order approximates it",
+          source="hlt", split="report"),
+    Claim("language models are self-supervised",
+          "Radford et al. (2018): the text is its own target",
+          f"{len(train):,} examples, no label: {math.log2(V):.0f} bits (uniform), "
+          f"{bits(unigram):.2f} (unigram), {best:.2f} (Kneser-Ney)", "holds",
+          source="hlt", split="report"),
+    Claim("language modelling is auto-regressive",
+          "Radford et al. (2018) train from left to right",
+          "probabilities of all two-character texts sum to 1.00 in either reading "
+          f"order, cloze answers to {list(sums.values())[2]:.2f}",
+          "holds; any fixed order gives a distribution over texts", source="hlt",
+          split="train"),
+    Claim("1-to-1 tagging and classification are non-auto-regressive",
+          "Devlin et al. (2018) tag with both sides in view",
+          f"wrong case: {tags['4 to the left']:.1f} % with 4 letters to the left, "
+          f"{tags['2 on each side']:.1f} % with 2 on each side",
+          "holds; looking ahead helps, and nothing has to be written", source="hlt",
+          split="report"),
+    Claim("larger pre-training datasets generally improve performance",
+          "Brants et al. (2007): translation improves up to 2 trillion tokens",
+          f"1,000 to 1 million characters: order 5 {by_size[5][0]:.2f} to "
+          f"{by_size[5][-1]:.2f} bits, order 1 {by_size[1][0]:.2f} to "
+          f"{by_size[1][-1]:.2f}", "holds; for a model with room to use them",
+          source="hlt", split="report"),
+    Claim("tail phenomena will never go away",
+          "Good (1953): what was seen once estimates the unseen",
+          "unseen 5-grams: " + ", ".join(f"{u:.0f} %" for u in unseen_by_size[5])
+          + " from 1,000 to 1 million characters",
+          "holds; for n-grams of this text", source="hlt", split="report"),
+    Claim("results as PPL, bits per byte and bits per character in one table",
+          "Radford et al. (2019), table 3: different units for different test sets",
+          f"one text: {best:.2f} bits per character; a word model of perplexity "
+          f"{word_models[3].perplexity(report_w):.0f} is "
+          f"{word_bits + spelling_bits:.2f}",
+          "holds; columns in different units do not compare", source="hlt",
+          split="report"),
+])
 
 # %% [markdown]
 # ## Summary
