@@ -24,6 +24,7 @@ def tasks(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "VENV", tmp_path / ".venv")
     monkeypatch.setattr(module, "STAMP", tmp_path / ".venv" / "installed.json")
     monkeypatch.setattr(module, "PYTHON", Path(sys.executable))
+    (tmp_path / ".venv").mkdir()
     (tmp_path / "pyproject.toml").write_text("[project]")
     (tmp_path / "constraints.txt").write_text("torch==2.13.0")
     return module

@@ -12,8 +12,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from courseware.classroom.pictures import COLORS, HEIGHT, PALETTE, WIDTH, show
 
@@ -93,8 +95,10 @@ def curves(
     _finish(ax, x, _with_spread(y, band, seeds), title, xlim, ylim)
     if "x" in log:
         ax.set_xscale("log")
+        _few_ticks(ax.xaxis)
     if "y" in log:
         ax.set_yscale("log")
+        _few_ticks(ax.yaxis)
     if labels:
         _label_ends(ax, ends)
     _close(own, ax, alt)
@@ -248,6 +252,15 @@ def _finish(ax: Axes, x: str, y: str, title: str, xlim: Any, ylim: Any) -> None:
         ax.set_xlim(*xlim)
     if ylim:
         ax.set_ylim(*ylim)
+
+
+def _few_ticks(axis: Axis) -> None:
+    """A logarithmic axis names its decades, and 2 and 5 between them where it spans less than two."""
+    low, high = axis.get_view_interval()
+    if high / low < 100:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _label_ends(ax: Axes, ends: Sequence[tuple[str, float, str]]) -> None:

@@ -36,13 +36,13 @@ def heat_map(
     height: float | None = None,
     width: float | None = None,
     ax: Axes | None = None,
-) -> AxesImage:
+) -> AxesImage | None:
     """A matrix as coloured cells, first row on top; a NaN stays blank.
 
     values: (rows, columns), array or tensor. rows, columns: names of the ticks. fmt: ".2f" writes each value.
     vmin, vmax: the values at the ends of the colours, the data's when left out. center: the value that gets no colour,
     with two hues on either side. color: the label of the colour bar; no bar without it. mark: cells to outline.
-    Shows the figure, or draws on `ax`; returns the image.
+    Shows the figure, or draws on `ax` and returns the image.
     """
     values = as_array(values)
     if values.ndim != 2:
@@ -61,6 +61,7 @@ def heat_map(
         ax.figure.colorbar(image, ax=ax, label=color, shrink=0.95)
     if own:
         show(ax.figure, alt)
+        return None  # in a notebook the image would be printed below the figure
     return image
 
 

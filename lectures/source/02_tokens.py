@@ -280,9 +280,8 @@ sample = sorted(set(regex.findall(GPT2_PATTERN, botchan())))
 by_rank = {word: encode_word(word.encode(), gpt2.ranks) for word in sample}
 by_length = {word: longest_match(word.encode(), gpt2.ranks) for word in sample}
 for word, parts in by_rank.items():
-    assert [gpt2.ranks[part] for part in parts] == gpt2.encode(
-        word
-    )  # as the library does
+    ids = [gpt2.ranks[part] for part in parts]
+    assert ids == gpt2.encode(word)                  # as the library does
 differ = [word for word in sample if by_rank[word] != by_length[word]]
 print(
     f"{len(differ)} of the {len(sample):,} different words of a novel come out "
@@ -597,8 +596,8 @@ for name in pieces:
 runs = recorded("tokens_twins")["results"]["runs"]
 ARMS = {                                # our words: the recording's names
     "letters": "characters", "BPE": "BPE", "BPE, 3x longer": "BPE, trained longer",
-    "BPE, spells first": "BPE, spells first", "BPE, spells after": "BPE, spells "
-                                                                   "afterwards",
+    "BPE, spells first": "BPE, spells first",
+    "BPE, spells after": "BPE, spells afterwards",
 }
 GRAIN = ["characters", "BPE, 100 merges", "BPE, 300 merges", "BPE", "BPE, 3000 merges"]
 of = lambda name, key: [run[key] for run in runs if run["name"] == name]

@@ -148,6 +148,19 @@ def test_panels_stand_side_by_side_with_titles():
     assert fig.get_size_inches().tolist() == [7.2, 3.1]
 
 
+@pytest.mark.parametrize(
+    ("at", "named"),
+    [([117, 345, 762, 1542], ["200", "500", "1,000"]), ([512, 4096], ["500", "1,000", "2,000"]), ([1e3, 1e6], None)],
+)
+def test_a_logarithmic_axis_names_few_values_and_no_minor_one(ax, at, named):
+    curves({"a": range(len(at))}, at=at, log="x", ax=ax)
+    ax.figure.canvas.draw()
+    low, high = ax.get_xlim()
+    shown = [tick.label1.get_text() for tick in ax.xaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+    assert not any(tick.label1.get_text() for tick in ax.xaxis.get_minor_ticks())
+    assert shown == named if named else len(shown) == 4
+
+
 @pytest.mark.parametrize("color", pictures.PALETTE)
 def test_names_are_dark_enough_to_read_on_white(color):
     assert 1.05 / (figures.luminance(to_rgb(figures.readable(color))) + 0.05) >= 4.5

@@ -43,6 +43,10 @@ def test_names_marks_blanks_and_the_colour_bar(ax):
     assert ax.figure.axes[-1].get_ylabel() == "share"
 
 
+def test_a_map_of_its_own_leaves_nothing_for_the_notebook_to_print(shown):
+    assert heat_map([[1.0, 2.0]], alt="two cells") is None and len(shown) == 1
+
+
 def test_attention_maps_share_a_scale_and_show_their_tokens(shown):
     weights = torch.stack([torch.eye(3), torch.full((3, 3), 1 / 3)])
     attention_map(weights, ["the", " ", "\n"], alt="Two heads: one looks at itself, one at everything.")
