@@ -66,24 +66,52 @@ def draw_inputs(case: Case, seed: int, small: bool = False) -> tuple | dict | No
     answer are drawn again; ValueError when a generator cannot (a case that would judge by luck)."""
     if case.inputs is None:
         return None
+    return _drawn(case, seed, small, _attempt(case, seed, small) if case.separates else 0)
+
+
+def _drawn(case: Case, seed: int, small: bool, attempt: int) -> tuple | dict:
+    inputs = case.inputs(Draw(seed + attempt * 1_000_003, small))
+    return inputs if isinstance(inputs, tuple | dict) else (inputs,)
+
+
+@functools.lru_cache(4096)  # a case is drawn for every mistake that might explain it: what separates is found once
+def _attempt(case: Case, seed: int, small: bool) -> int:
+    """The first draw that tells every one of ``case.separates`` from the right answer."""
+    # The mistake that the last draw could not tell apart is asked first: it is the likeliest to refuse the next.
+    separates = list(case.separates)
     for attempt in range(REDRAWS):
-
-        def drawn(attempt: int = attempt) -> tuple | dict:
-            inputs = case.inputs(Draw(seed + attempt * 1_000_003, small))
-            return inputs if isinstance(inputs, tuple | dict) else (inputs,)
-
-        if all(_tells_apart(case, drawn, wrong) for wrong in case.separates):
-            return drawn()
+        expected = apply(case.expected, _drawn(case, seed, small, attempt))
+        alike = next(
+            (w for w in separates if not _tells_apart(case, _drawn(case, seed, small, attempt), w, expected)), None
+        )
+        if alike is None:
+            return attempt
+        separates.remove(alike)
+        separates.insert(0, alike)
     raise ValueError(f"case {case.name!r}: {REDRAWS} draws (seed {seed}) never tell a mistake from the right answer")
 
 
-def _tells_apart(case: Case, drawn: Callable[[], tuple | dict], wrong: Callable) -> bool:
+def _tells_apart(case: Case, inputs: tuple | dict, wrong: Callable, expected: object) -> bool:
     try:
         with np.errstate(all="ignore"):
-            mistaken = apply(wrong, drawn())
+            mistaken = apply(wrong, inputs)
     except Exception:  # a mistake that raises on these inputs is found out
         return True
-    return difference(mistaken, apply(case.expected, drawn()), case.tolerance) is not None
+    return difference(mistaken, expected, case.tolerance) is not None
+
+
+@functools.lru_cache(256)  # one submission after the other is asked the same; nothing that judges changes a value
+def _expected(case: Case, seed: int, small: bool) -> object:
+    return apply(case.expected, draw_inputs(case, seed, small))
+
+
+@functools.lru_cache(1024)
+def _mistaken(wrong: Callable, case: Case, seed: int, small: bool) -> tuple[object] | None:
+    """What a mistake gives for a case, in a tuple; None where it makes no sense."""
+    try:
+        return (apply(wrong, draw_inputs(case, seed, small)),)
+    except Exception:
+        return None
 
 
 def apply(function: Callable, inputs: tuple | dict | None, *first: object) -> object:
@@ -121,16 +149,23 @@ def judge(
     ``reveal=False`` keeps the expected value out of the message where it is the answer itself (a case without inputs).
     """
     fresh = functools.partial(draw_inputs, case, seed, small)
-    explain = _explain if name_mistakes else lambda q, c, _, value, complaint: _with_hint(q, c, value, complaint)
+
+    def explain(complaint: str) -> str:
+        if name_mistakes:
+            for mistake in question.mistakes:
+                if _recognised(mistake, question, case, seed, outcome, small):
+                    return mistake.message
+        return _with_hint(question, case, outcome, complaint)
+
     if isinstance(outcome, Failure):
         if outcome.kind == "not started":
             return Verdict(case.name, False, outcome.text or "not started yet", not_started=True)
-        return Verdict(case.name, False, explain(question, case, fresh, outcome, outcome.text))
+        return Verdict(case.name, False, explain(outcome.text))
     if isinstance(outcome, Unsupported) and outcome.type_name == "ellipsis":
         return Verdict(case.name, False, "not started yet", not_started=True)
     complaint = None
     if case.expected is not UNSET:
-        expected = apply(case.expected, fresh()) if callable(case.expected) else case.expected
+        expected = _expected(case, seed, small) if callable(case.expected) else case.expected
         complaint = difference(outcome, expected, case.tolerance or question.tolerance)
     if complaint is None and case.judge is not None:
         complaint = _property(case, fresh, outcome)
@@ -138,7 +173,7 @@ def judge(
         return Verdict(case.name, True)
     if not reveal and case.inputs is None:
         complaint = "not the right answer"
-    return Verdict(case.name, False, explain(question, case, fresh, outcome, complaint))
+    return Verdict(case.name, False, explain(complaint))
 
 
 def _property(case: Case, fresh: Callable, value: object) -> str | None:
@@ -146,13 +181,6 @@ def _property(case: Case, fresh: Callable, value: object) -> str | None:
         return apply(case.judge, fresh(), value)
     except Exception:  # a judgement may assume the right type; a wrong one must not stop the grading
         return Complaint(f"unexpected kind of answer: {describe(value)}", "kind")
-
-
-def _explain(question: Question, case: Case, fresh: Callable, outcome: object, complaint: str) -> str:
-    for mistake in question.mistakes:
-        if _recognised(mistake, question, case, fresh, outcome):
-            return mistake.message
-    return _with_hint(question, case, outcome, complaint)
 
 
 def _with_hint(question: Question, case: Case, outcome: object, complaint: str) -> str:
@@ -192,29 +220,30 @@ def judge_trials(question: Question, trials: Sequence[Trial]) -> list[Verdict]:
 
 def _recognised_in(mistake: Mistake, question: Question, trial: Trial) -> bool | None:
     """Is it the mistake's value? None where the mistake says nothing about such a case."""
-    fresh = functools.partial(draw_inputs, trial.case, trial.seed)
-    if _recognised(mistake, question, trial.case, fresh, trial.outcome):
+    if _recognised(mistake, question, trial.case, trial.seed, trial.outcome):
         return True
     if isinstance(trial.outcome, Failure) or mistake.wrong is UNSET:
         return None
-    try:
-        if callable(mistake.wrong):
-            apply(mistake.wrong, fresh())
-    except Exception:
+    if callable(mistake.wrong) and _mistaken(mistake.wrong, trial.case, trial.seed, False) is None:
         return None
     return False
 
 
-def _recognised(mistake: Mistake, question: Question, case: Case, fresh: Callable, outcome: object) -> bool:
+def _recognised(
+    mistake: Mistake, question: Question, case: Case, seed: int, outcome: object, small: bool = False
+) -> bool:
     if isinstance(outcome, Failure):
         return mistake.error is not None and re.search(mistake.error, outcome.text) is not None
     tolerance = case.tolerance or question.tolerance or Tolerance()
     try:
-        if mistake.when is not None and apply(mistake.when, fresh(), outcome):
+        if mistake.when is not None and apply(mistake.when, draw_inputs(case, seed, small), outcome):
             return True
         if mistake.wrong is UNSET:
             return False
-        wrong = apply(mistake.wrong, fresh()) if callable(mistake.wrong) else mistake.wrong
+        made = _mistaken(mistake.wrong, case, seed, small) if callable(mistake.wrong) else (mistake.wrong,)
+        if made is None:
+            return False
+        (wrong,) = made
         # Nothing but NaN looks like everything else that is nothing but NaN: no cause can be read from it.
         # Large numbers leave large rounding errors beside them: a mistake that blows up is still the same mistake.
         return difference(outcome, wrong, replace(tolerance, to_scale=True)) is None and not _only_nan(wrong)

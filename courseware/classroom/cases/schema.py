@@ -35,7 +35,7 @@ class Tolerance:
     to_scale: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a case is itself, whatever another holds: what is found out about it is kept
 class Case:
     """One run of a student's answer and how its value is judged.
 
