@@ -11,12 +11,12 @@ import functools
 import secrets
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from courseware.classroom import cases
-from courseware.grading import batch, exports, feedback
+from courseware.grading import batch, exports, feedback, grader
 from courseware.grading.grader import Report, clean, grade_cells
 from courseware.grading.staff_files import StaffFiles, StaffFilesMissing, load_staff_files
 from courseware.grading.submission import (
@@ -29,7 +29,7 @@ from courseware.grading.submission import (
     read_submission,
     visible,
 )
-from llmlib.sandbox import SandboxUnavailable, available_backend
+from llmlib.sandbox import SandboxUnavailable, Zygote, available_backend
 
 
 def grade_file(
@@ -41,17 +41,19 @@ def grade_file(
     ids: Sequence[str] = (),
     unsafe: bool = False,
     public_only: bool = False,
+    zygote: Zygote | None = None,
 ) -> Report:
     """Grade one notebook. A file that cannot be graded gives a report with ``error``; missing staff files raise.
 
-    ``lab_id``: the lab it was handed in for; a notebook of another lab is refused.
+    ``lab_id``: the lab it was handed in for; a notebook of another lab is refused. ``zygote``: of that lab
+    (:func:`.grader.warm`).
     """
     who = identify(path)
     nothing = Report(who.student, number=who.number)
     try:
         if lab_id is not None:
             nothing = replace(nothing, lab=cases.load_lab(lab_id))
-        found = read_submission(path)
+        found = read_submission(path, zygote)
         named = guess_lab(path, named=found.named)
         if named is None and lab_id is None:
             raise SubmissionError("names no lab: no check(...) call and no labNN in its file name; give --lab NN")
@@ -66,7 +68,9 @@ def grade_file(
     staff = StaffFiles({}) if public_only else load_staff_files(lab, hidden_folder)
     try:
         salt, ids = salt or secrets.token_hex(4), None if public_only else ids
-        report = grade_cells(lab, staff, found.cells, salt=salt, name=who.student, ids=ids, unsafe=unsafe)
+        report = grade_cells(
+            lab, staff, found.cells, salt=salt, name=who.student, ids=ids, unsafe=unsafe, zygote=zygote
+        )
         return replace(report, number=who.number, checksum=found.checksum, public_only=public_only)
     except SandboxUnavailable as error:
         return replace(nothing, error=f"{error}; not scored")
@@ -140,9 +144,25 @@ def _grade(options: argparse.Namespace) -> int:
     book = exports.read_gradebook(options.out) if options.out else exports.Table([])
     details = exports.read_details(exports.details_path(options.out)) if options.out else exports.Table([])
     lab_id, done = _look_over(paths, options, details)
-    with contextlib.suppress(KeyError):  # loaded once, before the processes part; an unknown lab is said in each report
-        load_staff_files(cases.load_lab(lab_id), options.hidden)
     refused = collisions(paths)
+    zygote = None
+    with contextlib.suppress(KeyError):  # an unknown lab is said in each report
+        lab = cases.load_lab(lab_id)
+        load_staff_files(lab, options.hidden)  # once, before the processes part
+        zygote = grader.warm(lab) if len(paths) > len(done) + len(refused) else None
+    with zygote or contextlib.nullcontext():
+        return _grade_all(paths, lab_id, options, book, refused, done, zygote)
+
+
+def _grade_all(
+    paths: Sequence[Path],
+    lab_id: str | None,
+    options: argparse.Namespace,
+    book: exports.Table,
+    refused: Mapping[Path, str],
+    done: Container[Path],
+    zygote: Zygote | None,
+) -> int:
     jobs, names = [], []
     bad = 0
     for path in paths:
@@ -154,6 +174,7 @@ def _grade(options: argparse.Namespace) -> int:
             names.append(who)
             ids = exports.roster_ids(book, who.student, who.number)
             keywords = {"hidden_folder": options.hidden, "salt": options.salt, "ids": ids, "unsafe": options.unsafe}
+            keywords["zygote"] = zygote
             jobs.append(functools.partial(grade_file, path, lab_id, **keywords))
     if done:
         print(f"{len(done)} of {len(paths)} were graded before and have not changed")

@@ -11,7 +11,7 @@ may try costs it that question, at worst its own remaining ones.
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from courseware.classroom.judging import Request
 from courseware.classroom.notebook_run import depends_on
 from courseware.grading.staff_files import StaffFiles
 from courseware.grading.submission import Cell, definitions
-from llmlib.sandbox import CodeError, Limits, SandboxDied, SandboxUnavailable, Session, UnsupportedValue, shown
+from llmlib.sandbox import CodeError, Limits, SandboxDied, SandboxUnavailable, Session, UnsupportedValue, Zygote, shown
 from llmlib.sandbox.wire import Unsupported, printable
 
 # Libraries that hold answers, and this one; a lab's ``provides`` makes exceptions for parts of llmlib.
@@ -41,7 +41,8 @@ class Result:
     question: Question
     verdicts: tuple[Verdict, ...]
     refused: str = ""
-    carried: bool = False  # judged again with the reference in place of an earlier, wrong answer
+    carried: bool = False  # judged with the reference in place of an earlier, wrong answer
+    died: bool = False  # it hung or ended its process
 
     @property
     def passed(self) -> bool:
@@ -127,14 +128,16 @@ class Bench:
         reference: Sequence[Cell] = (),
         unsafe: bool = False,
         budget: float = BUDGET,
+        zygote: Zygote | None = None,
     ) -> None:
-        self.lab, self.cells, self.unsafe = lab, list(cells), unsafe
+        self.lab, self.cells, self.unsafe, self.zygote = lab, list(cells), unsafe, zygote
         self.deadline = time.monotonic() + budget
         self.notes: dict[int, str] = {}
         self.overlay: list[str] = []  # a mutant, run after the cells: only on a bench whose cells are staff's
         self.stand_ins: list[str] = []
         self.question: Question | None = None  # the one being judged
         self.forbidden = ""  # what was called although it is forbidden
+        self.died = False  # did the question being judged end its process?
         self._reference = reference
         self._deadly: set[int] = set()
         self._restarts = 0
@@ -183,6 +186,12 @@ class Bench:
             self.stand_ins.append(name)
         return True
 
+    def stand_alone(self) -> None:
+        """Without stand-ins again, from the cells on."""
+        if self.stand_ins:
+            self.stand_ins.clear()
+            self.close()
+
     def _left(self) -> float:
         return self.deadline - time.monotonic()
 
@@ -205,6 +214,7 @@ class Bench:
             return Failure("error", str(error))
         except SandboxDied as died:
             self.close()
+            self.died = True
             return Failure("died", OUT_OF_TIME if self._left() <= 0 else f"the answer {died}")
 
     def _ready(self) -> Session:
@@ -217,23 +227,18 @@ class Bench:
             self._session = self._load()
         return self._session
 
-    def _start(self, **options: object) -> Session:
+    def _start(self) -> Session:
         """A new sandbox; a machine that is too busy to start one gets a second chance."""
-        lab = self.lab
-        provided = (*lab.provides, "llmlib.files") if lab.provides else ()
-        options |= {"preload": lab.preload, "provide": provided, "stubs": ("courseware",), "unsafe": self.unsafe}
-        options |= {"lend": lent_files(lab.provides), "env": {"LLMLIB_CACHE": CACHE}}
+        options = {"zygote": self.zygote} if self.zygote else {**surroundings(self.lab), "unsafe": self.unsafe}
         try:
             return Session(LIMITS, **options)
         except SandboxUnavailable:
-            return Session(LIMITS, **options)
+            return Session(LIMITS, **surroundings(self.lab), unsafe=self.unsafe)
 
     def _load(self) -> Session | None:
         """A fresh session with the cells run; None if one of them killed it (it will be left out from now on)."""
         lab = self.lab
-        hide = (*HIDDEN_LIBRARIES, *(name for name in lab.forbids if name.islower()))
-        withhold = [name for name in lab.forbids if name.split(".")[0] not in HIDDEN_LIBRARIES]
-        session = self._start(hide=hide, withhold=withhold)
+        session = self._start()
         session.run("def display(*args, **kwargs):\n    pass\n\n\ndef get_ipython():\n    pass\n")
         for cell in self.cells:
             if cell.number in self._deadly:
@@ -264,7 +269,7 @@ class Bench:
     def _serving(self) -> Session:
         """The process that holds the reference answers and nothing of the student's."""
         if self._server is None or not self._server.alive:
-            self._server = self._start(hide=HIDDEN_LIBRARIES)
+            self._server = self._start()
             self._server.run("def display(*args, **kwargs):\n    pass\n")
             for cell in self._reference:
                 with contextlib.suppress(CodeError):
@@ -273,6 +278,29 @@ class Bench:
 
 
 OUT_OF_TIME = "was not run: the time for the whole submission is used up"
+
+
+def surroundings(lab: Lab) -> dict[str, object]:
+    """What a process that runs answers to this lab finds and does not find: keywords of Session and Zygote."""
+    return {
+        "preload": lab.preload,
+        "hide": (*HIDDEN_LIBRARIES, *(name for name in lab.forbids if name.islower())),
+        "provide": (*lab.provides, "llmlib.files") if lab.provides else (),
+        "stubs": ("courseware",),
+        "withhold": [name for name in lab.forbids if name.split(".")[0] not in HIDDEN_LIBRARIES],
+        "lend": lent_files(lab.provides),
+        "env": {"LLMLIB_CACHE": CACHE},
+    }
+
+
+def warm(lab: Lab) -> Zygote | None:
+    """A process ready for answers to this lab, to be forked for each submission; None where it cannot be had."""
+    likely = ["matplotlib.pyplot", "numpy.random", *lab.provides]
+    likely += ["sympy", "torch._dynamo"] if "torch" in lab.preload else []  # what gradients and optimizers import late
+    try:
+        return Zygote(**surroundings(lab), afterwards=likely)
+    except SandboxUnavailable:
+        return None
 
 
 def lent_files(provides: Sequence[str]) -> dict[str, str]:
@@ -312,6 +340,7 @@ def grade_cells(
     ids: Sequence[str] | None = None,
     unsafe: bool = False,
     budget: float = BUDGET,
+    zygote: Zygote | None = None,
 ) -> Report:
     """Grade one submission. ``salt`` decides the random inputs: a fresh one at every grading, printed in the report.
 
@@ -319,7 +348,7 @@ def grade_cells(
     anybody else. If the roster knows nothing (no ids) the notebook is believed and a note says so; None: no such note.
     """
     start = time.monotonic()
-    with Bench(lab, cells, reference=staff.reference, unsafe=unsafe, budget=budget) as bench:
+    with Bench(lab, cells, reference=staff.reference, unsafe=unsafe, budget=budget, zygote=zygote) as bench:
         # Before any case: no answer can leave a trace of what it was shown in what is read here.
         ungraded = {entry.id: _ungraded(entry, bench.variable(entry.name)) for entry in lab.ungraded}
         student, doubt, refused = _student(bench, ids) if lab.needs_student else ("", "", "")
@@ -351,21 +380,39 @@ def _student(bench: Bench, ids: Sequence[str] | None) -> tuple[object, str, str]
 
 
 def judge_all(bench: Bench, staff: StaffFiles, salt: str, student: object = "") -> list[Result]:
-    """Results of all questions: first on the answers alone, then carrying earlier mistakes forward."""
+    """Results of all questions: first on the answers alone, then carrying earlier mistakes forward.
+
+    What builds on an answer that hung would hang as well, for its whole time: there the reference comes first.
+    """
     lab = bench.lab
-    results = {question.id: judge_question(bench, staff, question, salt, student) for question in lab.questions}
+    results: dict[str, Result] = {}
     for question in lab.questions:
-        broken = [q for q in lab.questions if q.id in _all_uses(lab, question) and not results[q.id].passed]
-        names = [name for q in broken for name in q.names]
-        result = results[question.id]
-        if result.passed or result.refused or not names or not all(map(staff.reference_definition, names)):
-            continue
-        if not all([bench.stand_in(name) for name in names]):
-            continue
-        again = judge_question(bench, staff, question, salt, student)
-        if again.passed:  # otherwise the first messages stand: nothing about the reference is shown
-            results[question.id] = replace(again, carried=True)
-    return list(results.values())
+        if not any(q.id in results and results[q.id].died for q in _all_uses(lab, question)):
+            results[question.id] = judge_question(bench, staff, question, salt, student)
+    for question in lab.questions:
+        result = results.get(question.id)
+        if result is None or not (result.passed or result.refused):
+            carried = _judge_carried(bench, staff, question, salt, student, results)
+            if carried is not None:
+                results[question.id] = carried
+            elif result is None:
+                bench.stand_alone()
+                results[question.id] = judge_question(bench, staff, question, salt, student)
+            # otherwise the first messages stand: nothing about the reference is shown
+    return list(results[question.id] for question in lab.questions)
+
+
+def _judge_carried(
+    bench: Bench, staff: StaffFiles, question: Question, salt: str, student: object, results: Mapping[str, Result]
+) -> Result | None:
+    """The result with the reference in place of the wrong answers it builds on, if it is right then."""
+    names = [name for q in _all_uses(bench.lab, question) if not results[q.id].passed for name in q.names]
+    if not names or not all(map(staff.reference_definition, names)):
+        return None
+    if not all([bench.stand_in(name) for name in names]):
+        return None
+    again = judge_question(bench, staff, question, salt, student)
+    return replace(again, carried=True) if again.passed else None
 
 
 UNJUDGED = "not judged"
@@ -374,7 +421,7 @@ UNJUDGED = "not judged"
 def judge_question(bench: Bench, staff: StaffFiles, question: Question, salt: str, student: object = "") -> Result:
     """All public and hidden cases of one question, on fresh inputs. The first death ends it."""
     hidden = staff.hidden.get(question.id, ())
-    bench.question, bench.forbidden = question, ""
+    bench.question, bench.forbidden, bench.died = question, "", False
     try:
         verdicts = judging.judge_question(question, hidden, bench.answer, salt=salt, student=student)
     except SandboxUnavailable:
@@ -385,17 +432,18 @@ def judge_question(bench: Bench, staff: StaffFiles, question: Question, salt: st
         bench.question = None
     if bench.forbidden and not all(v.passed for v in verdicts):
         return Result(question, verdicts, f"the answer uses {bench.forbidden}, which you are asked to write yourself")
-    return Result(question, verdicts)
+    return Result(question, verdicts, died=bench.died)
 
 
-def _all_uses(lab: Lab, question: Question) -> set[str]:
+def _all_uses(lab: Lab, question: Question) -> list[Question]:
+    """The questions that this one builds on, directly or through others, in the lab's order."""
     found: set[str] = set()
     todo = list(question.uses)
     while todo:
         if (used := todo.pop()) not in found:
             found.add(used)
             todo += lab.question(used).uses
-    return found
+    return [q for q in lab.questions if q.id in found]
 
 
 MUTANT_SECONDS = 3.0  # a mutant is small and its loop may never end: nobody need wait for it as for a student

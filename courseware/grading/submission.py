@@ -4,6 +4,7 @@ Nothing here parses what a student wrote: that happens in :mod:`courseware.gradi
 """
 
 import ast
+import contextlib
 import hashlib
 import os
 import re
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from courseware.grading import reader
 from courseware.grading.reader import runnable
-from llmlib.sandbox import CodeError, Limits, SandboxDied, Session, UnsupportedValue
+from llmlib.sandbox import CodeError, Limits, SandboxDied, SandboxUnavailable, Session, UnsupportedValue, Zygote
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_BYTES = 40 << 20
@@ -128,8 +129,9 @@ def read_bytes(path: Path) -> bytes:
 class Reader:
     """Reads notebooks in a limited process, which is started again when a notebook breaks it."""
 
-    def __init__(self) -> None:
+    def __init__(self, zygote: Zygote | None = None) -> None:
         self._session: Session | None = None
+        self._zygote = zygote
 
     def __enter__(self) -> "Reader":
         return self
@@ -138,12 +140,19 @@ class Reader:
         if self._session is not None:
             self._session.close()
 
+    def _start(self) -> Session:
+        limits = Limits(memory_mb=1024, cpu_seconds=3600, reply_mb=16)
+        if self._zygote is not None:
+            with contextlib.suppress(SandboxUnavailable):
+                return Session(limits, zygote=self._zygote)
+        # unsafe: without a sandbox a plain process with limits; what it runs is ours
+        return Session(limits, unsafe=True)
+
     def read(self, path: Path) -> Submission:
         """The submission in a file. SubmissionError says in one line why there is none."""
         data = read_bytes(path)
         if self._session is None or not self._session.alive:
-            # unsafe: without a sandbox a plain process with limits; what it runs is ours
-            self._session = Session(Limits(memory_mb=1024, cpu_seconds=3600, reply_mb=16), unsafe=True)
+            self._session = self._start()
             self._session.run(Path(reader.__file__).read_text(encoding="utf-8"))
         try:
             found = self._session.call("read", (data,), seconds=READ_SECONDS)
@@ -157,9 +166,9 @@ class Reader:
             raise SubmissionError(f"cannot be read: reading it {error}") from None
 
 
-def read_submission(path: Path) -> Submission:
+def read_submission(path: Path, zygote: Zygote | None = None) -> Submission:
     """One submission, read in a limited process of its own."""
-    with Reader() as reading:
+    with Reader(zygote) as reading:
         return reading.read(path)
 
 

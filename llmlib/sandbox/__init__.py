@@ -8,6 +8,8 @@ of processes, without network, and with a file system that holds a read-only int
         session.run("def f(x):\\n    return x + 1")
         session.call("f", (41,))        # 42
 
+    with Zygote(preload=("torch",)) as zygote, Session(zygote=zygote) as session: ...    # torch is loaded once
+
     run_python("print(6 * 7)").output   # "42\\n"
 
 Backends: bubblewrap, else Linux namespaces through ``unshare``, else :class:`SandboxUnavailable` unless the caller says
@@ -18,6 +20,7 @@ from llmlib.sandbox.backends import SandboxUnavailable, available_backend
 from llmlib.sandbox.limits import Limits
 from llmlib.sandbox.session import CodeError, Finished, SandboxDied, Session, run_python
 from llmlib.sandbox.wire import Unsupported, UnsupportedValue, decode, encode, shown
+from llmlib.sandbox.zygote import Zygote
 
 __all__ = [
     "CodeError",
@@ -28,6 +31,7 @@ __all__ = [
     "Session",
     "Unsupported",
     "UnsupportedValue",
+    "Zygote",
     "available_backend",
     "decode",
     "encode",

@@ -19,7 +19,7 @@ from pathlib import Path
 
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives")
 WORKER = "/sandbox/worker.py"
-WORKER_FILES = ("worker.py", "wire.py", "standins.py", "refusals.py", "syscalls.py")
+WORKER_FILES = ("worker.py", "wire.py", "standins.py", "refusals.py", "syscalls.py", "nest.py")
 # Real root stays the owner of these even without capabilities, and may write them: core_pattern alone is a way out.
 KERNEL_CONTROLS = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")
 TOOLS_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
@@ -89,16 +89,24 @@ def make_view(lend: Mapping[str, str], hide: Sequence[str], tmp_mb: int) -> View
     return View({**binds, **lend}, masks, tmp_mb)
 
 
+def import_path(lend: Mapping[str, str] | None) -> list[str]:
+    """Where the worker looks for modules beside the interpreter's own places, which ``python -I`` keeps to."""
+    return [*(["/sandbox/lib"] if lend else []), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
+
+
 def _steps(view: View) -> list[tuple[str, str | None]]:
     """Binds and masks, outer paths first, so that an inner one always wins."""
     steps = [*view.binds.items(), *((mask, None) for mask in view.masks)]
     return sorted(steps, key=lambda step: (len(Path(step[0]).parts), step[0]))
 
 
-def bubblewrap_command(command: Sequence[str], view: View) -> list[str]:
-    """``command`` inside bubblewrap (https://github.com/containers/bubblewrap)."""
+def bubblewrap_command(command: Sequence[str], view: View, *, nest: str = "") -> list[str]:
+    """``command`` inside bubblewrap (https://github.com/containers/bubblewrap).
+
+    ``nest``: where a zygote finds the caller's /proc, which it needs to wall its forks in; see :mod:`.zygote`.
+    """
     line = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
-    line += ["--unshare-user", "--disable-userns"] if _can_disable_namespaces() else []
+    line += ["--unshare-user", "--disable-userns"] if not nest and _can_disable_namespaces() else []
     line += ["--uid", "65534", "--gid", "65534", "--hostname", "sandbox"]
     # Before the binds: an interpreter that lives under /tmp is then bound into the new /tmp, not hidden by it.
     line += ["--size", str(view.tmp_mb << 20), "--tmpfs", "/tmp"]
@@ -107,6 +115,7 @@ def bubblewrap_command(command: Sequence[str], view: View) -> list[str]:
     line += ["--proc", "/proc"]
     for path in filter(os.path.exists, KERNEL_CONTROLS):
         line += ["--ro-bind", path, path]
+    line += ["--bind", "/proc", nest] if nest else []
     line += ["--dev", "/dev", "--size", "1048576", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
     line += ["--chdir", "/tmp", "--remount-ro", "/"]
     return [*line, "--", *command]
@@ -178,7 +187,7 @@ def namespaces_command(command: Sequence[str], view: View) -> list[str]:
 
 BUILDERS = {"bubblewrap": bubblewrap_command, "namespaces": namespaces_command}
 _NEEDS = {"bubblewrap": ("bwrap",), "namespaces": ("unshare", "setpriv", "chroot", "mount")}
-_PROBE = """
+PROBE = """
 import os, socket
 try:
     socket.create_connection(("127.0.0.1", 9), 1)
@@ -203,7 +212,7 @@ def works(name: str) -> bool:
     """Does this backend start here, and does it hold? Tried once per process, about a tenth of a second."""
     if sys.platform != "linux" or not all(shutil.which(t, path=TOOLS_PATH) for t in _NEEDS[name]):
         return False
-    command = BUILDERS[name]([PYTHON, "-I", "-c", _PROBE], make_view({}, (), 1))
+    command = BUILDERS[name]([PYTHON, "-I", "-c", PROBE], make_view({}, (), 1))
     try:
         done = subprocess.run(command, capture_output=True, timeout=20, env=environment())
     except (OSError, subprocess.TimeoutExpired):

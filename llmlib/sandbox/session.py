@@ -20,6 +20,7 @@ from typing import ClassVar
 from llmlib.sandbox import backends, standins
 from llmlib.sandbox.limits import Limits
 from llmlib.sandbox.wire import MAX_NODES, UnsupportedValue, decode, encode, printable, shown
+from llmlib.sandbox.zygote import Zygote
 
 START_SECONDS = 120.0
 WATCH_SECONDS = 0.05
@@ -63,8 +64,10 @@ class Session:
     ``lend``: path inside -> path outside, read-only; what is lent under /sandbox/lib can be imported. ``env``: further
     environment variables, which may name lent paths.
     ``unsafe=True`` accepts a plain process where no sandbox works; ``backend`` forces one ("bubblewrap", "namespaces",
-    "none"). ``capture=True`` keeps what the code prints in ``output`` (else it goes nowhere). The worker dies with the
-    thread that made the session, so make it in one that lives on.
+    "none"). ``capture=True`` keeps what the code prints in ``output`` (else it goes nowhere).
+    ``zygote``: start as a fork of this :class:`Zygote`, at once; what is loaded, hidden and lent was said when it was
+    made and is not said here. The worker dies with the thread that made the session (or the zygote), so make it in one
+    that lives on.
     """
 
     def __init__(
@@ -80,23 +83,38 @@ class Session:
         env: Mapping[str, str] | None = None,
         unsafe: bool = False,
         backend: str | None = None,
+        zygote: Zygote | None = None,
         capture: bool = False,
     ) -> None:
         self.limits = limits or Limits()
-        self.backend = backend or backends.choose_backend(unsafe)
-        walled = self.backend != "none"
-        view = backends.make_view(lend or {}, [*hide, *stubs], self.limits.file_mb)
-        command = [backends.PYTHON, "-I", backends.WORKER if walled else str(backends.HERE / "worker.py")]
-        if walled:
-            command = backends.BUILDERS[self.backend](command, view)
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if capture else subprocess.DEVNULL,
-            env=backends.environment() | dict((env or {}) if walled else {}),
-            start_new_session=True,
-        )
+        setup: dict[str, object] = {"limits": vars(self.limits), "capture": capture}
+        if zygote is not None:
+            given = {"preload": preload, "provide": provide, "stubs": stubs, "withhold": withhold, "lend": lend}
+            for name, value in (given | {"env": env, "backend": backend}).items():
+                if value:
+                    raise ValueError(f"{name}={value!r}: sessions of a zygote have what it has; give it to Zygote")
+            self.backend = "bubblewrap"
+            try:
+                self._process = zygote.spawn(self.limits.file_mb, capture)
+            except OSError as error:
+                raise backends.SandboxUnavailable(f"the zygote did not start a session: {error}") from None
+        else:
+            self.backend = backend or backends.choose_backend(unsafe)
+            walled = self.backend != "none"
+            view = backends.make_view(lend or {}, [*hide, *stubs], self.limits.file_mb)
+            command = [backends.PYTHON, "-I", backends.WORKER if walled else str(backends.HERE / "worker.py")]
+            if walled:
+                command = backends.BUILDERS[self.backend](command, view)
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE if capture else subprocess.DEVNULL,
+                env=backends.environment() | dict((env or {}) if walled else {}),
+                start_new_session=True,
+            )
+            setup |= {"path": backends.import_path(lend), "preload": list(preload), "hide": list(hide)}
+            setup |= {"provide": list(provide), "stubs": list(stubs), "withhold": list(withhold)}
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._received = 0
@@ -111,22 +129,14 @@ class Session:
             self._threads.append(threading.Thread(target=self._collect, daemon=True))
         for thread in self._threads:
             thread.start()
-        setup = {
-            "limits": vars(self.limits),
-            "path": [*(["/sandbox/lib"] if lend else []), *_extra_paths()],
-            "preload": list(preload),
-            "hide": list(hide),
-            "provide": list(provide),
-            "stubs": list(stubs),
-            "withhold": list(withhold),
-            "capture": capture,
-        }
         try:
             self._ask(setup, START_SECONDS)
         except SandboxDied as died:
             raise backends.SandboxUnavailable(f"the {self.backend} sandbox did not start: {died}") from None
         self._own = set(self._tree())
-        self._baseline_mb = self._memory_mb(self._own, exact=True)
+        # A fork still shares its pages: it may come to own each of them.
+        own = [self._memory_mb([pid], exact=zygote is None) for pid in self._own]
+        self._baseline_mb = sum(own) if zygote is None else max(own, default=0.0)
 
     # -- what callers use ---------------------------------------------------------------------------------------------
 
@@ -197,10 +207,7 @@ class Session:
     def close(self) -> None:
         """Kill everything the session started."""
         self._closed.set()
-        if os.name == "posix":
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.kill()
+        self._kill()
         self._process.wait()
         self._outbox.put(None)
         for thread in self._threads:
@@ -321,10 +328,14 @@ class Session:
     def _break(self, reason: str) -> None:
         self._broken = self._broken or reason
         self._closed.set()
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.kill()
+        self._kill()
         self._lines.put(None)
+
+    def _kill(self) -> None:
+        if isinstance(self._process, subprocess.Popen) and os.name == "posix":
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
 
     def _tree(self) -> list[int]:
         """Ids of our process and all below it, by whichever thread they were started; empty where /proc is not."""
@@ -375,13 +386,6 @@ def _is_dead(pid: int) -> bool:
 
 def _text(value: object, limit: int) -> str:
     return value[:limit] if type(value) is str else ""
-
-
-def _extra_paths() -> list[str]:
-    """Packages of the user's own site folder, which ``python -I`` leaves out."""
-    import site
-
-    return [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
 
 
 def _parse(line: bytes) -> dict | None:

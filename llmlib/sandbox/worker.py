@@ -9,16 +9,19 @@ While a request is answered the code may call stand-ins (:mod:`standins`): the w
 same nonce and reads one line back.
 """
 
+import contextlib
 import importlib
 import importlib.machinery
 import json
 import os
 import random
+import socket
 import sys
 import threading
 import types
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import nest
 import refusals
 import standins
 import syscalls
@@ -159,20 +162,8 @@ def _answer(request: dict, module: types.ModuleType, remote) -> dict:
         refusals.allow(undo)
 
 
-def main() -> None:
-    # Names bound here are looked up in this frame, so patching a module later does not reach them.
-    getpid, leave, write, dumps, loads = os.getpid, os._exit, os.write, json.dumps, json.loads
-    home, requests, replies = getpid(), os.fdopen(os.dup(0), "rb"), os.dup(1)
-    output = os.dup(2)
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(nothing, descriptor)
-
-    setup = loads(requests.readline())
-    if setup["capture"]:
-        os.dup2(output, 1)
-    os.close(output)
-    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w", encoding="utf-8", errors="replace"), open(2, "w")
+def prepare(setup: dict) -> None:
+    """Load what is to be there and take away what is not, before any untrusted code."""
     sys.path.extend(setup["path"])
     for name in setup["preload"]:
         importlib.import_module(name)
@@ -180,6 +171,29 @@ def main() -> None:
         sys.modules["torch"].set_num_threads(1)
     refusals.refuse(setup["withhold"], for_good=True)
     sys.meta_path.insert(0, Withheld(setup["hide"], setup["provide"], setup["stubs"]))
+
+
+def close_streams() -> None:
+    """From here on standard input is empty and output goes nowhere."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    os.close(nothing)
+
+
+def converse(requests, replies: int, output: int | None) -> None:
+    """One session: its limits, then request by request until nobody asks any more."""
+    # Names bound here are looked up in this frame, so patching a module later does not reach them.
+    getpid, leave, write, dumps, loads = os.getpid, os._exit, os.write, json.dumps, json.loads
+    home = getpid()
+    setup = loads(requests.readline())
+    if output is not None:
+        if setup["capture"]:
+            os.dup2(output, 1)
+        os.close(output)
+    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w", encoding="utf-8", errors="replace"), open(2, "w")
+    if "preload" in setup:  # else the zygote has done it
+        prepare(setup)
     module = types.ModuleType("__main__")
     worker, sys.modules["__main__"] = sys.modules["__main__"], module
     _set_limits(setup["limits"])
@@ -217,6 +231,36 @@ def main() -> None:
         reply({"nonce": request["nonce"], **message})
     del worker
     leave(0)
+
+
+def be_zygote() -> None:
+    """Load everything once, then a fork for each session that is asked for."""
+    control = socket.socket(fileno=os.dup(0))
+    close_streams()
+    setup = json.loads(control.recv(1 << 20))
+    prepare(setup)
+    for name in setup["afterwards"]:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    nest.serve(control, setup["controls"], start)
+
+
+def start(descriptors: list[int]) -> None:
+    """A session of a zygote: where requests come from, where replies and (if they are kept) outputs go."""
+    requests, replies, *output = descriptors
+    converse(os.fdopen(requests, "rb"), replies, output[0] if output else None)
+
+
+def main() -> None:
+    if "--zygote" in sys.argv:
+        try:
+            be_zygote()
+        finally:
+            os._exit(1)
+    else:
+        requests, replies, output = os.fdopen(os.dup(0), "rb"), os.dup(1), os.dup(2)
+        close_streams()
+        converse(requests, replies, output)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from llmlib.sandbox import (
     Session,
     Unsupported,
     UnsupportedValue,
+    Zygote,
     available_backend,
     backends,
     decode,
@@ -31,7 +32,22 @@ from llmlib.sandbox import (
 BACKENDS = [name for name in backends.BUILDERS if backends.works(name)]
 needs_sandbox = pytest.mark.skipif(not BACKENDS, reason="neither bubblewrap nor unshare works on this machine")
 every_backend = pytest.mark.parametrize("backend", BACKENDS or [pytest.param("bubblewrap", marks=needs_sandbox)])
+every_wall = pytest.mark.parametrize("wall", [*BACKENDS, "zygote"], indirect=True)
 SMALL = Limits(memory_mb=200, processes=8, file_mb=2, reply_mb=4)
+
+
+@pytest.fixture(scope="module")
+def zygote():
+    if "bubblewrap" not in BACKENDS:
+        pytest.skip("a zygote needs bubblewrap")
+    with Zygote(preload=("numpy",)) as zygote:
+        yield zygote
+
+
+@pytest.fixture
+def wall(request) -> dict:
+    """What a Session is given to be walled in this way."""
+    return {"zygote": request.getfixturevalue("zygote")} if request.param == "zygote" else {"backend": request.param}
 
 
 # -- values ----
@@ -147,9 +163,9 @@ def test_depth_is_bounded_on_both_sides():
 # -- sessions ----
 
 
-@every_backend
-def test_calls_values_errors_and_recipes(backend):
-    with Session(SMALL, backend=backend) as session:
+@every_wall
+def test_calls_values_errors_and_recipes(wall):
+    with Session(SMALL, **wall) as session:
         session.run("x = 3\ndef add(a, b=1):\n    return {'sum': a + b}\ndef bad():\n    return 1 / 0")
         assert session.call("add", (2,)) == {"sum": 3}
         assert session.call("add", {"a": 1, "b": 5}) == {"sum": 6}
@@ -170,11 +186,11 @@ def test_calls_values_errors_and_recipes(backend):
         assert session.call("x", None) == 3
 
 
-@every_backend
-def test_outside_is_out_of_sight(backend, tmp_path, monkeypatch):
+@every_wall
+def test_outside_is_out_of_sight(wall, tmp_path, monkeypatch):
     monkeypatch.setenv("SECRET_OF_THE_CALLER", "1")
     (tmp_path / "secret.txt").write_text("x")
-    with Session(SMALL, backend=backend) as session:
+    with Session(SMALL, **wall) as session:
         session.run("import os")
         for path in (
             tmp_path / "secret.txt",
@@ -192,8 +208,8 @@ def test_outside_is_out_of_sight(backend, tmp_path, monkeypatch):
                 session.run(f"import {module}")
 
 
-@every_backend
-def test_nothing_outside_the_throw_away_folder_can_be_written(backend):
+@every_wall
+def test_nothing_outside_the_throw_away_folder_can_be_written(wall):
     places = [
         "/x",
         "/usr/x",
@@ -202,7 +218,7 @@ def test_nothing_outside_the_throw_away_folder_can_be_written(backend):
         "/proc/sys/kernel/core_pattern",
         os.path.dirname(os.__file__) + "/x",
     ]
-    with Session(SMALL, backend=backend) as session:
+    with Session(SMALL, **wall) as session:
         session.run(
             "import os\n"
             "def write(path):\n"
@@ -216,19 +232,19 @@ def test_nothing_outside_the_throw_away_folder_can_be_written(backend):
             session.run("open('/tmp/big', 'wb').write(bytes(8 << 20))")
 
 
-@every_backend
-def test_no_network_not_even_the_loopback(backend):
-    with Session(SMALL, backend=backend) as session:
+@every_wall
+def test_no_network_not_even_the_loopback(wall):
+    with Session(SMALL, **wall) as session:
         session.run("import socket")
         for address in ("127.0.0.1", "192.0.2.1"):
             with pytest.raises(CodeError, match=r"OSError|ConnectionRefused|unreachable"):
                 session.run(f"socket.create_connection(({address!r}, 9), 2)")
 
 
-@every_backend
-def test_processes_left_over_die_with_the_session(backend):
+@every_wall
+def test_processes_left_over_die_with_the_session(wall):
     marker = f"86399.{os.getpid()}"
-    with Session(SMALL, backend=backend) as session:
+    with Session(SMALL, **wall) as session:
         session.run(f"import subprocess\nsubprocess.Popen(['sleep', '{marker}'], start_new_session=True)")
         assert _becomes(True, marker)
     assert _becomes(False, marker)  # the kernel takes the tree down soon after its root
@@ -481,14 +497,14 @@ def test_a_limit_below_one_is_refused():
 # -- limits that were evaded ----
 
 
-@every_backend
+@every_wall
 @pytest.mark.parametrize(
     "call",
     ["memfd_create(b'x', 0)", "shmget(0, 1 << 20, 0o1600)", "unshare(0x10000000)", "syscall(425, 8, None)"],
     ids=lambda call: call.split("(")[0],
 )
-def test_memory_without_an_address_and_new_namespaces_are_refused(backend, call):
-    with Session(SMALL, backend=backend) as session:
+def test_memory_without_an_address_and_new_namespaces_are_refused(wall, call):
+    with Session(SMALL, **wall) as session:
         session.run(f"import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nr = libc.{call}, ctypes.get_errno()")
         assert session.call("r", None) == (-1, 1)
         session.run("import subprocess\nnested = subprocess.run(['unshare', '--user', 'true']).returncode")
