@@ -48,7 +48,6 @@ check("lab01.p2", predicted_new)
 #
 # `tokens` is a list of token ids. Return a dictionary from each n-gram (a tuple of `n` ids) to how often it occurs. N-grams overlap: `[7, 7, 7]` holds the pair `(7, 7)` twice. How many n-grams does a list of `N` tokens hold? (None, if it is shorter than `n`.)
 
-
 # %%
 def count_ngrams(tokens: list[int], n: int) -> dict[tuple[int, ...], int]:
     # BEGIN SOLUTION
@@ -62,7 +61,6 @@ check("lab01.q1", count_ngrams)
 # ## Question 2: relative frequency (2 points, difficulty 2, 10 minutes)
 #
 # The maximum-likelihood estimate of $P(\text{token} \mid \text{context})$: of the times that something *followed* the context, how often was it this token? `context` is a tuple of ids of any length, also the empty one. If nothing ever followed it, return 0.
-
 
 # %%
 def relative_frequency(tokens: list[int], context: tuple[int, ...], token: int) -> float:
@@ -79,7 +77,6 @@ check("lab01.q2", relative_frequency)
 # ## Question 3: what is still new (2 points, difficulty 2, 10 minutes)
 #
 # You predicted it; now measure it. Both texts are lists of ids. Of the places in `test` at which an n-gram stands, what share holds one that never occurs in `train`? Return a number from 0 to 1. Every place counts, also when the same n-gram stands in several; `test` has at least `n` tokens.
-
 
 # %%
 def new_share(train: list[int], test: list[int], n: int) -> float:
@@ -117,7 +114,6 @@ except NotImplementedError:
 #
 # `p` is `(N,)`: the probability that a model gave to each token that actually came. Return the perplexity. One zero among them makes it infinite (numpy's warning about `log(0)` is welcome to appear).
 
-
 # %%
 def perplexity(p: np.ndarray) -> float:
     # BEGIN SOLUTION
@@ -135,7 +131,6 @@ check("lab01.q4", perplexity)
 # $$p \leftarrow w \cdot \text{frequency} + (1 - w) \cdot p$$
 #
 # but only where the context was seen; elsewhere `p` stays as it was. Return `p`, `(N,)`.
-
 
 # %%
 def interpolate(frequency: np.ndarray, seen: np.ndarray, weights: np.ndarray, V: int) -> np.ndarray:
@@ -161,7 +156,6 @@ check("lab01.q5", interpolate)
 # - If nothing ever followed `previous`, return $P_{\text{cont}}$.
 #
 # Keep the default of `D`: it is asked for.
-
 
 # %%
 def kneser_ney(tokens: list[int], previous: int, V: int, D: float = 0.75) -> np.ndarray:
@@ -201,9 +195,7 @@ def rows(order):
 def curves(ids, tables):
     """Perplexity of add-0.01 and of interpolation (all weights 0.7) for orders 1 to 6."""
     longest, nothing = max(ORDERS), np.zeros(V)
-    counts = [
-        [table.get(tuple(ids[t - m : t]), nothing) for t in range(longest, len(ids))] for m, table in enumerate(tables)
-    ]
+    counts = [[table.get(tuple(ids[t - m : t]), nothing) for t in range(longest, len(ids))] for m, table in enumerate(tables)]
     total = np.array([[row.sum() for row in order] for order in counts])
     times = np.array([[row[x] for row, x in zip(order, ids[longest:])] for order in counts])
     added = [perplexity(p) for p in (times + 0.01) / (total + 0.01 * V)]
@@ -229,19 +221,10 @@ try:
         ax.plot(ORDERS, results["other plays"][smoothing], marker="o", color=colour, label=f"{smoothing}, other plays")
         ax.plot(ORDERS, results["training"][smoothing], linestyle="--", color=colour, label=f"{smoothing}, training")
     ax.axvline(as_number(predicted_order), color="0.5", linestyle=":", label="your prediction")
-    ax.set(
-        yscale="log",
-        yticks=[2, 4, 8, 16, 32],
-        yticklabels=[2, 4, 8, 16, 32],
-        xlabel="order n",
-        ylabel="perplexity per character (log scale)",
-    )
+    ax.set(yscale="log", yticks=[2, 4, 8, 16, 32], yticklabels=[2, 4, 8, 16, 32], xlabel="order n", ylabel="perplexity per character (log scale)")
     ax.minorticks_off()
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    show(
-        fig,
-        alt="Perplexity of your two models against order, on other plays and on training text, with your prediction as a dotted line.",
-    )
+    show(fig, alt="Perplexity of your two models against order, on other plays and on training text, with your prediction as a dotted line.")
     pairs = np.array([kneser_ney(train_ids[:20_000], a, V) for a in range(V)])
     print("R" + write(pairs, id_of["R"], 150, np.random.default_rng(0)))
 except NotImplementedError:
@@ -271,7 +254,6 @@ check("lab01.t1", interpretation)
 # 4. it also works when nothing was counted at all.
 #
 # Write `examples()`, a list of 1 to 24 inputs to try, each a tuple that holds one list of 2 to 30 counts (0 to 10,000), and `holds(inputs, output)`: are the promises kept for these inputs and this output? Your test must pass several right implementations, written with different rules, and every wrong one must fail on one of your examples. `check` tries four wrong ones, the grader more: which inputs would make a mistake visible?
-
 
 # %%
 def examples() -> list[tuple]:
@@ -336,14 +318,11 @@ check("lab01.q8", diagnosis)
 #
 # The cell shows the rules as code: your model gives `probabilities`, one for each character of `val_text`, each made from what stands before that character. It begins with your Kneser-Ney of order 2, counted on 100,000 characters, and a thousandth of a uniform guess for what they lack.
 
-
 # %% tags=["not-graded"]
 def bits_per_character(probabilities) -> float:
     """The score: mean of -log2 over the whole of val_text."""
     p = np.asarray(probabilities, dtype=float)
-    assert p.shape == (len(val_text),) and (p > 0).all() and (p <= 1).all(), (
-        "one probability for each character of val_text"
-    )
+    assert p.shape == (len(val_text),) and (p > 0).all() and (p <= 1).all(), "one probability for each character of val_text"
     return float(-np.log2(p).mean())
 
 

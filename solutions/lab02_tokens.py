@@ -40,7 +40,6 @@ check("lab02.p1", predicted_characters_per_token)
 #
 # A model writes tokens, tokens are bytes, and a screen wants characters. Given bytes in UTF-8, return the positions at which characters begin: for `"aé中".encode()` that is `[0, 1, 3]`. (The bits of a byte tell: a first byte begins with `0`, `110`, `1110` or `11110`, all others with `10`.)
 
-
 # %%
 def character_starts(data: bytes) -> list[int]:
     # BEGIN SOLUTION
@@ -54,7 +53,6 @@ check("lab02.q1", character_starts)
 # ## Question 2: count pairs (1 point, difficulty 2, 8 minutes)
 #
 # The text has been cut into words, and each different word is kept once: `words` maps a word, a tuple of tokens, to its frequency. Return how often each two tokens stand side by side in the whole text, as `{(left, right): count}`. Every place counts: in `a a a` the pair `(a, a)` stands in two.
-
 
 # %%
 def count_pairs(words: dict[tuple[bytes, ...], int]) -> dict[tuple[bytes, bytes], int]:
@@ -73,7 +71,6 @@ check("lab02.q2", count_pairs)
 # ## Question 3: merge a pair (1 point, difficulty 2, 10 minutes)
 #
 # Replace each occurrence of `pair` in a list of tokens by one token, going from left to right. Here, unlike in counting, occurrences cannot overlap: merging `(a, a)` in `a a a` gives `aa a`. A pair is two whole tokens: `(a, bc)` is not `(ab, c)`, though the bytes are the same. Return a new list.
-
 
 # %%
 def merge_pair(tokens: list[bytes], pair: tuple[bytes, bytes]) -> list[bytes]:
@@ -96,7 +93,6 @@ check("lab02.q3", merge_pair)
 # ## Question 4: train (3 points, difficulty 3, 20 minutes)
 #
 # Learn `n_merges` merges from a text, in order. Cut it with `split_words` (given), turn each word into single bytes, and then merge the most frequent pair again and again. Ties go to the pair that is greatest as Python compares pairs (tuples) of bytes. When no word has two tokens left, stop early.
-
 
 # %%
 def split_words(text: str) -> list[str]:
@@ -126,7 +122,6 @@ check("lab02.q4", train_bpe)
 #
 # `ranks` maps tokens to their ids: the 256 single bytes first, then the merged tokens in the order in which they were learned. Encode one word, given as bytes: start from single bytes; merge the neighbours whose union has the *lowest* rank; stop when no union is in the vocabulary. Return the tokens.
 
-
 # %%
 def encode_word(word: bytes, ranks: dict[bytes, int]) -> list[bytes]:
     # BEGIN SOLUTION
@@ -151,7 +146,6 @@ check("lab02.q5", encode_word)
 # 3. after the last token everything is shown, as `b"".join(tokens).decode("utf-8", errors="replace")` gives it.
 #
 # Write `examples()`, a list of 1 to 24 inputs to try, each a tuple that holds one list of 1 to 20 tokens of 1 to 12 bytes, and `holds(inputs, output)`: are the promises kept? Your test must pass several right programs, and every wrong one must fail on one of your examples. `check` tries four wrong ones, the grader more. Which inputs would make a mistake visible?
-
 
 # %%
 def examples() -> list[tuple]:
@@ -180,7 +174,6 @@ check("lab02.q6", examples, holds)
 # ## Question 7: special tokens (3 points, difficulty 4, 20 minutes)
 #
 # Now a whole text. `special_tokens` maps names such as `"<|end|>"` to ids. A special token becomes its id *only if its name is in `allowed`*; otherwise its characters are ordinary text. Everything else is cut with `split_words` and encoded with your `encode_word`. Mind that a name may hold characters that mean something in a regular expression.
-
 
 # %%
 def encode(text: str, ranks: dict[bytes, int], special_tokens: dict[str, int], allowed: list[str]) -> list[int]:
@@ -218,9 +211,7 @@ try:
     merges = train_bpe(texts["text it learned from"], 500)
     sizes, curves = [0, 10, 30, 100, 200, 350, 500], {name: [] for name in texts}
     for n in sizes:
-        ranks = {bytes([b]): b for b in range(256)} | {
-            left + right: 256 + i for i, (left, right) in enumerate(merges[:n])
-        }
+        ranks = {bytes([b]): b for b in range(256)} | {left + right: 256 + i for i, (left, right) in enumerate(merges[:n])}
         for name, text in texts.items():
             curves[name].append(characters_per_token(text, ranks))
     fig, ax = plt.subplots()
@@ -229,10 +220,7 @@ try:
     ax.axhline(as_number(predicted_characters_per_token), color="0.5", linestyle=":", label="your prediction")
     ax.set(xlabel="merges", ylabel="characters per token", ylim=(0.9, 2.6))
     ax.legend()
-    show(
-        fig,
-        alt="Characters per token against the number of merges for three texts, with your prediction as a dotted line.",
-    )
+    show(fig, alt="Characters per token against the number of merges for three texts, with your prediction as a dotted line.")
 except NotImplementedError:
     print("Not yet: finish questions 2 to 5 first.")
 
@@ -283,9 +271,7 @@ for name in filter(None, ("correct", my_run("lab02.q8", STUDENT))):
     print("the most used tokens:   ", seen["most used"])
     print("never used in other plays:", seen["never used"], "of 244")
     print("places in other plays where a longer token would fit:", seen["places where a longer token would fit"])
-    print(
-        "characters per token:", ", ".join(f"{where} {value}" for where, value in seen["characters per token"].items())
-    )
+    print("characters per token:", ", ".join(f"{where} {value}" for where, value in seen["characters per token"].items()))
     print("decode(encode(text)) == text:", ", ".join(f"{where} {same}" for where, same in seen["gives back"].items()))
     print("the sample:", "|".join(seen["sample"]).replace("\n", "↵"), end="\n\n")
 
@@ -301,14 +287,11 @@ check("lab02.q8", diagnosis)
 #
 # The cell shows the rules as code. It begins with your own BPE, learned from a small piece.
 
-
 # %% tags=["not-graded"]
 def count_tokens(tokens: list[bytes], vocabulary: set[bytes]) -> int:
     """The score: how many tokens the held-out text takes."""
     assert len(vocabulary | {bytes([b]) for b in range(256)}) <= 500, "at most 500 tokens, the 256 bytes among them"
-    assert set(tokens) <= vocabulary and b"".join(tokens) == other_plays.encode(), (
-        "joining the tokens gives the text back"
-    )
+    assert set(tokens) <= vocabulary and b"".join(tokens) == other_plays.encode(), "joining the tokens gives the text back"
     return len(tokens)
 
 

@@ -20,7 +20,8 @@ from llmlib.data import random_batch, recorded, split_text, tiny_shakespeare
 from llmlib.text import CharTokenizer
 
 setup_style()
-torch.manual_seed(0)
+torch.manual_seed(0);
+
 # %% [markdown]
 # The last question is drawn for you. Write down the name or number under which you hand in, exactly as your course knows it (your login, if nobody said otherwise).
 
@@ -42,7 +43,6 @@ check("lab03.p1", predicted_loss)
 #
 # The output of attention in which position `t` uses positions `0..t` only: scaled dot products, the mask, a softmax over the keys, the weighted sum of the values. `q`, `k`, `v` are `(..., T, d)`, the result too; any number of leading axes must work. Gradients must be able to flow back.
 
-
 # %%
 def causal_attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
     # BEGIN SOLUTION
@@ -60,7 +60,6 @@ check("lab03.q1", causal_attention)
 #
 # Complete `forward`: project, split, attend causally in every head, merge, project with `o_proj`. Splitting is given; merging is its inverse, `(B, heads, T, d_head)` back to `(B, T, heads * d_head)`. Keep the parameter names: the grader fills them with its own numbers.
 
-
 # %%
 def split_heads(x: torch.Tensor, n_heads: int) -> torch.Tensor:
     """(B, T, D) -> (B, heads, T, D / heads)"""
@@ -77,7 +76,7 @@ class MultiHeadAttention(nn.Module):
         self.v_proj = nn.Linear(d_model, d_model, bias=False)
         self.o_proj = nn.Linear(d_model, d_model, bias=False)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:  # (B, T, D) -> (B, T, D)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:                 # (B, T, D) -> (B, T, D)
         # BEGIN SOLUTION
         q, k, v = (split_heads(project(x), self.n_heads) for project in (self.q_proj, self.k_proj, self.v_proj))
         return self.o_proj(causal_attention(q, k, v).transpose(1, 2).flatten(2))
@@ -90,7 +89,6 @@ check("lab03.q2", MultiHeadAttention)
 # ## Question 3: the block (1 point, difficulty 3, 10 minutes)
 #
 # Pre-norm, as in GPT-2: each of the two parts reads a *normalised* copy of the stream and *adds* its result to the stream itself. The norm is given.
-
 
 # %%
 class RMSNorm(nn.Module):
@@ -123,7 +121,6 @@ check("lab03.q3", Block)
 #
 # `logits` is `(B, T, V)`, computed from `ids`, which is `(B, T)`. Return the mean cross-entropy, in nats, of predicting each *next* token in its row. How many predictions in a row of `T` tokens have an answer? Rows of different lengths are filled up with the id `pad`: a prediction whose target is `pad` does not count, neither in the sum nor in the mean. With `pad=None`, the default, every target counts.
 
-
 # %%
 def next_token_loss(logits: torch.Tensor, ids: torch.Tensor, pad: int | None = None) -> torch.Tensor:
     # BEGIN SOLUTION
@@ -140,7 +137,6 @@ check("lab03.q4", next_token_loss)
 # ## Question 5: temperature and top-p (3 points, difficulty 3, 18 minutes)
 #
 # The lecture kept the `k` likeliest tokens, however likely they are. *Nucleus sampling* (Holtzman et al., 2020) keeps as many as it takes. From logits `(V,)`, return the probabilities `(V,)` to draw from: logits divided by the temperature, then a softmax; then only the likeliest tokens are kept, from the top down until their probabilities sum to at least `top_p` (the token that gets the sum there is kept too, so at least one is); everything else exactly 0; the sum 1 again. With `top_p=1.0` all are kept.
-
 
 # %%
 def next_token_probabilities(logits: torch.Tensor, temperature: float = 1.0, top_p: float = 1.0) -> torch.Tensor:
@@ -188,7 +184,7 @@ def train(steps: int = 250, lr: float = 3e-3, seed: int = 0):
     held_out = val_tokens[: 200 * 64].view(200, 64)
     losses, validation = [], []
     for step in range(1, steps + 1):
-        x, _ = random_batch(train_tokens, 16, 64, generator)  # your loss does the shifting
+        x, _ = random_batch(train_tokens, 16, 64, generator)             # your loss does the shifting
         loss = next_token_loss(model(x), x)
         optimizer.zero_grad(), loss.backward(), optimizer.step()
         losses.append(loss.item())
@@ -198,9 +194,7 @@ def train(steps: int = 250, lr: float = 3e-3, seed: int = 0):
     return model, losses, validation
 
 
-def write(
-    model: nn.Module, prompt: str = "ROMEO:\n", n: int = 150, temperature: float = 0.8, top_p: float = 0.95
-) -> str:
+def write(model: nn.Module, prompt: str = "ROMEO:\n", n: int = 150, temperature: float = 0.8, top_p: float = 0.95) -> str:
     ids, generator = torch.tensor([tokenizer.encode(prompt)]), torch.Generator().manual_seed(0)
     for _ in range(n):
         with torch.no_grad():
@@ -244,7 +238,6 @@ check("lab03.t1", interpretation)
 # 3. `y` is what follows: the same piece of the text, one place later. Nothing goes round from the end of the text to its beginning.
 #
 # Write `examples()`, a list of 1 to 24 inputs `(tokens, context, rows)` to try, and `holds(inputs, output)`: are the promises kept? `tokens` is a list of at most 100 ids below 1000, longer than `context`; `context` and `rows` go up to 20. Your test must pass several right programs, and every wrong one must fail on one of your examples. `check` tries four wrong ones, the grader more. In which texts would a mistake be visible?
-
 
 # %%
 def examples() -> list[tuple]:
@@ -291,9 +284,7 @@ check("lab03.q6", examples, holds)
 # Answer with the cause and one to three observations that are true of your run and that *together* would be seen neither under another cause nor in a correct run, in this form: `{"cause": "A", "evidence": ["a", "b"]}`. The check can only say whether the form is right. For each cause ask: what is the loss at the beginning and at the end, what can the model know, and what will it write?
 
 # %% tags=["not-graded"]
-runs = {
-    name: recorded("lab03_faults")["results"][name] for name in filter(None, ("correct", my_run("lab03.q7", STUDENT)))
-}
+runs = {name: recorded("lab03_faults")["results"][name] for name in filter(None, ("correct", my_run("lab03.q7", STUDENT)))}
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
 for ax, (name, run) in zip(axes, runs.items()):
     for split, marker in (("training", "."), ("held-out", "o")):
@@ -302,14 +293,9 @@ for ax, (name, run) in zip(axes, runs.items()):
     ax.axhline(math.log(64), color="0.5", linestyle=":")
 axes[0].set_ylabel("loss (nats per character)")
 axes[0].legend()
-show(
-    fig,
-    alt="Loss curves of a correct run and, once STUDENT is filled in, of yours; the dotted line is ln 64, a uniform guess.",
-)
+show(fig, alt="Loss curves of a correct run and, once STUDENT is filled in, of yours; the dotted line is ln 64, a uniform guess.")
 for name, run in runs.items():
-    print(
-        f"--- {name}: held-out loss {run['held-out'][0]:.2f} at first, {run['held-out'][1]:.2f} after 20 steps, {run['held-out'][2]:.2f} after 40, {run['held-out'][-1]:.2f} at the end ---"
-    )
+    print(f"--- {name}: held-out loss {run['held-out'][0]:.2f} at first, {run['held-out'][1]:.2f} after 20 steps, {run['held-out'][2]:.2f} after 40, {run['held-out'][-1]:.2f} at the end ---")
     print("average probability of the likeliest character:", run["average probability of the likeliest character"])
     print("positions that notice a change at position 32:", run["positions that notice a change at position 32"])
     print(repr(run["sample"]), end="\n\n")
@@ -326,7 +312,6 @@ check("lab03.q7", diagnosis)
 #
 # The cell shows the rules as code. It begins with your own GPT and 10 seconds.
 
-
 # %% tags=["not-graded"]
 @torch.no_grad()
 def held_out_loss(model: nn.Module, context: int = 64) -> float:
@@ -341,7 +326,7 @@ try:
     with Stopwatch(60) as clock:
         challenger = GPT(tokenizer.vocab_size)
         optimizer = torch.optim.AdamW(challenger.parameters(), lr=3e-3)
-        while clock.seconds < 3:  # 60 when you mean it
+        while clock.seconds < 3:                                         # 60 when you mean it
             x, _ = random_batch(train_tokens, 16, 64)
             loss = next_token_loss(challenger(x), x)
             optimizer.zero_grad(), loss.backward(), optimizer.step()

@@ -20,7 +20,8 @@ from courseware import Stopwatch, as_number, check, my_run, setup_style, show
 from llmlib.data import recorded
 
 setup_style()
-torch.manual_seed(0)
+torch.manual_seed(0);
+
 # %% [markdown]
 # The last question is drawn for you. Write down the name or number under which you hand in, exactly as your course knows it (your login, if nobody said otherwise).
 
@@ -42,7 +43,6 @@ check("lab04.p1", predicted_speedup)
 #
 # Divide each vector (the last axis) by the root of its *mean* square plus `eps`, then multiply by `gain`. Any number of leading axes. Keep the default of `eps`: it is asked for.
 
-
 # %%
 def rms_norm(x: torch.Tensor, gain: torch.Tensor, eps: float = 1e-5) -> torch.Tensor:
     # BEGIN SOLUTION
@@ -56,7 +56,6 @@ check("lab04.q1", rms_norm)
 # ## Question 2: rotary positions (2 points, difficulty 3, 15 minutes)
 #
 # Turn pair $i$ of every head, $i = 0 \dots d/2 - 1$, by the angle `position * theta ** (-2 i / d)`. Use the layout of the checkpoints on Hugging Face (Meta's own files have neighbours as pairs, and are converted): pair $i$ consists of coordinates $i$ and $i + d/2$. Keep the default of `theta`. `x` is `(..., T, d)`, `positions` is `(T,)`. A turn by the angle $\alpha$ takes $(a, b)$ to $(a\cos\alpha - b\sin\alpha,\; a\sin\alpha + b\cos\alpha)$.
-
 
 # %%
 def rope(x: torch.Tensor, positions: torch.Tensor, theta: float = 10_000.0) -> torch.Tensor:
@@ -75,7 +74,6 @@ check("lab04.q2", rope)
 #
 # `q` is `(B, H, T, d)`, `k` and `v` are `(B, K, S, d)`, and `K` divides `H`: the first `H/K` query heads share key head 0, the next `H/K` share key head 1, and so on. `mask` is `(T, S)`, `True` where looking is allowed. Return the output `(B, H, T, d)`.
 
-
 # %%
 def grouped_attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     # BEGIN SOLUTION
@@ -93,7 +91,6 @@ check("lab04.q3", grouped_attention)
 #
 # `past` tokens are in the cache and `T` new ones arrive. Return their positions, `(T,)` integers, and the mask `(T, past + T)`: each new token may see everything in the cache, the new tokens before it, and itself.
 
-
 # %%
 def positions_and_mask(past: int, T: int) -> tuple[torch.Tensor, torch.Tensor]:
     # BEGIN SOLUTION
@@ -108,7 +105,6 @@ check("lab04.q4", positions_and_mask)
 # ## Question 5: attention with a cache (3 points, difficulty 4, 20 minutes)
 #
 # Complete `forward`. `x` holds the new tokens only, `(B, T, d_model)`; `cache` is a dict, empty at first. Project, split into heads, turn queries and keys, put the new keys and values behind the cached ones (`cache["k"]`, `cache["v"]`, each `(B, n_kv_heads, tokens so far, head_dim)`), attend, merge, project with `o_proj`. The test of a cache: however a sequence is cut into pieces, the outputs are those of the whole.
-
 
 # %%
 class CachedAttention(nn.Module):
@@ -164,9 +160,7 @@ def llama(ids: torch.Tensor, cache: list, past: int | None = None) -> torch.Tens
     for i in range(c.n_layers):
         p = f"blocks.{i}."
         h = rms_norm(x, w[p + "norm1.weight"], c.norm_eps)
-        q, k, v = (
-            (h @ w[p + f"attention.{name}_proj.weight"].T).view(B, T, -1, c.head_dim).transpose(1, 2) for name in "qkv"
-        )
+        q, k, v = ((h @ w[p + f"attention.{name}_proj.weight"].T).view(B, T, -1, c.head_dim).transpose(1, 2) for name in "qkv")
         q, k = rope(q, positions, c.rope_theta), rope(k, positions, c.rope_theta)
         if held:
             k, v = torch.cat([cache[i][0], k], dim=2), torch.cat([cache[i][1], v], dim=2)
@@ -200,7 +194,6 @@ except NotImplementedError:
 #
 # Two layers of your `CachedAttention`, random weights: the time for one more token, with and without the cache.
 
-
 # %% tags=["not-graded"]
 def milliseconds(function, rounds: int = 5) -> float:
     times = []
@@ -227,20 +220,10 @@ try:
     fig, ax = plt.subplots()
     for i, name in enumerate(("without a cache", "with a cache")):
         ax.plot(contexts, [measured[t][i] for t in contexts], marker="os"[i], label=name)
-    ax.set(
-        xscale="log",
-        yscale="log",
-        xlabel="tokens so far",
-        ylabel="ms for one more token",
-        xticks=contexts,
-        xticklabels=contexts,
-    )
+    ax.set(xscale="log", yscale="log", xlabel="tokens so far", ylabel="ms for one more token", xticks=contexts, xticklabels=contexts)
     ax.minorticks_off()
     ax.legend()
-    show(
-        fig,
-        alt="Milliseconds for one more token against the number of tokens so far, with and without a cache, both axes logarithmic.",
-    )
+    show(fig, alt="Milliseconds for one more token against the number of tokens so far, with and without a cache, both axes logarithmic.")
     speedup = measured[512][0] / measured[512][1]
     print(f"speed-up at 512 tokens: {speedup:.0f}x; your prediction: {as_number(predicted_speedup):.0f}x")
 except NotImplementedError:
@@ -288,14 +271,10 @@ check("lab04.q6", design)
 #
 # Write `examples()`, a list of 1 to 24 inputs `(q, k, positions)` to try (vectors of 2, 4, 6 or 8 numbers, 1 to 8 positions from 0 to 1,000), and `holds(inputs, output)`: are the promises kept? For promise 4 choose examples in which every right way changes the scores. `check` tries four wrong ways, the grader more. Which positions tell a distance from a difference of indices?
 
-
 # %%
 def examples() -> list[tuple]:
     # BEGIN SOLUTION
-    return [
-        ([1.0, 0.5], [0.5, 2.0], [0, 1, 2, 4, 9]),
-        ([1.0, 2.0, 3.0, 4.0], [4.0, -1.0, 2.0, 0.5], [7, 8, 10, 11, 17]),
-    ]
+    return [([1.0, 0.5], [0.5, 2.0], [0, 1, 2, 4, 9]), ([1.0, 2.0, 3.0, 4.0], [4.0, -1.0, 2.0, 0.5], [7, 8, 10, 11, 17])]
     # END SOLUTION
 
 
@@ -341,9 +320,7 @@ check("lab04.q7", examples, holds)
 # Answer with the cause and one to three observations that are true of your model and that *together* would be seen neither under another cause nor in the right program, in this form: `{"cause": "A", "evidence": ["a", "b"]}`. The check can only say whether the form is right. Ask of each cause: is the very first token affected? Does it matter how the text is read? Does the error depend on how far apart two tokens are?
 
 # %% tags=["not-graded"]
-programs = {
-    name: recorded("lab04_faults")["results"][name] for name in filter(None, ("correct", my_run("lab04.q8", STUDENT)))
-}
+programs = {name: recorded("lab04_faults")["results"][name] for name in filter(None, ("correct", my_run("lab04.q8", STUDENT)))}
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
 for ax, (name, seen) in zip(axes, programs.items()):
     ax.plot(seen["read whole"], label="read whole")
@@ -351,19 +328,12 @@ for ax, (name, seen) in zip(axes, programs.items()):
     ax.set(title=name, xlabel="position", ylim=(-0.5, 25))
 axes[0].set_ylabel("error of the logits (root mean square)")
 axes[0].legend()
-show(
-    fig,
-    alt="Error of the logits against position for the right program and, once STUDENT is filled in, for yours, read whole and one token at a time.",
-)
+show(fig, alt="Error of the logits against position for the right program and, once STUDENT is filled in, for yours, read whole and one token at a time.")
 for name, seen in programs.items():
     print(f"--- {name} ---")
     for way in ("read whole", "one by one"):
-        print(
-            f"{way}: error {seen[way][0]:.2f} at the first token, {seen[way][1]:.2f} at the second, {max(seen[way]):.2f} at most, {seen[way][-1]:.2f} at the last"
-        )
-    print(
-        f"token 11 exchanged: logits before it move by {seen['moved, earlier']:.2f}, the last ones by {seen['moved, last']:.2f}"
-    )
+        print(f"{way}: error {seen[way][0]:.2f} at the first token, {seen[way][1]:.2f} at the second, {max(seen[way]):.2f} at most, {seen[way][-1]:.2f} at the last")
+    print(f"token 11 exchanged: logits before it move by {seen['moved, earlier']:.2f}, the last ones by {seen['moved, last']:.2f}")
     print(repr(seen["sample"]), end="\n\n")
 
 # %%
@@ -399,7 +369,7 @@ def last_ones(kept: list[int]) -> list[int]:
     return list(range(len(kept) - 32, len(kept)))
 
 
-MEASURE = False  # True when your policy is ready
+MEASURE = False                                                          # True when your policy is ready
 if MEASURE:
     with Stopwatch(60) as clock:
         print(f"{policy_loss(last_ones):.3f} nats per token")

@@ -28,19 +28,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from courseware import (
-    Claim,
-    Diagram,
-    bars,
-    claims_table,
-    curves,
-    explore,
-    heat_map,
-    panels,
-    poll,
-    setup_style,
-    show,
-    steps,
-    table,
+    Claim, Diagram, bars, claims_table, curves, explore, heat_map, panels, poll,
+    setup_style, show, steps, table,
 )
 from llmlib.data import alice, all_plays, botchan, split_text, tiny_shakespeare
 from llmlib.text import CharTokenizer, MarkovSource, NGramModel
@@ -53,17 +42,14 @@ setup_style()
 # The HLT lecture opens with this sentence and one formula, $P(\text{mat} \mid \text{the cat sat on the})$: the probability of a **next word** given a **context**, also called the prefix. Ask the room first.
 
 # %%
-poll(
-    "The cat sat on the ___",
-    options=["mat", "floor", "sofa", "throne"],
-    opinion=True,
-    explanation="Most rooms say *mat*, and hardly any cat sits on one: people answer "
-    "from "
-    "having *read* the sentence. A language model is in the same position. What it "
-    "predicts is text, not cats. And a full answer is not one word but a probability "
-    "for "
-    "every word: *mat* 60 %, *floor* 15 %, *sofa* 10 % says more than *mat*.",
-)
+poll("The cat sat on the ___",
+     options=["mat", "floor", "sofa", "throne"], opinion=True,
+     explanation="Most rooms say *mat*, and hardly any cat sits on one: people answer "
+                 "from "
+     "having *read* the sentence. A language model is in the same position. What it "
+     "predicts is text, not cats. And a full answer is not one word but a probability "
+     "for "
+     "every word: *mat* 60 %, *floor* 15 %, *sofa* 10 % says more than *mat*.")
 
 # %% [markdown]
 # Now the program. The obvious plan: find every place in a library where this context occurs, and count what comes next. Our library: all of Shakespeare's plays, *Alice in Wonderland* (which has a cat in it), and a translated Japanese novel, 5.2 million characters.
@@ -97,9 +83,13 @@ print(f"{'mat':20} {occurrences(['mat']):7,}")
 # %%
 # NBVAL_CHECK_OUTPUT
 after_on_the = Counter(
-    words[i + 2] for words in library for i in range(len(words) - 2) if words[i : i + 2] == ["on", "the"]
+    words[i + 2]
+    for words in library
+    for i in range(len(words) - 2)
+    if words[i : i + 2] == ["on", "the"]
 )
-print(f"'on the' occurs {after_on_the.total()} times, followed by {len(after_on_the)} different words:")
+print(f"'on the' occurs {after_on_the.total()} times, "
+      f"followed by {len(after_on_the)} different words:")
 print(", ".join(f"{word} {times}" for word, times in after_on_the.most_common(8)))
 
 # %% [markdown]
@@ -108,18 +98,14 @@ print(", ".join(f"{word} {times}" for word, times in after_on_the.most_common(8)
 # %% tags=["diagram"]
 d = Diagram(12, 3.8)
 words = ["the", "cat", "sat", "on", "the", "?"]
-placed = [
-    d.box(1 + 1.7 * i, 2.3, w, w=1.4, color="orange" if w == "?" else "blue" if i > 2 else "grey", dashed=i < 3)
-    for i, w in enumerate(words)
-]
+placed = [d.box(1 + 1.7 * i, 2.3, w, w=1.4, color="orange" if w == "?" else "blue" if i > 2 else "grey",
+                dashed=i < 3) for i, w in enumerate(words)]
 d.bracket((placed[3].left[0], 1.75), (placed[4].right[0], 1.75), "context of order 3: two tokens", side="below")
 d.bracket((placed[0].left[0], 2.85), (placed[2].right[0], 2.85), "forgotten", side="above")
 d.arrow((8.6, 1.05), (9.5, 1.8), bend=0.2)
 d.label(10.6, 1.0, r"$P(x_t \mid x_{t-2}, x_{t-1})$")
-d.show(
-    alt="Six boxes: the, cat, sat, on, the, and a question mark. The first three are dashed and "
-    "marked forgotten; the last two before the question mark are the context of order 3."
-)
+d.show(alt="Six boxes: the, cat, sat, on, the, and a question mark. The first three are dashed and "
+       "marked forgotten; the last two before the question mark are the context of order 3.")
 
 # %% [markdown]
 # ### Any text is a chain of next words
@@ -141,8 +127,11 @@ train_text, rest = split_text(text, 0.1)
 choose_text, report_text = split_text(rest, 0.5)
 tokenizer = CharTokenizer.from_text(text)
 V = tokenizer.vocab_size
-train, choose, report = (np.array(tokenizer.encode(part)) for part in (train_text, choose_text, report_text))
-print(f"{V} characters; {len(train):,} to count, {len(choose):,} to choose on, {len(report):,} to report on")
+train, choose, report = (
+    np.array(tokenizer.encode(part)) for part in (train_text, choose_text, report_text)
+)
+print(f"{V} characters; {len(train):,} to count, {len(choose):,} to choose on, "
+      f"{len(report):,} to report on")
 
 
 def share(piece):
@@ -152,7 +141,8 @@ def share(piece):
 
 
 factors = [share("t"), *(share("thou"[: t + 1]) / share("thou"[:t]) for t in (1, 2, 3))]
-print("P(t) P(h|t) P(o|th) P(u|tho) =", " x ".join(f"{f:.3f}" for f in factors), f"= {math.prod(factors):.5f}")
+print("P(t) P(h|t) P(o|th) P(u|tho) =", " x ".join(f"{f:.3f}" for f in factors),
+      f"= {math.prod(factors):.5f}")
 print(f"P(thou), counted directly     = {share('thou'):.5f}")
 assert math.isclose(math.prod(factors), share("thou"))
 
@@ -171,7 +161,6 @@ assert math.isclose(math.prod(factors), share("thou"))
 # ### By hand
 #
 # Take the text `abracadabra`, eleven characters, order 2. After `a` come `b`, `c`, `d`, `b`: four times something follows, twice it is `b`. So $P(b \mid a) = 2/4$, $P(c \mid a) = P(d \mid a) = 1/4$, and $P(r \mid a) = 0$. Fill in the row of `b` and of `r` yourself before you look at the table. We come back to this row with every repair.
-
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -195,7 +184,6 @@ for letter in "abcdr":
 # %% [markdown]
 # (`zip(*...)` walks along several shifted copies of the text at once: with $n = 2$ it pairs each token with the next.) The library keeps the same table in sorted arrays, which is faster. Are the numbers the same?
 
-
 # %%
 def relative_frequencies(counts, V):
     """(V,) maximum likelihood: count / sum of counts."""
@@ -204,7 +192,7 @@ def relative_frequencies(counts, V):
     return p / p.sum()
 
 
-small = train[:100_000].tolist()  # dictionaries are slow: a tenth will do
+small = train[:100_000].tolist()                # dictionaries are slow: a tenth will do
 trigrams = followers(all_ngrams(small, 3))
 library_model = NGramModel(3, "mle", vocab_size=V).fit(np.array(small))
 for context in ("th", "Ro", "qu"):
@@ -221,24 +209,15 @@ for context in ("th", "Ro", "qu"):
 letters = " abcdefghijklmnopqrstuvwxyz"
 letter_ids = tokenizer.encode(letters)
 bigram = NGramModel(2, "mle", vocab_size=V).fit(train)
-rows = np.stack([bigram.probs([i])[letter_ids] for i in letter_ids])  # (27, 27)
+rows = np.stack([bigram.probs([i])[letter_ids] for i in letter_ids])    # (27, 27)
 q_to_u = rows[letters.index("q"), letters.index("u")]
 t_to_h = rows[letters.index("t"), letters.index("h")]
 
 # %% tags=["figure"]
 names = ["␣", *letters[1:]]
-heat_map(
-    rows,
-    rows=names,
-    columns=names,
-    x="next character",
-    y="character before",
-    color="probability",
-    height=3.6,
-    width=5.4,
-    alt=f"Heat map of P(next | before) for space and a to z. The row of q has one dark cell, u, {q_to_u:.2f}; "
-    f"t to h is {t_to_h:.2f}; the row of the space is spread over many letters.",
-)
+heat_map(rows, rows=names, columns=names, x="next character", y="character before", color="probability", height=3.6, width=5.4,
+         alt=f"Heat map of P(next | before) for space and a to z. The row of q has one dark cell, u, {q_to_u:.2f}; "
+         f"t to h is {t_to_h:.2f}; the row of the space is spread over many letters.")
 
 # %% [markdown]
 # After `q` one thing can happen, after a space nearly anything. A row with one dark cell is a place where the next character is certain; part III turns that into a number.
@@ -246,7 +225,6 @@ heat_map(
 # ### Letting it write
 #
 # A model of the next token is also a writer: draw a token from the distribution, append it, repeat. Each token is drawn given what the model itself has written. That loop is what **autoregressive** means.
-
 
 # %%
 def write(model, order, prompt, n, seed=0):
@@ -283,13 +261,8 @@ def drawing(i):
     return fig
 
 
-steps(
-    [drawing(i) for i in range(5, 13)],
-    panels=[0, 1],
-    name="character",
-    start=1,
-    alt=[f"After {written[:i]!r} the model draws {written[i]!r}." for i in range(5, 13)],
-)
+steps([drawing(i) for i in range(5, 13)], panels=[0, 1], name="character", start=1,
+      alt=[f"After {written[:i]!r} the model draws {written[i]!r}." for i in range(5, 13)])
 
 # %% [markdown]
 # Some bars leave no choice and some leave ten. What you saw is all that any language model does when it writes, the largest included; they differ in where the bars come from.
@@ -297,7 +270,7 @@ steps(
 # Longer contexts make it look better. **Move the order and read.** Characters in orange lie in a stretch of at least 25 characters that stands *word for word* in the training text. At which order does it start to look like Shakespeare, and at which order *is* it Shakespeare?
 
 # %%
-long_memory = NGramModel(14, "mle", vocab_size=V).fit(train)  # all orders up to 14
+long_memory = NGramModel(14, "mle", vocab_size=V).fit(train)    # all orders up to 14
 STRETCH = 25
 stretches = {train_text[i : i + STRETCH] for i in range(len(train_text) - STRETCH + 1)}
 
@@ -308,7 +281,6 @@ def copied(piece):
     for i in range(len(piece) - STRETCH + 1):
         mask[i : i + STRETCH] |= piece[i : i + STRETCH] in stretches
     return mask
-
 
 # %% tags=["diagram"]
 def written_by(order, seed):
@@ -328,39 +300,28 @@ def written_by(order, seed):
     return fig
 
 
-explore(
-    written_by,
-    order=[1, 2, 3, 4, 5, 6, 8, 10, 12, 14],
-    seed=(0, 9, 1),
-    panels=[dict(order=o, seed=0) for o in (5, 14)],
-    alt="Text drawn from models of order 5 and 14, copied stretches in orange. Order 5 has "
-    "mostly real words and nothing copied, order 14 reads like the plays and nearly all of it is copied.",
-)
+explore(written_by, order=[1, 2, 3, 4, 5, 6, 8, 10, 12, 14], seed=(0, 9, 1),
+        panels=[dict(order=o, seed=0) for o in (5, 14)],
+        alt="Text drawn from models of order 5 and 14, copied stretches in orange. Order 5 has "
+        "mostly real words and nothing copied, order 14 reads like the plays and nearly all of it is copied.")
 
 # %% [markdown]
 # By order 8 or so it reads well, and from about there the reading stops being a compliment. How much of a text is copied, measured over three seeds, and against a fair baseline: how much of the *held-out* Shakespeare happens to stand in the training text?
 
 # %%
 ORDERS = [2, 5, 8, 11, 14]
-copied_share = (
-    np.array([[copied(write(long_memory, order, "KING ", 400, seed)).mean() for order in ORDERS] for seed in range(3)])
-    * 100
-)
+copied_share = np.array([
+    [copied(write(long_memory, order, "KING ", 400, seed)).mean() for order in ORDERS]
+    for seed in range(3)
+]) * 100
 by_accident = 100 * copied(report_text[:20_000]).mean()
 print(f"held-out Shakespeare that stands in the training text: {by_accident:.1f} %")
 
 # %% tags=["figure"]
 mean_copied = dict(zip(ORDERS, copied_share.mean(axis=0)))
-curves(
-    {"the model": copied_share},
-    at=ORDERS,
-    x="order n (characters it looks at, plus 1)",
-    y="copied (%)",
-    reference={"held-out Shakespeare": by_accident},
-    height=2.6,
-    alt=f"Copied characters against order: {mean_copied[5]:.0f} % "
-    f"at order 5, {mean_copied[8]:.0f} % at 8, {mean_copied[14]:.0f} % at 14; held-out Shakespeare {by_accident:.1f} %.",
-)
+curves({"the model": copied_share}, at=ORDERS, x="order n (characters it looks at, plus 1)", y="copied (%)",
+       reference={"held-out Shakespeare": by_accident}, height=2.6, alt=f"Copied characters against order: {mean_copied[5]:.0f} % "
+       f"at order 5, {mean_copied[8]:.0f} % at 8, {mean_copied[14]:.0f} % at 14; held-out Shakespeare {by_accident:.1f} %.")
 
 # %% [markdown]
 # A context of eleven characters usually occurred *once*. Then the row of the table has a single entry, and "drawing" means reciting. Good-looking text is therefore no evidence of a good model. We need a judge that cannot be fooled by recitation.
@@ -371,7 +332,6 @@ curves(
 # The judge: take text the model has never seen, ask for the probability of each token that *really* came, and average. But average what?
 #
 # **Before you read on:** model A gave the four tokens that came the probabilities 0.5, 0.5, 0.5, 0.5. Model B gave them 0.9, 0.9, 0.9, 0.0001. Whose probabilities are higher on average? And which model would you rather bet your money with?
-
 
 # %%
 def perplexity(p):
@@ -386,10 +346,8 @@ def bits(p):
 
 model_a, model_b = np.array([0.5, 0.5, 0.5, 0.5]), np.array([0.9, 0.9, 0.9, 0.0001])
 for name, p in (("A", model_a), ("B", model_b)):
-    print(
-        f"{name}: mean {p.mean():.2f}   whole text {p.prod():.5f}   "
-        f"{bits(p):.2f} bits per token   perplexity {perplexity(p):.2f}"
-    )
+    print(f"{name}: mean {p.mean():.2f}   whole text {p.prod():.5f}   "
+          f"{bits(p):.2f} bits per token   perplexity {perplexity(p):.2f}")
 
 # %% [markdown]
 # On average B's probabilities are higher. But the probability that each gave to the *whole* text is the product (chain rule), and there A is nearly a thousand times ahead: B was sure of something false, once. The product punishes that and the mean does not. So we average logarithms. Two units are in use for one and the same thing:
@@ -410,30 +368,26 @@ for name, p in (("uniform", uniform), ("unigram", unigram)):
 # These two are the baselines of everything that follows. **Uniform** knows only the alphabet: perplexity 64 by definition. **Unigram** knows that `e` is frequent and `Z` is not, and halves it without looking at any context. A model that does not beat the unigram has learned nothing about *order*.
 
 # %%
-poll(
-    "A model has perplexity 12 on held-out English, per character. Which statement is right?",
-    options=[
-        "It is as uncertain, on average, as a fair choice among 12 characters",
-        "Each character is guessed right once in 12 times",
-        "Its context is 12 characters long",
-        "Per word it would have perplexity 12 too",
-    ],
-    explanation="Perplexity is an average on a log scale: at some places the model "
-    "is nearly "
-    "certain, at others it faces thirty options. Guessing right is accuracy, and can "
-    "be much "
-    "higher than once in 12. The length of the context is the order, another matter. "
-    "And a "
-    "word of five characters and a space multiplies six such choices, $12^6 \\approx "
-    "3$ "
-    "million: a perplexity means nothing until you know per *what*.",
-)
+poll("A model has perplexity 12 on held-out English, per character. Which statement "
+     "is right?",
+     options=["It is as uncertain, on average, as a fair choice among 12 characters",
+              "Each character is guessed right once in 12 times",
+              "Its context is 12 characters long",
+              "Per word it would have perplexity 12 too"],
+     explanation="Perplexity is an average on a log scale: at some places the model "
+                 "is nearly "
+     "certain, at others it faces thirty options. Guessing right is accuracy, and can "
+     "be much "
+     "higher than once in 12. The length of the context is the order, another matter. "
+     "And a "
+     "word of five characters and a space multiplies six such choices, $12^6 \\approx "
+     "3$ "
+     "million: a perplexity means nothing until you know per *what*.")
 
 # %% [markdown]
 # ### More context, and a wall
 #
 # Now raise the order. **Predict** both columns before running: perplexity on the *training* text (its first 100,000 characters), and on text the model has not seen.
-
 
 # %%
 def fitted(order, smoothing, n=len(train), **settings):
@@ -442,7 +396,7 @@ def fitted(order, smoothing, n=len(train), **settings):
 
 
 UP_TO_8 = range(1, 9)
-unseen = 100 * long_memory.unseen(report)  # % of the n-grams never counted
+unseen = 100 * long_memory.unseen(report)               # % of the n-grams never counted
 print("order   training   report    n-grams of the report text never seen in training")
 for n in UP_TO_8:
     model = fitted(n, "mle")
@@ -461,7 +415,8 @@ for n, seen in zip(UP_TO_8, long_memory.distinct):
     print(f"{n:5} {float(V) ** n:18.1e} {seen:18,}")
 times = Counter(all_ngrams(train.tolist(), 5)).values()
 once = sum(n == 1 for n in times)
-print(f"of the {len(times):,} different 5-grams, {100 * once / len(times):.0f} % occurred once only")
+print(f"of the {len(times):,} different 5-grams, "
+      f"{100 * once / len(times):.0f} % occurred once only")
 
 # %% [markdown]
 # This is **sparsity**: a million characters fill a vanishing part of the table. At order 8 about half of what Shakespeare wrote next would be impossible. And nearly half of the different 5-grams we *have* seen, we have seen once, which suggests how much is still unseen: things seen once are a message from the things not seen yet (Good, 1953, credits Turing).
@@ -484,16 +439,17 @@ print(f"of the {len(times):,} different 5-grams, {100 * once / len(times):.0f} %
 # %%
 from llmlib.text import smoothing as formulas
 
-assert formulas.add_k(2.0, 4.0, 1.0, 5) == 1 / 3  # by hand, as above
+assert formulas.add_k(2.0, 4.0, 1.0, 5) == 1 / 3        # by hand, as above
 
-curve = {"add 1": [], "add 0.01": []}  # bits per character, choose text
+curve = {"add 1": [], "add 0.01": []}           # bits per character, choose text
 for n in UP_TO_8:
     model = fitted(n, "add_k")
-    for k in (1, 0.01):  # k may change without a recount
+    for k in (1, 0.01):                                 # k may change without a recount
         model.k = k
         curve[f"add {k:g}"].append(model.bits_per_token(choose))
 for name, values in curve.items():
-    print(f"{name:9}", " ".join(f"{2**b:6.2f}" for b in values), f"   best: order {1 + int(np.argmin(values))}")
+    print(f"{name:9}", " ".join(f"{2**b:6.2f}" for b in values),
+          f"   best: order {1 + int(np.argmin(values))}")
 
 # %% [markdown]
 # Infinity is gone, but look at order 8: *worse than order 2*, and with $k = 1$ about as bad as no context at all. Adding is blind. After the context `wherefor`, the 63 characters that never came get as much as each other, `e` and `Z` alike, and a context never seen at all gets the uniform distribution, as if we had learned nothing whatsoever.
@@ -508,26 +464,15 @@ for name, values in curve.items():
 
 # %% tags=["diagram"]
 d = Diagram(12, 3.6)
-ladder = [
-    ("c, a, d", "order 4: seen once"),
-    ("a, d", "order 3"),
-    ("d", "order 2"),
-    ("(nothing)", "order 1"),
-    ("uniform", "1/V"),
-]
-steps_down = [
-    d.box(1.5 + 2.2 * i, 2.8 - 0.5 * i, name, w=1.7, h=0.62, color="blue" if i < 4 else "grey")
-    for i, (name, _) in enumerate(ladder)
-]
+ladder = [("c, a, d", "order 4: seen once"), ("a, d", "order 3"), ("d", "order 2"), ("(nothing)", "order 1"), ("uniform", "1/V")]
+steps_down = [d.box(1.5 + 2.2 * i, 2.8 - 0.5 * i, name, w=1.7, h=0.62, color="blue" if i < 4 else "grey") for i, (name, _) in enumerate(ladder)]
 for i, (_, note) in enumerate(ladder):
     d.label(1.5 + 2.2 * i, 2.2 - 0.5 * i, note, size=10)
 for upper, lower in pairwise(steps_down):
     d.arrow(upper, lower)
 d.label(8.6, 3.1, "each step down: one token forgotten,\nmore evidence, less said", size=11)
-d.show(
-    alt="A staircase of contexts from c, a, d over a, d and d and the empty context down to the uniform distribution; "
-    "each step forgets the first token and has more evidence."
-)
+d.show(alt="A staircase of contexts from c, a, d over a, d and d and the empty context down to the uniform distribution; "
+       "each step forgets the first token and has more evidence.")
 
 # %% [markdown]
 # How much of the probability goes down the stairs, $1 - \lambda$? A fixed number per order can be tuned on text that was not used for counting. Witten and Bell (1991) let each context decide: a context after which *many different* tokens were seen is likely to bring another new one. With $\text{types}(c)$ the number of different tokens seen after $c$:
@@ -535,7 +480,6 @@ d.show(
 # $$P_n(x \mid c) = \frac{\text{count}(c, x) + \text{types}(c) \cdot P_{n-1}(x \mid c')}{\text{count}(c) + \text{types}(c)}$$
 #
 # By hand: after `a` came four tokens of three types. Of eleven characters two are `b`, so $P(b \mid a) = (2 + 3 \cdot \tfrac{2}{11})/(4 + 3) = 0.364$, and $P(r \mid a) = (0 + 3 \cdot \tfrac{2}{11})/7 = 0.078$.
-
 
 # %%
 def witten_bell(tables, context, V):
@@ -553,11 +497,11 @@ def witten_bell(tables, context, V):
 
 abra = ["abcdr".index(c) for c in "abracadabra"]
 row = witten_bell([followers(all_ngrams(abra, m)) for m in (1, 2)], [0], 5)
-assert np.allclose(row[[1, 4]], [0.364, 0.078], atol=5e-4)  # b and r, by hand
+assert np.allclose(row[[1, 4]], [0.364, 0.078], atol=5e-4)      # b and r, by hand
 
 tables = [followers(all_ngrams(small, m)) for m in (1, 2, 3, 4)]
 library_model = NGramModel(4, "witten_bell", vocab_size=V).fit(np.array(small))
-for context in ("the", "Rom", "qZx"):  # often, sometimes, never seen
+for context in ("the", "Rom", "qZx"):                   # often, sometimes, never seen
     ids = tokenizer.encode(context)
     np.testing.assert_allclose(witten_bell(tables, ids, V), library_model.probs(ids))
 
@@ -574,7 +518,6 @@ for context in ("the", "Rom", "qZx"):  # often, sometimes, never seen
 #
 # By hand, with $D = 0.75$: `abracadabra` has seven different pairs, `ab br ra ac ca ad da`. Three of them end in `a`, one each in `b`, `c`, `d`, `r`; so $P_1(b) = 1/7$ although `b` is twice as frequent as `c`. Then $P(b \mid a) = \frac{2 - 0.75}{4} + \frac{0.75 \cdot 3}{4} \cdot \frac17 = 0.393$ and $P(a \mid a) = 0 + 0.5625 \cdot \frac37 = 0.241$.
 
-
 # %%
 def kneser_ney_tables(tokens, order):
     """Raw counts on top; below, each distinct longer n-gram counts once."""
@@ -582,7 +525,7 @@ def kneser_ney_tables(tokens, order):
     tables = [followers(all_ngrams(tokens, order))]
     for m in range(order - 1, 0, -1):
         shorter = [ngram[1:] for ngram in distinct]
-        opening = tuple(tokens[:m])  # nothing stands before the first n-gram
+        opening = tuple(tokens[:m])             # nothing stands before the first n-gram
         if opening not in set(shorter):
             shorter.append(opening)
         distinct = set(shorter)
@@ -602,7 +545,6 @@ def kneser_ney(tables, context, V, discount=0.75):
             p = np.maximum(seen - D, 0) / total + D * len(counts) / total * p
     return p
 
-
 # %%
 row = kneser_ney(kneser_ney_tables(abra, 2), [0], 5)
 print("by hand:", {letter: round(float(p), 3) for letter, p in zip("abcdr", row)})
@@ -619,7 +561,7 @@ for context in ("the", "Rom", "qZx"):
 # **What does the discount do to one row?** Outlined: the bare relative frequencies. Filled: after smoothing. Compare a context seen thousands of times, one seen a dozen times, and one never seen. **Predict** in which the slider moves most.
 
 # %% tags=["diagram"]
-kn5, mle5 = fitted(5, "kneser_ney"), fitted(5, "mle")  # a discount can be moved without counting again
+kn5, mle5 = fitted(5, "kneser_ney"), fitted(5, "mle")   # a discount can be moved without counting again
 
 
 def after(context, discount):
@@ -630,26 +572,17 @@ def after(context, discount):
     fig, ax = plt.subplots(figsize=(3.5, 2.6))
     ax.bar(range(8), smooth[top], color="#56B4E9", label="Kneser-Ney")
     ax.bar(range(8), bare[top], fill=False, edgecolor="black", linewidth=1.5, label="frequency")
-    ax.set(
-        xlabel="next character",
-        ylabel="probability",
-        ylim=(0, 1.05),
-        xticks=range(8),
-        xticklabels=[{" ": "␣", "\n": "⏎"}.get(c, c) for c in tokenizer.decode(top.tolist())],
-    )
+    ax.set(xlabel="next character", ylabel="probability", ylim=(0, 1.05), xticks=range(8),
+           xticklabels=[{" ": "␣", "\n": "⏎"}.get(c, c) for c in tokenizer.decode(top.tolist())])
     ax.set_title(f"{context!r}, seen {kn5.count(ids)} times, D = {discount:.2f}", fontsize=11)
     ax.legend(loc="upper right", fontsize=10)
     return fig
 
 
-explore(
-    after,
-    context=[" the", "Juli", "zard", "xyz "],
-    discount=(0.05, 0.95, 0.05),
-    panels=[dict(context=c, discount=0.9) for c in (" the", "zard", "xyz ")],
-    alt="Next-character distributions after ' the', 'zard' and 'xyz '. The first, seen thousands of times, hardly changes with the "
-    "discount; the second lowers the characters it saw and admits others; the third, never seen, takes its shape from shorter contexts.",
-)
+explore(after, context=[" the", "Juli", "zard", "xyz "], discount=(0.05, 0.95, 0.05),
+        panels=[dict(context=c, discount=0.9) for c in (" the", "zard", "xyz ")],
+        alt="Next-character distributions after ' the', 'zard' and 'xyz '. The first, seen thousands of times, hardly changes with the "
+        "discount; the second lowers the characters it saw and admits others; the third, never seen, takes its shape from shorter contexts.")
 
 # %% [markdown]
 # Seen thousands of times: the evidence stands, whatever the discount. Seen a dozen times: what occurred once is cut down to a guess among others. Never seen: the shorter contexts speak, and they speak sense. No rule like "if count < 5" was needed.
@@ -665,23 +598,14 @@ best_order = {name: 1 + int(np.argmin(values)) for name, values in curve.items()
 print("best order on the choose text:", best_order)
 
 # %% tags=["figure"]
-curves(
-    curve,
-    at=list(UP_TO_8),
-    x="order n",
-    y="bits per character, choose text",
-    reference={"unigram": bits(unigram)},
-    height=3.2,
-    ylim=(2, 5.2),
-    alt=f"Bits per character against order. All fall together to order 3. Add 1 turns up at once, to {curve['add 1'][7]:.2f} at order 8; "
-    f"add 0.01 to {curve['add 0.01'][7]:.2f}; Witten-Bell turns up gently; Kneser-Ney flattens near {min(curve['Kneser-Ney']):.2f}.",
-)
+curves(curve, at=list(UP_TO_8), x="order n", y="bits per character, choose text", reference={"unigram": bits(unigram)}, height=3.2, ylim=(2, 5.2),
+       alt=f"Bits per character against order. All fall together to order 3. Add 1 turns up at once, to {curve['add 1'][7]:.2f} at order 8; "
+       f"add 0.01 to {curve['add 0.01'][7]:.2f}; Witten-Bell turns up gently; Kneser-Ney flattens near {min(curve['Kneser-Ney']):.2f}.")
 
 # %% [markdown]
 # Up to order 3 the methods hardly differ: the counts are dense, and what little is added makes no difference. From order 4 on, smoothing *is* the model. The blind method gets worse with more context: it is told more and knows less. Kneser-Ney is best from order 4 on and hardly suffers beyond its best order.
 #
 # One free number remains in Kneser-Ney, $D$; and interpolation with fixed weights deserves to be tuned as well. We choose both on the choose text. Then, once, the **report** text. Its 55,000 characters are a sample too: the interval comes from the spread over blocks of 1,000 characters.
-
 
 # %%
 def report_blocks(model):
@@ -714,20 +638,9 @@ best = winner.mean()
 half = {name: 1.96 * b.std(ddof=1) / math.sqrt(len(b)) for name, b in blocks.items()}
 
 # %% tags=["figure"]
-table(
-    [
-        {
-            "method": name,
-            "order": chosen[name].order,
-            "bits per character": f"{b.mean():.2f} ± {half[name]:.2f}",
-            "perplexity": f"{2 ** b.mean():.2f}",
-            "blocks in which the winner is better": "–" if b is winner else f"{(winner < b).sum()} of {len(b)}",
-        }
-        for name, b in blocks.items()
-    ],
-    highlight=[4],
-    caption="Chosen on the choose text, measured once on the report text.",
-)
+table([{"method": name, "order": chosen[name].order, "bits per character": f"{b.mean():.2f} ± {half[name]:.2f}",
+        "perplexity": f"{2 ** b.mean():.2f}", "blocks in which the winner is better": "–" if b is winner else f"{(winner < b).sum()} of {len(b)}"}
+       for name, b in blocks.items()], highlight=[4], caption="Chosen on the choose text, measured once on the report text.")
 
 # %% [markdown]
 # Kneser-Ney wins, and the tuned discount allows one character more. The intervals of the last three overlap. But they say how far another sample of text would move *each* number, and all methods were judged on the *same* characters: where the text is hard, it is hard for all. Compared block by block (last column), the order is hardly in doubt. Lecture 18 makes a method of that. <!-- promise: 18-paired-comparison -->
@@ -738,7 +651,6 @@ table(
 # ## V. Words instead of characters (*optional*)
 #
 # The cat sat on the *word*. Nothing in the method knows what a token is, so let us cut the text into words. We cut so that nothing is lost (each word keeps the space before it), and map words seen only once in training to `<unk>`, so that the model knows how often the unknown happens.
-
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -755,15 +667,15 @@ word_id = {w: i for i, w in enumerate(vocabulary)}
 train_w = np.array([word_id.get(w, 0) for w in train_words])
 report_w = np.array([word_id.get(w, 0) for w in report_words])
 n_once = sum(n == 1 for n in frequency.values())
-print(
-    f"{len(train_words):,} tokens, {len(frequency):,} different, {n_once:,} of them "
-    f"once only: a vocabulary of {len(vocabulary):,}"
-)
+print(f"{len(train_words):,} tokens, {len(frequency):,} different, {n_once:,} of them "
+      f"once only: a vocabulary of {len(vocabulary):,}")
 print(f"{100 * np.mean(report_w == 0):.1f} % of the report words are unknown")
 
 # %%
 W = len(vocabulary)
-word_models = {n: NGramModel(n, "kneser_ney", vocab_size=W).fit(train_w) for n in (1, 2, 3, 4)}
+word_models = {
+    n: NGramModel(n, "kneser_ney", vocab_size=W).fit(train_w) for n in (1, 2, 3, 4)
+}
 word_unseen = NGramModel(4, "mle", vocab_size=W).fit(train_w).unseen(report_w)
 print("order   perplexity   n-grams never seen")
 for n, model in word_models.items():
@@ -783,18 +695,19 @@ for context in (["\n", "My"], ["I", " will", " not"], [" on", " the"]):
 # **Look for** words far below the crowd: frequent, but always after the same neighbour.
 
 # %%
-pairs = np.unique(train_w[:-1] * W + train_w[1:])  # one number per pair: a * W + b
-left_neighbours = np.bincount(pairs % W, minlength=W)  # how often each b occurs
+pairs = np.unique(train_w[:-1] * W + train_w[1:])       # one number per pair: a * W + b
+left_neighbours = np.bincount(pairs % W, minlength=W)   # how often each b occurs
 how_often = np.bincount(train_w, minlength=W)
 is_word = [w[0] == " " and w[1:].isalpha() for w in vocabulary]
 often = [i for i in range(1, W) if how_often[i] > 100 and is_word[i]]
 lonely = sorted(often, key=lambda i: left_neighbours[i] / how_often[i])[:5]
 for i in [*lonely, word_id[" and"], word_id[" good"]]:
-    print(f"{vocabulary[i].strip():10} {how_often[i]:6,} times after {left_neighbours[i]:5,} different words")
+    print(f"{vocabulary[i].strip():10} {how_often[i]:6,} times "
+          f"after {left_neighbours[i]:5,} different words")
 
 # %% tags=["diagram"]
 fig, ax = plt.subplots(figsize=(7.2, 3.0))
-crowd = np.flatnonzero(how_often >= 20)[1:]  # without <unk>
+crowd = np.flatnonzero(how_often >= 20)[1:]             # without <unk>
 sociable = [word_id[w] for w in (" and", " good")]
 ax.scatter(how_often[crowd], left_neighbours[crowd], s=6, color="#9DC3E0", linewidths=0)
 for i in [*lonely, *sociable]:
@@ -802,11 +715,8 @@ for i in [*lonely, *sociable]:
 for i, place in [(lonely[0], (8, 4)), (lonely[-1], (-20, 8)), *((i, (8, -12)) for i in sociable)]:
     ax.annotate(vocabulary[i].strip(), (how_often[i], left_neighbours[i]), xytext=place, textcoords="offset points")
 ax.set(xscale="log", yscale="log", xlabel="occurrences in the training text", ylabel="different left neighbours")
-show(
-    fig,
-    alt=f"Scatter of all words: occurrences against different left neighbours, log-log. Most lie in a band; "
-    f"{vocabulary[lonely[0]].strip()} occurs {how_often[lonely[0]]} times after {left_neighbours[lonely[0]]} neighbour.",
-)
+show(fig, alt=f"Scatter of all words: occurrences against different left neighbours, log-log. Most lie in a band; "
+     f"{vocabulary[lonely[0]].strip()} occurs {how_often[lonely[0]]} times after {left_neighbours[lonely[0]]} neighbour.")
 
 # %% [markdown]
 # In these plays *RICHARD* (in capitals, as the speaker) comes only after *KING*, *VINCENTIO* only after *DUKE*: San Francisco all over again. Their raw counts are large, and yet in a *new* situation they are a poor guess. Does it pay to know that? The same bigram model twice, the lower order once from raw counts and once from continuation counts:
@@ -817,7 +727,8 @@ asked = (report_w[:-1] * W + report_w[1:]).tolist()
 count = np.array([pair_counts[k] for k in asked])
 total = np.bincount(train_w[:-1], minlength=W)[report_w[:-1]]
 types = np.bincount(pairs // W, minlength=W)[report_w[:-1]]
-lower = {"raw counts": how_often / how_often.sum(), "continuation counts": left_neighbours / left_neighbours.sum()}
+lower = {"raw counts": how_often / how_often.sum(),
+         "continuation counts": left_neighbours / left_neighbours.sum()}
 for name, q in lower.items():
     q = np.maximum(q, 1e-9)[report_w[1:]]
     p = formulas.kneser_ney(count, total, types, q, 0.75)
@@ -830,10 +741,9 @@ for name, q in lower.items():
 #
 # A perplexity above eighty looks terrible beside one below five, and that comparison means *nothing*: one is per word, the other per character. The fair unit is bits per character **of the same text**. And there is a second trap: `<unk>` is cheap to predict, but it does not say *which* word came. An honest word model must spell it. So we let a small character model, trained on the words seen once, pay for the spelling.
 
-
 # %%
 def spelled(word):
-    return np.array([*tokenizer.encode(word), V])  # V: end of the word
+    return np.array([*tokenizer.encode(word), V])       # V: end of the word
 
 
 once_only = [spelled(w) for w, n in frequency.items() if n == 1]
@@ -848,12 +758,8 @@ per_character = {
 }
 
 # %% tags=["figure"]
-bars(
-    per_character,
-    x="bits per character, report text",
-    height=1.9,
-    alt="Bits per character: " + ", ".join(f"{name} {value:.2f}" for name, value in per_character.items()) + ".",
-)
+bars(per_character, x="bits per character, report text", height=1.9, alt="Bits per character: " + ", ".join(
+    f"{name} {value:.2f}" for name, value in per_character.items()) + ".")
 
 # %% [markdown]
 # Not spelling the unknown words would have made the word model the winner by a wide margin; paying for them costs the lead. Whenever two models with different vocabularies are compared, ask for bits per character (or per byte) of the same text, and ask who pays for the unknown words. Lecture 02 finds a cut between words and characters that has no unknown words at all. <!-- promise: 02-no-unknown-words -->
@@ -865,7 +771,10 @@ bars(
 
 # %%
 SIZES = [1_000, 10_000, 100_000, len(train)]
-by_size = {n: [fitted(n, "kneser_ney", size).bits_per_token(report) for size in SIZES] for n in (1, 2, 3, 5, 8)}
+by_size = {
+    n: [fitted(n, "kneser_ney", size).bits_per_token(report) for size in SIZES]
+    for n in (1, 2, 3, 5, 8)
+}
 unseen_of = [100 * fitted(8, "mle", size).unseen(report) for size in SIZES]
 unseen_by_size = {n: [some[n - 1] for some in unseen_of] for n in (2, 3, 5, 8)}
 
@@ -873,11 +782,8 @@ unseen_by_size = {n: [some[n - 1] for some in unseen_of] for n in (2, 3, 5, 8)}
 fig, (left, right) = panels(2, titles=["bits per character", "n-grams never seen (%)"], width=7.6)
 curves({f"order {n}": v for n, v in by_size.items()}, at=SIZES, x="training characters", log="x", ax=left)
 curves({f"order {n}": v for n, v in unseen_by_size.items()}, at=SIZES, x="training characters", log="x", ax=right)
-show(
-    fig,
-    alt=f"Left: bits per character against training size. Order 1 is flat, order 5 falls from {by_size[5][0]:.2f} to {by_size[5][-1]:.2f}. "
-    f"Right: unseen 5-grams fall from {unseen_by_size[5][0]:.0f} to {unseen_by_size[5][-1]:.0f} %, 8-grams to {unseen_by_size[8][-1]:.0f} %.",
-)
+show(fig, alt=f"Left: bits per character against training size. Order 1 is flat, order 5 falls from {by_size[5][0]:.2f} to {by_size[5][-1]:.2f}. "
+     f"Right: unseen 5-grams fall from {unseen_by_size[5][0]:.0f} to {unseen_by_size[5][-1]:.0f} %, 8-grams to {unseen_by_size[8][-1]:.0f} %.")
 
 # %% [markdown]
 # With a thousand characters, anything beyond one character of context is worth next to nothing; with a million, four and more are put to use. The unigram curve is nearly flat: it was done after a few pages. *More data helps a model that has room to use it*, a first glimpse of lecture 08. <!-- promise: 08-more-data-needs-room -->
@@ -901,14 +807,11 @@ limit = source.entropy_rate
 surprise = -(source.transitions * np.log2(source.transitions.clip(1e-300))).sum(axis=-1)
 assert math.isclose(limit, (source.stationary * surprise).sum(), rel_tol=1e-6)
 test_symbols = source.sample(100_000, rng=1)
-print(
-    f"uniform {math.log2(8):.2f} bits, entropy rate {limit:.2f} bits; "
-    f"the source on new symbols: {source.bits_per_symbol(test_symbols):.2f}"
-)
+print(f"uniform {math.log2(8):.2f} bits, entropy rate {limit:.2f} bits; "
+      f"the source on new symbols: {source.bits_per_symbol(test_symbols):.2f}")
 
 # %% [markdown]
 # **Predict:** you count n-grams of order 1 to 7 in 1,000, 10,000 or 100,000 symbols. Which order is best? What happens beyond it? And how many bits will a maximum-likelihood model of order 7 need on *its own training symbols*?
-
 
 # %%
 def symbol_model(order, smoothing, symbols):
@@ -918,44 +821,26 @@ def symbol_model(order, smoothing, symbols):
 SOURCE_ORDERS = list(range(1, 8))
 samples = [source.sample(100_000, rng=10 + seed) for seed in range(3)]
 new = {
-    size: np.array(
-        [[symbol_model(n, "kneser_ney", s[:size]).bits_per_token(test_symbols) for n in SOURCE_ORDERS] for s in samples]
-    )
+    size: np.array([
+        [symbol_model(n, "kneser_ney", s[:size]).bits_per_token(test_symbols)
+         for n in SOURCE_ORDERS]
+        for s in samples
+    ])
     for size in (1_000, 10_000, 100_000)
 }
-own = np.array(
-    [
-        [symbol_model(n, "mle", s).bits_per_token(s) for n in SOURCE_ORDERS]
-        for s in (sample[:10_000] for sample in samples)
-    ]
-)
+own = np.array([
+    [symbol_model(n, "mle", s).bits_per_token(s) for n in SOURCE_ORDERS]
+    for s in (sample[:10_000] for sample in samples)
+])
 print(f"order 3, 100,000 symbols: {new[100_000][:, 2].mean():.2f} bits on new symbols")
 print(f"order 7 on its own 10,000 symbols: {own[:, 6].mean():.2f} bits")
 
 # %% tags=["figure"]
 fig, (left, right) = panels(2, titles=["on new symbols", "10,000 symbols"], width=7.6, share_y=True)
-curves(
-    {f"{s:,}": runs for s, runs in new.items()},
-    at=SOURCE_ORDERS,
-    x="order n",
-    y="bits per symbol",
-    reference={"entropy": limit},
-    ax=left,
-    ylim=(0, 3.2),
-)
-curves(
-    {"new": new[10_000], "its own": own},
-    at=SOURCE_ORDERS,
-    x="order n",
-    reference={"entropy": limit},
-    ax=right,
-    ylim=(0, 3.2),
-)
-show(
-    fig,
-    alt=f"Left: bits per new symbol against order; all curves bottom out at order 3 just above the entropy rate of {limit:.2f}, none below it. "
-    f"Right: on its own training symbols maximum likelihood falls below the entropy from order 3 on, to {own[:, 6].mean():.2f} bits at order 7.",
-)
+curves({f"{s:,}": runs for s, runs in new.items()}, at=SOURCE_ORDERS, x="order n", y="bits per symbol", reference={"entropy": limit}, ax=left, ylim=(0, 3.2))
+curves({"new": new[10_000], "its own": own}, at=SOURCE_ORDERS, x="order n", reference={"entropy": limit}, ax=right, ylim=(0, 3.2))
+show(fig, alt=f"Left: bits per new symbol against order; all curves bottom out at order 3 just above the entropy rate of {limit:.2f}, none below it. "
+     f"Right: on its own training symbols maximum likelihood falls below the entropy from order 3 on, to {own[:, 6].mean():.2f} bits at order 7.")
 
 # %% [markdown]
 # Left: every curve has its minimum at order 3, one more than the source's memory of two. Below it a model cannot see enough; above it there is nothing to see, only sparser counts. The limit is approached from above and not crossed.
@@ -963,22 +848,18 @@ show(
 # Right: on its *own* symbols the maximum-likelihood model goes straight through the floor. It is not better than perfect. It describes those 10,000 symbols, noise included, and "fewer bits than the entropy" is the signature of memorising. On real text the floor is invisible, which is why one holds out text at all.
 
 # %%
-poll(
-    "A classmate reports 1.2 bits per symbol on this source (entropy 1.85). What is the most likely explanation?",
-    options=[
-        "the test symbols were among the training symbols",
-        "a better smoothing than Kneser-Ney",
-        "a longer context than ours",
-        "a lucky test sample",
-    ],
-    explanation="No model of *new* symbols can average less than the entropy rate, "
-    "so neither "
-    "a better smoothing nor a longer context helps: the source has no more to give. "
-    "Luck "
-    "exists but is small: over 100,000 symbols the average moves by about a "
-    "hundredth of a "
-    "bit. What does go below the entropy is a model that has seen the answers.",
-)
+poll("A classmate reports 1.2 bits per symbol on this source (entropy 1.85). "
+     "What is the most likely explanation?",
+     options=["the test symbols were among the training symbols",
+              "a better smoothing than Kneser-Ney", "a longer context than ours",
+              "a lucky test sample"],
+     explanation="No model of *new* symbols can average less than the entropy rate, "
+                 "so neither "
+     "a better smoothing nor a longer context helps: the source has no more to give. "
+     "Luck "
+     "exists but is small: over 100,000 symbols the average moves by about a "
+     "hundredth of a "
+     "bit. What does go below the entropy is a model that has seen the answers.")
 
 # %% [markdown]
 # ## VIII. Looking both ways
@@ -986,7 +867,6 @@ poll(
 # All along, the model was only allowed to look to the left. The HLT lecture calls such a model **causal** or **auto-regressive**, and contrasts it with **non-autoregressive** ones, as used for tagging and classification. What does the restriction cost, and what does it buy?
 #
 # Hide one character and let a table see neighbours on *both* sides: `to be or not t▢ be`. This is a **cloze** test, the training task of BERT (lecture 05). <!-- promise: 05-causal-and-bidirectional --> The table is Witten-Bell again; it accepts any columns as context and adds one after the other.
-
 
 # %%
 def occurrences_of(queries, keys):
@@ -1001,7 +881,7 @@ def from_columns(columns, target, new_columns, new_target, n_targets):
     known, asked = np.zeros(len(target), np.int64), np.zeros(len(new_target), np.int64)
     p = np.full(len(new_target), 1 / n_targets)
     for m in range(len(columns) + 1):
-        if m:  # one number per context: base V
+        if m:                                           # one number per context: base V
             known = known * V + columns[m - 1]
             asked = asked * V + new_columns[m - 1]
         seen = known * n_targets + target
@@ -1012,7 +892,6 @@ def from_columns(columns, target, new_columns, new_target, n_targets):
         p = np.where(total > 0, (count + types * p) / np.maximum(total + types, 1), p)
     return p
 
-
 # %%
 def at(tokens, offset):
     """The token `offset` places away, wherever 4 stand before and 2 after."""
@@ -1021,9 +900,8 @@ def at(tokens, offset):
 
 def hidden_bits(*offsets):
     """Bits for a hidden character, given its neighbours at these offsets."""
-    return bits(
-        from_columns([at(train, o) for o in offsets], at(train, 0), [at(report, o) for o in offsets], at(report, 0), V)
-    )
+    return bits(from_columns([at(train, o) for o in offsets], at(train, 0),
+                             [at(report, o) for o in offsets], at(report, 0), V))
 
 
 same_as_before = fitted(5, "witten_bell").bits_per_token(report)
@@ -1034,21 +912,14 @@ assert math.isclose(hidden_bits(-1, -2, -3, -4), same_as_before, rel_tol=1e-3)
 
 # %%
 cloze = {
-    "2 left": hidden_bits(-1, -2),
-    "2 right": hidden_bits(1, 2),
+    "2 left": hidden_bits(-1, -2), "2 right": hidden_bits(1, 2),
     "1 left, 1 right": hidden_bits(-1, 1),
-    "4 left": hidden_bits(-1, -2, -3, -4),
-    "2 left, 2 right": hidden_bits(-1, 1, -2, 2),
+    "4 left": hidden_bits(-1, -2, -3, -4), "2 left, 2 right": hidden_bits(-1, 1, -2, 2),
 }
 
 # %% tags=["figure"]
-bars(
-    cloze,
-    x="bits for the hidden character, report text",
-    highlight=["1 left, 1 right", "2 left, 2 right"],
-    height=2.4,
-    alt="Bits for a hidden character: " + ", ".join(f"{name} {value:.2f}" for name, value in cloze.items()) + ".",
-)
+bars(cloze, x="bits for the hidden character, report text", highlight=["1 left, 1 right", "2 left, 2 right"], height=2.4,
+     alt="Bits for a hidden character: " + ", ".join(f"{name} {value:.2f}" for name, value in cloze.items()) + ".")
 
 # %% [markdown]
 # One neighbour on each side beats two on either side, and even *four* on the left. Reading backwards costs about the same as reading forwards: the chain rule works in any order.
@@ -1056,9 +927,9 @@ bars(
 # Then why would anyone look only to the left? Because of the chain rule. Probabilities that follow *one* order, whichever it is, multiply to the probability of a text, and over all texts they sum to 1. Answers to cloze questions, each given all the other characters, do not. For texts of two characters we can add up all 4,096 of them:
 
 # %%
-ring = np.stack([train, np.roll(train, -1)])  # roll: shifted by one, end to start
+ring = np.stack([train, np.roll(train, -1)])    # roll: shifted by one, end to start
 pair_table = np.zeros((V, V))
-np.add.at(pair_table, (ring[0], ring[1]), 1)  # how often a is followed by b
+np.add.at(pair_table, (ring[0], ring[1]), 1)            # how often a is followed by b
 first, second = pair_table.sum(axis=1), pair_table.sum(axis=0)
 to_right, to_left = pair_table / first[:, None], pair_table / second
 sums = {
@@ -1085,52 +956,39 @@ is_letter = np.array([c.isalpha() for c in characters])[at(report, 0)]
 
 def tag_errors(*offsets):
     """Share (%) of the letters whose case is wrong, given lower-cased neighbours."""
-    p = from_columns(
-        [at(lower_ids[train], o) for o in offsets],
-        upper[at(train, 0)],
-        [at(lower_ids[report], o) for o in offsets],
-        upper[at(report, 0)],
-        2,
-    )
+    p = from_columns([at(lower_ids[train], o) for o in offsets], upper[at(train, 0)],
+                     [at(lower_ids[report], o) for o in offsets],
+                     upper[at(report, 0)], 2)
     return 100 * (p < 0.5)[is_letter].mean()
 
 
 tags = {
-    "always lower case": tag_errors(),
-    "the letter alone": tag_errors(0),
+    "always lower case": tag_errors(), "the letter alone": tag_errors(0),
     "4 to the left": tag_errors(0, -1, -2, -3, -4),
     "2 on each side": tag_errors(0, -1, 1, -2, 2),
 }
 
 # %% tags=["figure"]
-bars(
-    tags,
-    x="letters with the wrong case (%)",
-    fmt=".1f",
-    height=2.1,
-    alt="Letters with the wrong case: " + ", ".join(f"{name} {value:.1f} %" for name, value in tags.items()) + ".",
-)
+bars(tags, x="letters with the wrong case (%)", fmt=".1f", height=2.1,
+     alt="Letters with the wrong case: " + ", ".join(f"{name} {value:.1f} %" for name, value in tags.items()) + ".")
 
 # %% [markdown]
 # With the same number of neighbours, the tagger that may look ahead makes somewhat fewer mistakes: whether `r` starts *romeo* or *ROMEO* depends on what follows. Two kinds of models, then, for two kinds of tasks: causal ones to write, bidirectional ones to read. Lecture 05 builds both from the same parts.
 
 # %%
-poll(
-    "A cloze model spends 1.6 bits on a hidden character, a causal model 2.2 on the "
-    "same text. "
-    "What follows about which of them gives the *text* the higher probability?",
-    options=[
-        "nothing: the cloze answers do not multiply to the probability of the text",
-        "the cloze model, by 0.6 bits per character",
-        "the causal model, because it looks only one way",
-        "they are equal: both count the same characters",
-    ],
-    explanation="Each cloze answer is given everything else, the later characters "
-    "too, so the "
-    "same information is used again and again. The product of such answers is no "
-    "probability "
-    "of a text: over all two-character texts it summed to far more than 1.",
-)
+poll("A cloze model spends 1.6 bits on a hidden character, a causal model 2.2 on the "
+     "same text. "
+     "What follows about which of them gives the *text* the higher probability?",
+     options=["nothing: the cloze answers do not multiply to the probability of the "
+              "text",
+              "the cloze model, by 0.6 bits per character",
+              "the causal model, because it looks only one way",
+              "they are equal: both count the same characters"],
+     explanation="Each cloze answer is given everything else, the later characters "
+                 "too, so the "
+     "same information is used again and again. The product of such answers is no "
+     "probability "
+     "of a text: over all two-character texts it summed to far more than 1.")
 
 # %% [markdown]
 # ## Scale warning
@@ -1143,75 +1001,48 @@ poll(
 # What the source lecture says about this topic, against what the papers say and what you have just measured.
 
 # %%
-claims_table(
-    [
-        Claim(
-            r"$P(X_t \mid X_1, \dots, X_{t-1})$: next word given context or prefix",
-            "the chain rule makes it exact (Shannon, 1948)",
-            f"four factors of 'thou' multiply to its frequency; cut to order {n_kn}: {best:.2f} bits",
-            "holds; a model of finite order approximates it",
-            source="hlt",
-            split="report",
-        ),
-        Claim(
-            "language models are self-supervised",
-            "Radford et al. (2018): the text is its own target",
-            f"{len(train):,} examples, no label: {math.log2(V):.0f} bits (uniform), "
-            f"{bits(unigram):.2f} (unigram), {best:.2f} (Kneser-Ney)",
-            "holds",
-            source="hlt",
-            split="report",
-        ),
-        Claim(
-            "language modelling is auto-regressive",
-            "Radford et al. (2018) train from left to right",
-            "probabilities of all two-character texts sum to 1.00 in either reading "
-            f"order, cloze answers to {list(sums.values())[2]:.2f}",
-            "holds; any fixed order gives a distribution over texts",
-            source="hlt",
-            split="train",
-        ),
-        Claim(
-            "1-to-1 tagging and classification are non-auto-regressive",
-            "Devlin et al. (2018) tag with both sides in view",
-            f"wrong case: {tags['4 to the left']:.1f} % with 4 letters to the left, "
-            f"{tags['2 on each side']:.1f} % with 2 on each side",
-            "holds; looking ahead helps, and nothing has to be written",
-            source="hlt",
-            split="report",
-        ),
-        Claim(
-            "larger pre-training datasets generally improve performance",
-            "Brants et al. (2007): translation improves up to 2 trillion tokens",
-            f"1,000 to 1 million characters: order 5 {by_size[5][0]:.2f} to "
-            f"{by_size[5][-1]:.2f} bits, order 1 {by_size[1][0]:.2f} to "
-            f"{by_size[1][-1]:.2f}",
-            "holds; for a model with room to use them",
-            source="hlt",
-            split="report",
-        ),
-        Claim(
-            "tail phenomena will never go away",
-            "Good (1953): what was seen once estimates the unseen",
-            "unseen 5-grams: "
-            + ", ".join(f"{u:.0f} %" for u in unseen_by_size[5])
-            + " from 1,000 to 1 million characters",
-            "holds; for n-grams of this text",
-            source="hlt",
-            split="report",
-        ),
-        Claim(
-            "results as PPL, bits per byte and bits per character in one table",
-            "Radford et al. (2019), table 3: different units for different test sets",
-            f"one text: {best:.2f} bits per character; a word model of perplexity "
-            f"{word_models[3].perplexity(report_w):.0f} is "
-            f"{word_bits + spelling_bits:.2f}",
-            "holds; columns in different units do not compare",
-            source="hlt",
-            split="report",
-        ),
-    ]
-)
+claims_table([
+    Claim(r"$P(X_t \mid X_1, \dots, X_{t-1})$: next word given context or prefix",
+          "the chain rule makes it exact (Shannon, 1948)",
+          f"four factors of 'thou' multiply to its frequency; cut to order {n_kn}: "
+          f"{best:.2f} bits", "holds; a model of finite order approximates it",
+          source="hlt", split="report"),
+    Claim("language models are self-supervised",
+          "Radford et al. (2018): the text is its own target",
+          f"{len(train):,} examples, no label: {math.log2(V):.0f} bits (uniform), "
+          f"{bits(unigram):.2f} (unigram), {best:.2f} (Kneser-Ney)", "holds",
+          source="hlt", split="report"),
+    Claim("language modelling is auto-regressive",
+          "Radford et al. (2018) train from left to right",
+          "probabilities of all two-character texts sum to 1.00 in either reading "
+          f"order, cloze answers to {list(sums.values())[2]:.2f}",
+          "holds; any fixed order gives a distribution over texts", source="hlt",
+          split="train"),
+    Claim("1-to-1 tagging and classification are non-auto-regressive",
+          "Devlin et al. (2018) tag with both sides in view",
+          f"wrong case: {tags['4 to the left']:.1f} % with 4 letters to the left, "
+          f"{tags['2 on each side']:.1f} % with 2 on each side",
+          "holds; looking ahead helps, and nothing has to be written", source="hlt",
+          split="report"),
+    Claim("larger pre-training datasets generally improve performance",
+          "Brants et al. (2007): translation improves up to 2 trillion tokens",
+          f"1,000 to 1 million characters: order 5 {by_size[5][0]:.2f} to "
+          f"{by_size[5][-1]:.2f} bits, order 1 {by_size[1][0]:.2f} to "
+          f"{by_size[1][-1]:.2f}", "holds; for a model with room to use them",
+          source="hlt", split="report"),
+    Claim("tail phenomena will never go away",
+          "Good (1953): what was seen once estimates the unseen",
+          "unseen 5-grams: " + ", ".join(f"{u:.0f} %" for u in unseen_by_size[5])
+          + " from 1,000 to 1 million characters",
+          "holds; for n-grams of this text", source="hlt", split="report"),
+    Claim("results as PPL, bits per byte and bits per character in one table",
+          "Radford et al. (2019), table 3: different units for different test sets",
+          f"one text: {best:.2f} bits per character; a word model of perplexity "
+          f"{word_models[3].perplexity(report_w):.0f} is "
+          f"{word_bits + spelling_bits:.2f}",
+          "holds; columns in different units do not compare", source="hlt",
+          split="report"),
+])
 
 # %% [markdown]
 # ## Summary

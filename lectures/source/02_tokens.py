@@ -32,34 +32,18 @@ import regex
 import torch
 
 from courseware import (
-    Claim,
-    Diagram,
-    bars,
-    claims_table,
-    curves,
-    explore,
-    heat_map,
-    panels,
-    poll,
-    setup_style,
-    show,
-    steps,
-    table,
+    Claim, Diagram, bars, claims_table, curves, explore, heat_map, panels, poll,
+    setup_style, show, steps, table,
 )
 from llmlib.data import (
-    alice,
-    all_plays,
-    botchan,
-    recorded,
-    split_text,
-    tiny_shakespeare,
+    alice, all_plays, botchan, recorded, split_text, tiny_shakespeare,
 )
 from llmlib.hub import is_stand_in, load_smollm2
 from llmlib.text import GPT2_PATTERN, BPETokenizer, encode_chat, gpt2_tokenizer
 
 setup_style(compact=True)
 gpt2 = gpt2_tokenizer()
-model, smollm2 = load_smollm2()  # a chat model of 135 million parameters
+model, smollm2 = load_smollm2()         # a chat model of 135 million parameters
 real = not is_stand_in(model)  # without the file a tiny stand-in of ours answers
 name_of_model = "SmolLM2" if real else "stand-in"
 
@@ -88,7 +72,6 @@ d.show(alt="The 11 bits of 233 are split: five go behind 110 in the first byte, 
 # %% [markdown]
 # The grey bits are the frame, the coloured ones the number. In code:
 
-
 # %%
 # NBVAL_CHECK_OUTPUT
 def utf8(code_point):
@@ -101,7 +84,7 @@ def utf8(code_point):
     return bytes([first, *rest])
 
 
-reserved = range(0xD800, 0xE000)  # no character has these numbers ("surrogates")
+reserved = range(0xD800, 0xE000)        # no character has these numbers ("surrogates")
 for c in range(0, 0x110000, 7):
     assert c in reserved or utf8(c) == chr(c).encode()
 for character in "aéж中😀":
@@ -145,20 +128,15 @@ for size in sizes:
     known = set(by_frequency[:size])
     unknown.append(100 * np.mean([word not in known for word in report_words]))
 novel = sorted(set(report_words) - set(train_words), key=lambda w: (len(w), w))[-3:]
-print(
-    f"unknown with 10,000 words: {unknown[-2]:.1f} %; with every word ever met: "
-    f"{unknown[-1]:.1f} %, such as {', '.join(novel)}"
-)
+print(f"unknown with 10,000 words: {unknown[-2]:.1f} %; with every word ever met: "
+      f"{unknown[-1]:.1f} %, such as {', '.join(novel)}")
 
 # %% tags=["figure"]
 fig, (left, right) = panels(2, titles=["different words met", "unknown words of new text (%)"], width=7.6, height=2.7)
 curves({"met": met}, at=list(every), x="words read", labels=False, ax=left)
 curves({"unknown": unknown}, at=sizes, x="words in the vocabulary", log="x", labels=False, ax=right)
-show(
-    fig,
-    alt=f"Left: different words against words read; still rising at {met[-1]:,}. Right: share of unread words that are not in the vocabulary, from "
-    f"{unknown[0]:.0f} % with 100 words to {unknown[-1]:.1f} % with all {sizes[-1]:,}.",
-)
+show(fig, alt=f"Left: different words against words read; still rising at {met[-1]:,}. Right: share of unread words that are not in the vocabulary, from "
+     f"{unknown[0]:.0f} % with 100 words to {unknown[-1]:.1f} % with all {sizes[-1]:,}.")
 
 # %% [markdown]
 # The left curve never levels off. Even the complete list misses several words in a hundred, in text by the *same author*; names, typing errors and every other language come on top. A word model has to write `<unk>` there and has lost what stood in its place. Notice what the unknown words look like, though: they are made of parts that we *have* seen.
@@ -178,7 +156,6 @@ show(
 #
 # Two agreements make it practical. The text is first cut into words by a regular expression, and merges never cross a word's border (otherwise `of the` would soon be one token, and so would `dog.`, `dog!` and `dog?`). A word keeps the space in front of it. (What, then, is the third merge of `low low lower`?) And ties are broken somehow: here the lexicographically greatest pair wins.
 
-
 # %%
 def learn_bpe(text, n_merges):
     """The merges BPE learns from a text, in order, each with the count of the pair."""
@@ -189,10 +166,10 @@ def learn_bpe(text, n_merges):
         counts = Counter()
         for word, parts in words.items():
             for pair in pairwise(parts):
-                counts[pair] += frequency[word]  # as often as the word itself
+                counts[pair] += frequency[word]         # as often as the word itself
         if not counts:
             break
-        best = max(counts, key=lambda pair: (counts[pair], pair))  # ties: the greatest
+        best = max(counts, key=lambda pair: (counts[pair], pair))   # ties: the greatest
         words = {word: merge(parts, best) for word, parts in words.items()}
         merges.append((*best, counts[best]))
     return merges
@@ -208,7 +185,7 @@ def merge(parts, pair):
     return merged
 
 
-assert merge([b"a"] * 3, (b"a", b"a")) == [b"aa", b"a"]  # occurrences do not overlap
+assert merge([b"a"] * 3, (b"a", b"a")) == [b"aa", b"a"]     # occurrences do not overlap
 assert [pair[:2] for pair in learn_bpe("low low lower", 1)] == [(b"o", b"w")]  # by hand
 
 # %%
@@ -216,13 +193,11 @@ assert [pair[:2] for pair in learn_bpe("low low lower", 1)] == [(b"o", b"w")]  #
 tiny = "the cat sat on the mat; the fat cat sat on the hat that the bat sat on"
 merges = learn_bpe(tiny, 12)
 from_library = list(islice(BPETokenizer.train_steps(tiny), 12))
-assert merges == [(s.left, s.right, s.count) for s in from_library]  # pair for pair
+assert merges == [(s.left, s.right, s.count) for s in from_library]     # pair for pair
 print(f"start: {len(tiny.encode())} bytes")
 for n, s in enumerate(from_library, start=1):
-    print(
-        f"{n:2}.  {s.left.decode()!r:6} + {s.right.decode()!r:5} {s.count:2} times"
-        f" -> {s.token.decode()!r:7} leaves {s.n_tokens} tokens"
-    )
+    print(f"{n:2}.  {s.left.decode()!r:6} + {s.right.decode()!r:5} {s.count:2} times"
+          f" -> {s.token.decode()!r:7} leaves {s.n_tokens} tokens")
 
 # %% [markdown]
 # The first merges are about English spelling, the later ones are words. **Step through the merges and watch one sentence grow together.** A dot stands for a space. Which word is the first to become one token, and why that one?
@@ -246,21 +221,11 @@ def draw_tokens(tokens, title, columns=62):
     fig, ax = plt.subplots(figsize=(7.2, 0.45 + 0.3 * len(rows)))
     for y, (x, shown, color, shade) in ((y, box) for y, row in enumerate(rows) for box in row):
         ax.add_patch(plt.Rectangle((x + 0.06, y + 0.06), len(shown) - 0.12, 0.88, facecolor=shade))
-        ax.text(
-            x + len(shown) / 2,
-            y + 0.52,
-            shown,
-            ha="center",
-            va="center",
-            family="DejaVu Sans Mono",
-            fontsize=11,
-            color=color,
-        )
+        ax.text(x + len(shown) / 2, y + 0.52, shown, ha="center", va="center", family="DejaVu Sans Mono", fontsize=11, color=color)
     ax.set(xlim=(0, columns), ylim=(len(rows), 0))
     ax.set_title(title, x=0, ha="left", fontsize=12)
     ax.axis("off")
     return fig
-
 
 # %% tags=["diagram"]
 all_merges = learn_bpe(tiny, 12)
@@ -272,17 +237,11 @@ def after_merges(merges):
         parts = [merge(word, (left, right)) for word in parts]
     tokens = [token for word in parts for token in word]
     last = b"".join(all_merges[merges - 1][:2]).decode() if merges else ""
-    return draw_tokens(
-        tokens, f"after {merges} merges{f' (the last: {last!r})' if merges else ''}: {len(tokens)} tokens"
-    )
+    return draw_tokens(tokens, f"after {merges} merges{f' (the last: {last!r})' if merges else ''}: {len(tokens)} tokens")
 
 
-steps(
-    [after_merges(n) for n in range(len(all_merges) + 1)],
-    panels=[0, 1, 3, 10],
-    name="merges",
-    alt=[f"The tiny text as coloured tokens after {n} merges." for n in range(len(all_merges) + 1)],
-)
+steps([after_merges(n) for n in range(len(all_merges) + 1)], panels=[0, 1, 3, 10], name="merges",
+      alt=[f"The tiny text as coloured tokens after {n} merges." for n in range(len(all_merges) + 1)])
 
 # %% [markdown]
 # `the` is first, at the third merge: `th` stands six times, `the` five. ` sat` comes seventh: `at` occurs ten times, three of them after `s`. What occurs often grows first, whether or not it means something.
@@ -293,7 +252,6 @@ steps(
 # A learned tokenizer is a list of tokens, and a token's place in the list is its **rank**. To encode a new word, start from its bytes and always make the merge of the *lowest* rank first: replay the training. It is tempting to do something simpler: take the longest token that fits, then go on behind it. Both give tokens of the vocabulary, and both decode to the right text.
 #
 # **Predict:** do they give the *same* tokens?
-
 
 # %%
 def encode_word(word, ranks):
@@ -306,7 +264,6 @@ def encode_word(word, ranks):
             break
         parts = merge(parts, best)
     return parts
-
 
 # %%
 def longest_match(word, ranks):
@@ -324,9 +281,12 @@ by_rank = {word: encode_word(word.encode(), gpt2.ranks) for word in sample}
 by_length = {word: longest_match(word.encode(), gpt2.ranks) for word in sample}
 for word, parts in by_rank.items():
     ids = [gpt2.ranks[part] for part in parts]
-    assert ids == gpt2.encode(word)  # as the library does
+    assert ids == gpt2.encode(word)                  # as the library does
 differ = [word for word in sample if by_rank[word] != by_length[word]]
-print(f"{len(differ)} of the {len(sample):,} different words of a novel come out differently")
+print(
+    f"{len(differ)} of the {len(sample):,} different words of a novel come out "
+    "differently"
+)
 for word in (" bathed", " fetched", " carelessly"):
     print(f"{word!r:14} by rank {by_rank[word]}   longest match {by_length[word]}")
 
@@ -345,21 +305,18 @@ print("decoded one by one:  ", "|".join(gpt2.decode([i]) for i in ids))
 print("decoded together:    ", gpt2.decode(ids))
 
 # %%
-poll(
-    "GPT-2's tokenizer meets an emoji that was added to Unicode years after it was trained. What happens?",
-    options=[
-        "it becomes several tokens, possibly one for each of its bytes",
-        "an error: the character is not in the vocabulary",
-        "it becomes `<unk>`, the unknown token",
-        "it is left out",
-    ],
-    explanation="All 256 bytes are tokens, so every text has an encoding and nothing "
-    "is lost; "
-    "errors, `<unk>` and gaps are what vocabularies of *words* have. Encodable is not "
-    "understood: a model that never met these bytes in this order has learned "
-    "nothing about "
-    "them, and it pays four tokens or so for one sign.",
-)
+poll("GPT-2's tokenizer meets an emoji that was added to Unicode years after it was "
+     "trained. "
+     "What happens?",
+     options=["it becomes several tokens, possibly one for each of its bytes",
+              "an error: the character is not in the vocabulary",
+              "it becomes `<unk>`, the unknown token", "it is left out"],
+     explanation="All 256 bytes are tokens, so every text has an encoding and nothing "
+                 "is lost; "
+     "errors, `<unk>` and gaps are what vocabularies of *words* have. Encodable is not "
+     "understood: a model that never met these bytes in this order has learned "
+     "nothing about "
+     "them, and it pays four tokens or so for one sign.")
 
 # %% [markdown]
 # ## IV. How large a vocabulary?
@@ -379,7 +336,7 @@ def cut_down(tokenizer, vocab_size):
 
 
 vocab_sizes = [256, 300, 400, 600, 1000, 1500, 2500, 4000, 6000, 8000]
-per_token = {"text it was learned from": [], "new text": []}  # characters per token
+per_token = {"text it was learned from": [], "new text": []}    # characters per token
 for V in vocab_sizes:
     tokenizer = cut_down(ours, V)
     for values, content in zip(per_token.values(), (train_text, choose_text)):
@@ -393,16 +350,14 @@ for V in vocab_sizes:
 # A larger $V$ raises the numerator and the denominator. Which wins depends on how large the rest of the model is. **Look for** the minimum of each curve on the right.
 
 # %%
-BODIES = {  # parameters besides the embedding, and width
-    "0.8M": (0.8e6, 128),
-    "10M": (10e6, 320),
-    "85M (GPT-2)": (85e6, 768),
+BODIES = {                              # parameters besides the embedding, and width
+    "0.8M": (0.8e6, 128), "10M": (10e6, 320), "85M (GPT-2)": (85e6, 768),
 }
 cost, cheapest = {}, {}
 for name, (body, width) in BODIES.items():
     parameters = body + np.array(vocab_sizes) * width
     cost[name] = parameters / np.array(per_token["new text"])
-    cost[name] /= cost[name][0]  # bytes = 1
+    cost[name] /= cost[name][0]         # bytes = 1
     cheapest[name] = vocab_sizes[cost[name].argmin()]
 print("cheapest:", ", ".join(f"{name} {V:,} tokens" for name, V in cheapest.items()))
 
@@ -410,11 +365,8 @@ print("cheapest:", ", ".join(f"{name} {V:,} tokens" for name, V in cheapest.item
 fig, (left, right) = panels(2, titles=["characters per token", "training cost per character, bytes = 1"], width=7.6)
 curves(per_token, at=vocab_sizes, x="tokens in the vocabulary", log="x", ylim=(0, 4.2), ax=left)
 curves(cost, at=vocab_sizes, x="tokens in the vocabulary", log="x", ylim=(0, 1.05), ax=right)
-show(
-    fig,
-    alt=f"Left: characters per token of new text rise from 1 to {per_token['new text'][-1]:.1f}, ever more slowly. Right: relative training cost per "
-    "character, cheapest for " + ", ".join(f"{name} at {V:,} tokens" for name, V in cheapest.items()) + ".",
-)
+show(fig, alt=f"Left: characters per token of new text rise from 1 to {per_token['new text'][-1]:.1f}, ever more slowly. Right: relative training cost per "
+     "character, cheapest for " + ", ".join(f"{name} at {V:,} tokens" for name, V in cheapest.items()) + ".")
 
 # %% [markdown]
 # The gain is logarithmic at best: the first 750 merges more than halve the text, the last 4,000 buy a tenth. (New text always has fewer characters per token than the text the merges come from; the last 4,000 help both alike.) The price is linear. By *this* count a small model is cheapest with a *small* vocabulary; the largest of the three has its minimum at the end of our range, because it could afford more than our corpus can teach it. Do published models follow the count? **Predict** which of these five spends the largest share of its parameters on the table of tokens.
@@ -428,10 +380,8 @@ for name in ("smollm2-135m", "gpt2", "llama2-7b", "llama2-70b", "gpt3"):
     parts = ("token embedding", "output head")
     tables = sum(rows.get(part, 0) for part in parts)
     share = 100 * tables / sum(rows.values())
-    print(
-        f"{name:13} V = {config.vocab_size:6,}   d_model = {config.d_model:6,}"
-        f"   {share:5.1f} % of the parameters are tables of tokens"
-    )
+    print(f"{name:13} V = {config.vocab_size:6,}   d_model = {config.d_model:6,}"
+          f"   {share:5.1f} % of the parameters are tables of tokens")
 
 # %% [markdown]
 # They do not: the two small models spend a fifth and a third of their parameters on the table, the large ones next to nothing, with vocabularies of about the same size. The count above leaves out, above all, how well the model then predicts; and it leaves out how many steps an answer takes and how much text fits the context. Tao et al. (2024) fit the loss, made comparable between vocabularies, and conclude that large models should have had *larger* vocabularies than these.
@@ -448,7 +398,8 @@ usage = Counter(ours.encode(train_text))
 merged = range(256, 8000)
 never = [ours.token_bytes(i).decode(errors="replace") for i in merged if usage[i] == 0]
 rare = sum(usage[i] < 10 for i in merged)
-print(f"of 7,744 merged tokens {len(never)} never occur in the text they come from, {rare} fewer than ten times")
+print(f"of 7,744 merged tokens {len(never)} never occur in the text they come from, "
+      f"{rare} fewer than ten times")
 print("for instance:", ", ".join(repr(token) for token in sorted(never, key=len)[-6:]))
 
 # %% [markdown]
@@ -475,48 +426,24 @@ SENTENCES = {
 }
 OTHERS = {
     "Shakespeare": "What, are you busy, ho? need you my help?",
-    "code": 'def mean(values):\n    """The arithmetic mean."""\n    return sum(values) / len(values)\n',
+    "code": "def mean(values):\n    \"\"\"The arithmetic mean.\"\"\"\n    return sum(values) / len(values)\n",
     "digits": "3.14159265358979 + 2718281828 = 2718281831.14",
 }
 TOKENIZERS = {"GPT-2": gpt2, name_of_model: smollm2, "ours": ours}
 counts = {
-    name: {what: len(tok.encode(t)) for what, t in (SENTENCES | OTHERS).items()} for name, tok in TOKENIZERS.items()
+    name: {what: len(tok.encode(t)) for what, t in (SENTENCES | OTHERS).items()}
+    for name, tok in TOKENIZERS.items()
 }
 
 # %% tags=["figure"]
-values = np.array(
-    [[len(t.encode()), *(counts[name][what] for name in TOKENIZERS)] for what, t in (SENTENCES | OTHERS).items()]
-)
-heat_map(
-    values / values[:, :1],
-    rows=list(SENTENCES | OTHERS),
-    columns=["bytes", *TOKENIZERS],
-    fmt=".2f",
-    vmin=0,
-    vmax=1,
-    height=3.6,
-    width=6.2,
-    color="tokens per byte",
-    alt="Tokens per byte, by tokenizer. "
-    + " ".join(
-        f"{what}: " + ", ".join(f"{name} {counts[name][what] / len(t.encode()):.2f}" for name in TOKENIZERS) + "."
-        for what, t in (SENTENCES | OTHERS).items()
-    ),
-)
+values = np.array([[len(t.encode()), *(counts[name][what] for name in TOKENIZERS)] for what, t in (SENTENCES | OTHERS).items()])
+heat_map(values / values[:, :1], rows=list(SENTENCES | OTHERS), columns=["bytes", *TOKENIZERS], fmt=".2f", vmin=0, vmax=1, height=3.6, width=6.2, color="tokens per byte",
+         alt="Tokens per byte, by tokenizer. " + " ".join(f"{what}: " + ", ".join(f"{name} {counts[name][what] / len(t.encode()):.2f}" for name in TOKENIZERS) + "." for what, t in (SENTENCES | OTHERS).items()))
 
 # %% tags=["figure"]
-bars(
-    {
-        what: {name: counts[name][what] / counts[name]["English"] for name in ("GPT-2", name_of_model)}
-        for what in SENTENCES
-    },
-    fmt=".1f",
-    height=3.6,
-    x="tokens, in multiples of the English sentence",
-    alt="Tokens of the same sentence relative to English: "
-    + ", ".join(f"{what} {counts['GPT-2'][what] / counts['GPT-2']['English']:.1f} (GPT-2)" for what in SENTENCES)
-    + ".",
-)
+bars({what: {name: counts[name][what] / counts[name]["English"] for name in ("GPT-2", name_of_model)} for what in SENTENCES}, fmt=".1f", height=3.6,
+     x="tokens, in multiples of the English sentence", alt="Tokens of the same sentence relative to English: " + ", ".join(
+     f"{what} {counts['GPT-2'][what] / counts['GPT-2']['English']:.1f} (GPT-2)" for what in SENTENCES) + ".")
 
 # %% [markdown]
 # The first picture counts tokens per byte: 1.00 means that nothing was merged. Our Shakespeare vocabulary has no merge for Greek at all: there it *is* a byte model, and still makes no mistake. The second picture counts what the same message costs. GPT-2 needs several times the tokens of the English sentence for the same message in Hindi or Greek. Tokens are what context lengths, waiting times and bills are counted in, so who pays was decided by what the tokenizer read (Petrov et al., 2023; Ahia et al., 2023). SmolLM2 reads code better than GPT-2, because it collected runs of spaces; and it spends *more* on numbers, on purpose: each digit is a token. The picture below shows the cuts.
@@ -528,23 +455,12 @@ VIEWS = {k: SENTENCES[k] for k in ("English", "German", "Finnish", "Turkish", "G
 def cuts(text, tokenizer):
     tok = TOKENIZERS[tokenizer]
     tokens = [tok.token_bytes(i) for i in tok.encode(VIEWS[text])]
-    return draw_tokens(
-        tokens, f"{text}, {tokenizer}: {len(tokens)} tokens, {len(VIEWS[text]) / len(tokens):.1f} characters per token"
-    )
+    return draw_tokens(tokens, f"{text}, {tokenizer}: {len(tokens)} tokens, {len(VIEWS[text]) / len(tokens):.1f} characters per token")
 
 
-explore(
-    cuts,
-    text=list(VIEWS),
-    tokenizer=list(TOKENIZERS),
-    panels=[
-        dict(text="Turkish", tokenizer="GPT-2"),
-        dict(text="Chinese", tokenizer="GPT-2"),
-        dict(text="digits", tokenizer="GPT-2"),
-        dict(text="digits", tokenizer=name_of_model),
-    ],
-    alt=lambda text, tokenizer: f"The text '{text}' cut into {counts[tokenizer][text]} tokens by {tokenizer}.",
-)
+explore(cuts, text=list(VIEWS), tokenizer=list(TOKENIZERS),
+        panels=[dict(text="Turkish", tokenizer="GPT-2"), dict(text="Chinese", tokenizer="GPT-2"), dict(text="digits", tokenizer="GPT-2"), dict(text="digits", tokenizer=name_of_model)],
+        alt=lambda text, tokenizer: f"The text '{text}' cut into {counts[tokenizer][text]} tokens by {tokenizer}.")
 
 # %% [markdown]
 # (A dot is a space, an arrow a line break; hexadecimal digits stand for tokens that are only part of a character, or for characters that this font lacks.)
@@ -554,7 +470,7 @@ explore(
 # The Business Analytics lecture says that GPT-3 was trained on "570 GB plaintext, 0.4 trillion tokens". With a tokenizer in hand that can be checked: how many bytes is a token of English prose?
 
 # %%
-per_gpt2_token = {}  # bytes of plain text, bytes of zipped text
+per_gpt2_token = {}                     # bytes of plain text, bytes of zipped text
 for title, book in (("Alice", alice()), ("Botchan", botchan()), ("Shakespeare", text)):
     raw, n = book.encode(), len(gpt2.encode(book))
     plain, zipped = len(raw) / n, len(gzip.compress(raw)) / n
@@ -587,9 +503,7 @@ d.arrow(word, number)
 row = d.vector(9.4, 0.3, [0.3, -0.7, 0.1, 0.9], fmt=".1f", cell=0.5)
 d.arrow(number, row)
 d.label(3.5, 0.5, "what the model sees: one row of learned numbers", size=11)
-d.show(
-    alt="Above: the ten letters of strawberry with three r marked. Beside it the word as one GPT-2 token, one number, one row of learned numbers."
-)
+d.show(alt="Above: the ten letters of strawberry with three r marked. Beside it the word as one GPT-2 token, one number, one row of learned numbers.")
 
 # %% [markdown]
 # In the middle of a sentence the whole word is *one* token, one number. Nothing in that number says `r`. The model can know that it holds three of them only in the way it knows the capital of France: from having read about it.
@@ -624,7 +538,6 @@ def pieces_of(merges):
     number = lambda i: i - ord("a") if i < 256 else i - 256 + DIGIT + 4
     return {w: [number(i) for i in tokenizer.encode(w)] for w in everything}
 
-
 # %%
 def letter_batch(pieces, pairs, n, rng):
     """Inputs and targets of n rows [mark, word's tokens, letter, answer]."""
@@ -634,40 +547,21 @@ def letter_batch(pieces, pairs, n, rng):
     for i, (word, letter) in enumerate(drawn):
         row = [MARK, *pieces[word], ord(letter) - ord("a"), DIGIT + word.count(letter)]
         x[i, : len(row)] = torch.tensor(row)
-        y[i, len(row) - 2] = row[-1]  # only the answer is to be predicted
+        y[i, len(row) - 2] = row[-1]    # only the answer is to be predicted
     return x, y
-
 
 # %%
 from llmlib.model import ModelConfig, Transformer
 from llmlib.train import TrainConfig, Trainer
 
 SHAPE = ModelConfig(
-    vocab_size=DIGIT + 4 + MERGES,
-    n_layers=2,
-    d_model=64,
-    n_heads=2,
-    d_ff=256,
-    max_seq_len=48,
-    mlp="gelu",
-    tie_embeddings=False,
+    vocab_size=DIGIT + 4 + MERGES, n_layers=2, d_model=64, n_heads=2, d_ff=256,
+    max_seq_len=48, mlp="gelu", tie_embeddings=False,
 )
 RECIPE = TrainConfig(
-    steps=100,
-    optimizer="muon",
-    lr=0.02,
-    embedding_lr=0.02,
-    head_lr=0.005,
-    vector_lr=0.005,
-    betas=(0.8, 0.95),
-    eps=1e-10,
-    weight_decay=0.0,
-    schedule="wsd",
-    warmup_steps=20,
-    final_lr=0.0,
-    grad_clip=0.0,
-    device="cpu",
-    progress=False,
+    steps=100, optimizer="muon", lr=0.02, embedding_lr=0.02, head_lr=0.005,
+    vector_lr=0.005, betas=(0.8, 0.95), eps=1e-10, weight_decay=0.0, schedule="wsd",
+    warmup_steps=20, final_lr=0.0, grad_clip=0.0, device="cpu", progress=False,
 )
 
 
@@ -685,10 +579,8 @@ def train_twin(pieces, seed=0):
 
 pieces = {"letters": pieces_of(0), "BPE": pieces_of(MERGES)}
 for name in pieces:
-    print(
-        f"{name:8} strawberry is {len(pieces[name]['strawberry']):2} tokens; "
-        f"right on new words: {train_twin(pieces[name]):.0f} %"
-    )
+    print(f"{name:8} strawberry is {len(pieces[name]['strawberry']):2} tokens; "
+          f"right on new words: {train_twin(pieces[name]):.0f} %")
 
 # %% [markdown]
 # Same model, same words, same number of steps, and a clear gap already. But a fair trial asks for more than one seed and for the conditions under which the verdict could change. The figure is **recorded** (three seeds, six times as many steps; the script is `experiments/tokens_twins.py`). Four questions were put to it:
@@ -702,46 +594,24 @@ for name in pieces:
 
 # %%
 runs = recorded("tokens_twins")["results"]["runs"]
-ARMS = {  # our words: the recording's names
-    "letters": "characters",
-    "BPE": "BPE",
-    "BPE, 3x longer": "BPE, trained longer",
+ARMS = {                                # our words: the recording's names
+    "letters": "characters", "BPE": "BPE", "BPE, 3x longer": "BPE, trained longer",
     "BPE, spells first": "BPE, spells first",
     "BPE, spells after": "BPE, spells afterwards",
 }
 GRAIN = ["characters", "BPE, 100 merges", "BPE, 300 merges", "BPE", "BPE, 3000 merges"]
 of = lambda name, key: [run[key] for run in runs if run["name"] == name]
 accuracy = {arm: 100 * np.array(of(name, "accuracy")) for arm, name in ARMS.items()}
-grain = np.array([of(name, "accuracy") for name in GRAIN]).T * 100  # (seeds, 5)
+grain = np.array([of(name, "accuracy") for name in GRAIN]).T * 100      # (seeds, 5)
 coarseness = [of(name, "tokens_per_word")[0] for name in GRAIN]
 
 # %% tags=["figure"]
-bars(
-    accuracy,
-    x="counted right, new words (%), 3 seeds",
-    fmt=".0f",
-    reference={"guessing": 25},
-    height=2.7,
-    highlight=["letters"],
-    alt="Accuracy, mean (range) of three seeds: "
-    + "; ".join(f"{arm} {a.mean():.0f} % ({a.min():.0f} to {a.max():.0f})" for arm, a in accuracy.items())
-    + ".",
-)
+bars(accuracy, x="counted right, new words (%), 3 seeds", fmt=".0f", reference={"guessing": 25}, height=2.7, highlight=["letters"],
+     alt="Accuracy, mean (range) of three seeds: " + "; ".join(f"{arm} {a.mean():.0f} % ({a.min():.0f} to {a.max():.0f})" for arm, a in accuracy.items()) + ".")
 
 # %% tags=["figure"]
-curves(
-    {"twins": grain},
-    at=coarseness,
-    x="tokens per word (letters: 7.2; 3,000 merges: 2.6)",
-    y="counted right (%)",
-    reference={"guessing": 25},
-    height=2.6,
-    labels=False,
-    ylim=(0, 103),
-    alt="Accuracy against tokens per word: "
-    + ", ".join(f"{c} tokens {g:.0f} %" for c, g in zip(coarseness, grain.mean(axis=0)))
-    + ".",
-)
+curves({"twins": grain}, at=coarseness, x="tokens per word (letters: 7.2; 3,000 merges: 2.6)", y="counted right (%)", reference={"guessing": 25}, height=2.6,
+       labels=False, ylim=(0, 103), alt="Accuracy against tokens per word: " + ", ".join(f"{c} tokens {g:.0f} %" for c, g in zip(coarseness, grain.mean(axis=0))) + ".")
 
 # %% [markdown]
 # The letters twin sees what it is asked about and counts nearly always right. The BPE twin has to know how many of each letter are in each of a thousand tokens, and it can find out only by being told the answer for whole words: training it three times longer hardly helps (question 1), and the coarser the tokens, the harder it gets, all the way (question 2; the last of them with twice the parameters, for its larger tables). Is the *length* of what it reads the cause, rather than the letters? At equal steps the letters twin reads 10.9 tokens per example against 6.2; the twin that trained three times longer read 1.7 times as many in all, and stayed where it was. That speaks against it, though a twin with as many *meaningless* tokens per word, which we did not train, would settle it.
@@ -751,22 +621,20 @@ curves(
 # And strawberry itself, which none of the twins was trained on? Some arms find three R's in it and some do not, with little relation to how well they count. One word is an anecdote, in either direction.
 
 # %%
-poll(
-    "A chat model with a BPE vocabulary fails to count the R's in strawberry. What follows from the twins?",
-    options=[
-        "It can know them, but has to learn each token's spelling from text",
-        "It cannot know the letters: the token does not contain them",
-        "It would count correctly if only it were larger",
-        "Tokenisation has nothing to do with it",
-    ],
-    explanation="That it cannot know them is refuted by the twins that were taught "
-    "to spell: "
-    "their tokens hold no letters either, and they count far better. That tokens "
-    "have nothing "
-    "to do with it is refuted by the letters twin. Size is not tested here. The fair "
-    "summary: "
-    "BPE turns something visible into something to be learned by heart.",
-)
+poll("A chat model with a BPE vocabulary fails to count the R's in strawberry. What "
+     "follows "
+     "from the twins?",
+     options=["It can know them, but has to learn each token's spelling from text",
+              "It cannot know the letters: the token does not contain them",
+              "It would count correctly if only it were larger",
+              "Tokenisation has nothing to do with it"],
+     explanation="That it cannot know them is refuted by the twins that were taught "
+                 "to spell: "
+     "their tokens hold no letters either, and they count far better. That tokens "
+     "have nothing "
+     "to do with it is refuted by the letters twin. Size is not tested here. The fair "
+     "summary: "
+     "BPE turns something visible into something to be learned by heart.")
 
 # %% [markdown]
 # ## VII. Numbers, and three more failures
@@ -818,7 +686,6 @@ def bigger_of(a, b):
     first, second = log_likelihoods(question, begin, [f"{a}.", f"{b}."])
     return a if first > second else b
 
-
 # %%
 for sign in (1, -1):
     a, b = sign * smaller, sign * bigger
@@ -832,7 +699,6 @@ print(f"4 random pairs of two digits: {live[1]} right; with a minus: {live[-1]} 
 
 # %% [markdown]
 # Four pairs are an anecdote, and each was asked about in one order only. **Recorded** (`experiments/tokens_numbers.py`): 60 pairs for each number of digits and each sign, each pair in both orders, with 95 % intervals. **Look for**, from left to right: how often the likelier answer is right; how often it is right once we take the liking for a place out (the number that is preferred *on the whole*, both orders together); and how often that preferred number is the one that comes later *in a dictionary*, where 9 comes after 10, as *b* comes after *ab*.
-
 
 # %%
 def wilson(share, n, z=1.96):
@@ -850,16 +716,10 @@ def share(key, digits, sign):
     row = cells[tuple(digits), sign]
     return row[key] / row["n"] / (2 if key == "right" else 1)
 
-
 # %%
 KINDS = {
-    "2 digits": (2, 2),
-    "3 digits": (3, 3),
-    "8 digits": (8, 8),
-    "11 digits": (11, 11),
-    "1 and 2": (1, 2),
-    "3 and 5": (3, 5),
-    "6 and 11": (6, 11),
+    "2 digits": (2, 2), "3 digits": (3, 3), "8 digits": (8, 8), "11 digits": (11, 11),
+    "1 and 2": (1, 2), "3 and 5": (3, 5), "6 and 11": (6, 11),
 }
 KINDS = {name: digits for name, digits in KINDS.items() if (digits, 1) in cells}
 QUESTIONS = {
@@ -878,20 +738,9 @@ for row in numbers["smaller"]:
     )
 
 # %% tags=["figure"]
-table(
-    [
-        {"numbers": f"{name}{' with a minus' if sign < 0 else ''}"}
-        | {
-            title: "{:.0f} ({:.0f}–{:.0f})".format(
-                100 * share(key, digits, sign), *wilson(share(key, digits, sign), cells[digits, sign]["n"])
-            )
-            for key, title in QUESTIONS.items()
-        }
-        for sign in (1, -1)
-        for name, digits in KINDS.items()
-    ],
-    caption="SmolLM2: percent of 60 pairs (95 % interval); in the first column each pair is asked in both orders. Guessing is 50.",
-)
+table([{"numbers": f"{name}{' with a minus' if sign < 0 else ''}"} | {title: "{:.0f} ({:.0f}–{:.0f})".format(100 * share(key, digits, sign),
+       *wilson(share(key, digits, sign), cells[digits, sign]["n"])) for key, title in QUESTIONS.items()} for sign in (1, -1) for name, digits in KINDS.items()],
+      caption="SmolLM2: percent of 60 pairs (95 % interval); in the first column each pair is asked in both orders. Guessing is 50.")
 
 # %% [markdown]
 # Three findings.
@@ -919,7 +768,9 @@ for reply in numbers["replies"]:
 # The model in the HLT lecture says in December 2022 that the winner "has not yet been determined". A model knows what its training text knew. That leaves a trace we can look for: ask for each year's winner, compare the probabilities of six names.
 
 # %%
-chances = torch.tensor([row["log_likelihoods"] for row in numbers["elections"]]).softmax(dim=-1)
+chances = torch.tensor(
+    [row["log_likelihoods"] for row in numbers["elections"]]
+).softmax(dim=-1)
 years = [row["year"] for row in numbers["elections"]]
 people = [name.split()[-1] for name in numbers["people"]]
 print(
@@ -928,19 +779,8 @@ print(
 )
 
 # %% tags=["figure"]
-heat_map(
-    chances,
-    rows=years,
-    columns=people,
-    fmt=".2f",
-    x="likeliest winner among these",
-    y="election",
-    color="probability",
-    height=3.4,
-    width=6.4,
-    alt="Probability of six names as the winner, by year. "
-    + " ".join(f"{year}: {people[int(row.argmax())]} {row.max():.2f}." for year, row in zip(years, chances)),
-)
+heat_map(chances, rows=years, columns=people, fmt=".2f", x="likeliest winner among these", y="election", color="probability", height=3.4, width=6.4,
+         alt="Probability of six names as the winner, by year. " + " ".join(f"{year}: {people[int(row.argmax())]} {row.max():.2f}." for year, row in zip(years, chances)))
 
 # %% [markdown]
 # Is this a cut-off? A clean one would show the right names up to some year and an old one from then on. SmolLM2's table is a different picture: Obama for everything up to 2008, Trump for everything after, Biden nowhere, although its training text reaches years beyond 2020. What a model of this size has is not a calendar but a vague association of names with an era, and perhaps how often a name was read counts for more than when. (The scores are sums over a name's tokens, so names of more tokens come out lower.) A cut-off is a statement about the *text*; you cannot read it off the answers of a model that has not learned the text.
@@ -974,7 +814,9 @@ if real:
     reference = rows[[smollm2.special_tokens[s] for s in UNUSED]].mean(dim=0)
     distance = (rows - reference).norm(dim=1)
     by_norm, by_distance = norms.argsort().tolist(), distance.argsort().tolist()
-    print("shortest rows:     ", ", ".join(repr(smollm2.decode([i])) for i in by_norm[:7]))
+    print(
+        "shortest rows:     ", ", ".join(repr(smollm2.decode([i])) for i in by_norm[:7])
+    )
     near = [i for i in by_distance[:28] if i >= 17]  # the first 17 are special
     print("next to the unused:", ", ".join(repr(smollm2.decode([i])) for i in near))
     print(
@@ -993,17 +835,13 @@ if real:
     left.set(xlabel="length of the row", ylabel="tokens (log)", yscale="log")
     right.hist(distance.numpy(), bins=80)
     right.set(xlabel="distance from the unused rows", yscale="log")
-    show(
-        fig,
-        alt=f"Left: histogram of the embedding rows' lengths; the unused rows, marked, lie in the middle. Right: distances from the unused "
-        f"rows: {int((distance < 0.5).sum())} tokens below 0.5, a thin trickle up to 2.2, and then all others up to {distance.max():.1f}.",
-    )
+    show(fig, alt=f"Left: histogram of the embedding rows' lengths; the unused rows, marked, lie in the middle. Right: distances from the unused "
+         f"rows: {int((distance < 0.5).sum())} tokens below 0.5, a thin trickle up to 2.2, and then all others up to {distance.max():.1f}.")
 
 # %% [markdown]
 # The length shows nothing: the shortest rows are common first names, and the unused rows are of quite average length. (The table is used at both ends here. At the output, every token that is *not* next gets pushed the same way; a token that never comes gets pushed and nothing else, so all the unused rows end up in the same place, wherever that is.)
 #
 # The distance shows a crowd: rows next to those of the unused special tokens, with names like pieces of program code. They are in the vocabulary because the text of the *tokenizer* had them; to all appearances the text of the *model* did not. Does it matter? Ask the model to repeat them.
-
 
 # %%
 @torch.no_grad()
@@ -1048,7 +886,9 @@ start = smollm2.special_tokens["<|im_start|>"]
 print("turns, special tokens allowed everywhere:        ", naive.count(start))
 print("turns, special tokens only where the template is:", careful.count(start))
 end = "<|endoftext|>"
-print("GPT-2:", gpt2.encode(end), "  if allowed:", gpt2.encode(end, allowed_special="all"))
+print(
+    "GPT-2:", gpt2.encode(end), "  if allowed:", gpt2.encode(end, allowed_special="all")
+)
 
 # %% [markdown]
 # With the careless version the user has ended their own turn and written one in the system's name. It is the oldest bug there is (data taken for commands), and the remedy is the old one: put the frame together from *ids*, and encode what people typed as what it is, text. In llmlib special tokens are plain text unless a caller says otherwise.
@@ -1063,7 +903,6 @@ print("GPT-2:", gpt2.encode(end), "  if allowed:", gpt2.encode(end, allowed_spec
 #
 # What the source lectures say about this topic, against what the papers say and what you have just measured.
 
-
 # %%
 def twins(arm):
     a = accuracy[arm]
@@ -1071,88 +910,64 @@ def twins(arm):
 
 
 def quote(start):
-    reply = next(r["reply"] for r in numbers["replies"] if r["question"].startswith(start))
+    reply = next(
+        r["reply"] for r in numbers["replies"] if r["question"].startswith(start)
+    )
     reply = " ".join(reply.split())
     return f"'{reply if len(reply) < 70 else reply[:70].rsplit(' ', 1)[0] + ' …'}'"
 
 
 plain = [p for p, _ in per_gpt2_token.values()]
 zipped = [z for _, z in per_gpt2_token.values()]
-one_token = np.mean([len(gpt2.encode(w)) == 1 for w in re.findall(" [a-zA-Z]+", report_text)])
+one_token = np.mean(
+    [len(gpt2.encode(w)) == 1 for w in re.findall(" [a-zA-Z]+", report_text)]
+)
 
 # %%
-claims_table(
-    [
-        Claim(
-            "the word strawberry contains one R; then: two",
-            "a count, no paper",
-            f"'strawberry' has {'strawberry'.count('r')}; as GPT-2 tokens it is one "
-            f"number; SmolLM2: {quote('How many')}",
-            "fails",
-            source="day24",
-        ),
-        Claim(
-            "spelled out, there is one R after 'st' and one near the end",
-            "Itzhak and Levy (2022): models learn spellings in part",
-            f"three. Twins: letters {twins('letters')}, BPE {twins('BPE')}, spelling "
-            f"first {twins('BPE, spells first')}, after {twins('BPE, spells after')}",
-            "fails; tokens can be the cause, and learned spelling repairs much of it",
-            source="day24",
-            split="report",
-        ),
-        Claim(
-            "the number 32323232332 has 10 digits", "arithmetic", f"{len(str(bigger))} digits", "fails", source="hlt"
-        ),
-        Claim(
-            "the number with more digits is always larger; so -32323232332 is",
-            "arithmetic; true of positive whole numbers only",
-            f"SmolLM2, 6 against 11 digits: {100 * share('balanced', (6, 11), 1):.0f} % "
-            f"right, with a minus {100 * share('balanced', (6, 11), -1):.0f} %",
-            "fails",
-            source="hlt",
-        ),
-        Claim(
-            "tail phenomena result in brittleness to small changes",
-            "Singh and Strouse (2024): the grouping of digits moves accuracy",
-            f"SmolLM2, 8 each: {100 * share('balanced', (8, 8), 1):.0f} % right; with a "
-            f"minus {100 * share('balanced', (8, 8), -1):.0f} %; asked in one order only "
-            f"{100 * share('right', (8, 8), 1):.0f} %",
-            "holds; for this model, whose digits are separate tokens",
-            source="hlt",
-        ),
-        Claim(
-            "the winner of the 2020 election has not yet been determined",
-            "decided on 7 November 2020",
-            f"SmolLM2's likeliest winner: 2020 {people[int(chances[years.index(2020)].argmax())]}",
-            "fails; a fact about the training text, not about tokens",
-            source="hlt",
-        ),
-        Claim(
-            "GPT-2: next *word* prediction",
-            "Radford et al. (2019), section 2.2: byte-level BPE, 50,257 tokens",
-            f"{100 * one_token:.0f} % of the words of Shakespeare are one token; the rest are parts",
-            "fails; the same slides say subword one page later",
-            source="hlt",
-        ),
-        Claim(
-            "#tokens in input is the context length",
-            "the same",
-            "1,024 tokens hold the sentence of part V "
-            f"{1024 // counts['GPT-2']['English']} times in English, "
-            f"{1024 // counts['GPT-2']['Hindi']} times in Hindi",
-            "holds; it measures tokens, not text",
-            source="day24",
-        ),
-        Claim(
-            "GPT-3: 570 GB plaintext, 0.4 trillion tokens",
-            "Brown et al. (2020), section 2.2: 'compressed plaintext', of the raw data",
-            f"{slide:.1f} bytes per token on the slide; plain English {min(plain):.1f} "
-            f"to {max(plain):.1f}, zipped {min(zipped):.1f} to {max(zipped):.1f}",
-            "fails; as plain text; it fits compressed text",
-            source="analytics",
-        ),
-    ]
-)
+claims_table([
+    Claim("the word strawberry contains one R; then: two", "a count, no paper",
+          f"'strawberry' has {'strawberry'.count('r')}; as GPT-2 tokens it is one "
+          f"number; SmolLM2: {quote('How many')}", "fails", source="day24"),
+    Claim("spelled out, there is one R after 'st' and one near the end",
+          "Itzhak and Levy (2022): models learn spellings in part",
+          f"three. Twins: letters {twins('letters')}, BPE {twins('BPE')}, spelling "
+          f"first {twins('BPE, spells first')}, after {twins('BPE, spells after')}",
+          "fails; tokens can be the cause, and learned spelling repairs much of it",
+          source="day24", split="report"),
+    Claim("the number 32323232332 has 10 digits", "arithmetic",
+          f"{len(str(bigger))} digits", "fails", source="hlt"),
+    Claim("the number with more digits is always larger; so -32323232332 is",
+          "arithmetic; true of positive whole numbers only",
+          f"SmolLM2, 6 against 11 digits: {100 * share('balanced', (6, 11), 1):.0f} % "
+          f"right, with a minus {100 * share('balanced', (6, 11), -1):.0f} %", "fails",
+          source="hlt"),
+    Claim("tail phenomena result in brittleness to small changes",
+          "Singh and Strouse (2024): the grouping of digits moves accuracy",
+          f"SmolLM2, 8 each: {100 * share('balanced', (8, 8), 1):.0f} % right; with a "
+          f"minus {100 * share('balanced', (8, 8), -1):.0f} %; asked in one order only "
+          f"{100 * share('right', (8, 8), 1):.0f} %",
+          "holds; for this model, whose digits are separate tokens", source="hlt"),
+    Claim("the winner of the 2020 election has not yet been determined",
+          "decided on 7 November 2020",
+          "SmolLM2's likeliest winner: 2020 "
+          f"{people[int(chances[years.index(2020)].argmax())]}",
+          "fails; a fact about the training text, not about tokens", source="hlt"),
+    Claim("GPT-2: next *word* prediction",
+          "Radford et al. (2019), section 2.2: byte-level BPE, 50,257 tokens",
+          f"{100 * one_token:.0f} % of the words of Shakespeare are one token; the "
+          "rest are parts", "fails; the same slides say subword one page later",
+          source="hlt"),
+    Claim("#tokens in input is the context length", "the same",
+          "1,024 tokens hold the sentence of part V "
+          f"{1024 // counts['GPT-2']['English']} times in English, "
+          f"{1024 // counts['GPT-2']['Hindi']} times in Hindi",
+          "holds; it measures tokens, not text", source="day24"),
+    Claim("GPT-3: 570 GB plaintext, 0.4 trillion tokens",
+          "Brown et al. (2020), section 2.2: 'compressed plaintext', of the raw data",
+          f"{slide:.1f} bytes per token on the slide; plain English {min(plain):.1f} "
+          f"to {max(plain):.1f}, zipped {min(zipped):.1f} to {max(zipped):.1f}",
+          "fails; as plain text; it fits compressed text", source="analytics"),
+])
 
 # %% [markdown]
 # ## Summary

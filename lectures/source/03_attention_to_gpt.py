@@ -31,7 +31,8 @@ from llmlib.data import random_batch, recorded, split_text, tiny_shakespeare
 from llmlib.text import CharTokenizer, NGramModel
 
 setup_style(compact=True)
-torch.manual_seed(0)
+torch.manual_seed(0);
+
 # %% [markdown]
 # ## I. What there is to predict
 #
@@ -43,12 +44,11 @@ text = tiny_shakespeare()
 tokenizer = CharTokenizer.from_text(text)
 train_text, rest = split_text(text, 0.1)
 choose_text, report_text = split_text(rest, 0.5)
-train, choose, report = (torch.tensor(tokenizer.encode(part)) for part in (train_text, choose_text, report_text))
-V = tokenizer.vocab_size  # the number of different tokens
-print(
-    f"{len(text):,} characters, {V} different ones: {len(train):,} to train on, "
-    f"{len(choose):,} to choose by, {len(report):,} to report on"
-)
+train, choose, report = (torch.tensor(tokenizer.encode(part))
+                         for part in (train_text, choose_text, report_text))
+V = tokenizer.vocab_size                                # the number of different tokens
+print(f"{len(text):,} characters, {V} different ones: {len(train):,} to train on, "
+      f"{len(choose):,} to choose by, {len(report):,} to report on")
 print(text[:96])
 
 # %% [markdown]
@@ -74,38 +74,27 @@ for t in range(1, 9):
 #
 # (Two idioms. `train[:-1] * V + train[1:]` gives every pair of neighbours a number of its own, so that `bincount`, which counts how often each number occurs, counts pairs; `.view(V, V)` lays the result out as a table. And `table[rows, columns]` with two lists picks one entry for each pair.)
 
-
 # %%
 def count_bits(train, judged, V):
     """Bits per character of a unigram and a bigram model, one added to each count."""
     unigram = torch.bincount(train, minlength=V).double() + 1
     pairs = torch.bincount(train[:-1] * V + train[1:], minlength=V * V)
-    bigram = pairs.view(V, V).double() + 1  # row: the character before
+    bigram = pairs.view(V, V).double() + 1              # row: the character before
     unigram = (unigram / unigram.sum()).log2()
     bigram = (bigram / bigram.sum(dim=1, keepdim=True)).log2()
     before, after = judged[:-1], judged[1:]
     return -unigram[after].mean().item(), -bigram[before, after].mean().item()
 
 
-tables = {n: NGramModel(n, "kneser_ney", vocab_size=V).fit(train.numpy()) for n in (5, 6, 7)}
+tables = {n: NGramModel(n, "kneser_ney", vocab_size=V).fit(train.numpy())
+          for n in (5, 6, 7)}
 order = min(tables, key=lambda n: tables[n].bits_per_token(choose.numpy()))  # choose
 kneser_ney = tables[order]
-kneser_ney_bits = kneser_ney.bits_per_token(report.numpy())  # report
+kneser_ney_bits = kneser_ney.bits_per_token(report.numpy())                  # report
 unigram_bits, bigram_bits = count_bits(train, report, V)
 
 # %% tags=["figure"]
-table(
-    [
-        {"model": name, "bits per character (report split)": bits}
-        for name, bits in (
-            ("uniform", math.log2(V)),
-            ("unigram", unigram_bits),
-            ("bigram", bigram_bits),
-            (f"Kneser-Ney, order {order}", kneser_ney_bits),
-        )
-    ],
-    fmt=".2f",
-)
+table([{"model": name, "bits per character (report split)": bits} for name, bits in (("uniform", math.log2(V)), ("unigram", unigram_bits), ("bigram", bigram_bits), (f"Kneser-Ney, order {order}", kneser_ney_bits))], fmt=".2f")
 
 # %% [markdown]
 # One character of context is worth more than a bit, five of them nearly four. Beyond that tables run out of text: with 64 characters there are $64^{60}$ contexts of length sixty, and most of what comes up was never seen before. To use a long context we have to *compute* something from it rather than look it up. Keep **2.2 bits** in view; part V comes back to it. <!-- promise: 03-against-kneser-ney -->
@@ -119,11 +108,11 @@ table(
 
 # %%
 T, d = 8, 4
-x = torch.randn(T, d)  # (T, d): one vector per position
+x = torch.randn(T, d)                               # (T, d): one vector per position
 
 by_loop = torch.stack([x[: t + 1].mean(dim=0) for t in range(T)])
 lower = torch.tril(torch.ones(T, T))
-by_matrix = (lower / lower.sum(dim=1, keepdim=True)) @ x  # (T, T) @ (T, d)
+by_matrix = (lower / lower.sum(dim=1, keepdim=True)) @ x           # (T, T) @ (T, d)
 scores = torch.zeros(T, T).masked_fill(lower == 0, float("-inf"))  # no future
 by_softmax = scores.softmax(dim=-1) @ x
 
@@ -137,10 +126,7 @@ fig, (left, right) = panels(2, titles=["scores all zero", "scores that differ"])
 for ax, s in ((left, scores), (right, other)):
     image = heat_map(s.softmax(-1), x="position it takes from", y="position that looks", vmin=0, vmax=1, ax=ax)
 fig.colorbar(image, ax=[left, right], label="weight")
-show(
-    fig,
-    alt="Two lower-triangular 8 by 8 weight matrices. Left: every row is uniform over its past. Right: the weights differ within a row and are zero above the diagonal.",
-)
+show(fig, alt="Two lower-triangular 8 by 8 weight matrices. Left: every row is uniform over its past. Right: the weights differ within a row and are zero above the diagonal.")
 
 # %% [markdown]
 # Row $t$ says how much position $t$ takes from every position. Scores of zero give the running average on the left; the one on the right differs from it in nothing but those numbers. So the only question left is where the scores should come from.
@@ -168,22 +154,22 @@ def lookup_batch(n, generator):
 class Reader(nn.Module):
     """Average the pairs, evenly or with weights that depend on the question."""
 
-    def __init__(self, scale, d=32):  # scale None: the plain average
+    def __init__(self, scale, d=32):                    # scale None: the plain average
         super().__init__()
         self.scale = scale
         self.key, self.value = nn.Embedding(N_KEYS, d), nn.Embedding(N_VALUES, d)
-        self.q_proj, self.k_proj, self.v_proj = (nn.Linear(d, d, bias=False) for _ in range(3))
+        self.q_proj, self.k_proj, self.v_proj = (
+            nn.Linear(d, d, bias=False) for _ in range(3))
         self.out = nn.Linear(d, N_VALUES)
 
     def forward(self, keys, values, question):
-        x = self.key(keys) + self.value(values)  # (n, PAIRS, d)
+        x = self.key(keys) + self.value(values)         # (n, PAIRS, d)
         scores = torch.zeros(*keys.shape, 1)
-        if self.scale is not None:  # how well each pair fits
+        if self.scale is not None:                      # how well each pair fits
             q = self.q_proj(self.key(question))[:, :, None]
-            scores = self.k_proj(x) @ q / self.scale  # (n, PAIRS, 1)
+            scores = self.k_proj(x) @ q / self.scale    # (n, PAIRS, 1)
         self.weights = scores.softmax(dim=1)
         return self.out((self.weights * self.v_proj(x)).sum(dim=1))
-
 
 # %%
 def train_reader(scale, seed, n_steps=100):
@@ -200,17 +186,14 @@ def train_reader(scale, seed, n_steps=100):
     return reader, 100 * right.double().mean().item()
 
 
-READERS = {"plain average": None, "scores / √d": 32**0.5, "scores / d": 32.0, "scores": 1.0}
-readers = {name: [train_reader(scale, seed) for seed in range(3)] for name, scale in READERS.items()}
+READERS = {"plain average": None,
+           "scores / √d": 32**0.5, "scores / d": 32.0, "scores": 1.0}
+readers = {name: [train_reader(scale, seed) for seed in range(3)]
+           for name, scale in READERS.items()}
 lookup = {name: [accuracy for _, accuracy in runs] for name, runs in readers.items()}
 
 # %% tags=["figure"]
-table(
-    [
-        {"reader": name, "answers right on three seeds, %": ", ".join(f"{a:.0f}" for a in lookup[name])}
-        for name in ("plain average", "scores / √d")
-    ]
-)
+table([{"reader": name, "answers right on three seeds, %": ", ".join(f"{a:.0f}" for a in lookup[name])} for name in ("plain average", "scores / √d")])
 
 # %% [markdown]
 # The average beats chance, because it can bet on the value that occurred most often, and there it is stuck. Letting the *scores* depend on what is asked solves the task on all three seeds. (The two other readers come up in a moment.) That is attention, and the three projections have names:
@@ -227,14 +210,9 @@ for ax, name in zip(axes, ("plain average", "scores / √d")):
     with torch.no_grad():
         reader(keys, values, question)
     asked = [(row, (keys[row] == question[row]).nonzero().item()) for row in range(8)]
-    image = heat_map(
-        reader.weights[:, :, 0], x="pair shown", y="task" if ax is axes[0] else "", vmin=0, vmax=1, mark=asked, ax=ax
-    )
+    image = heat_map(reader.weights[:, :, 0], x="pair shown", y="task" if ax is axes[0] else "", vmin=0, vmax=1, mark=asked, ax=ax)
 fig.colorbar(image, ax=list(axes), label="weight")
-show(
-    fig,
-    alt="Weights of eight tasks over eight pairs. The average is uniform. Attention puts nearly all weight on the outlined pair, the one that was asked for.",
-)
+show(fig, alt="Weights of eight tasks over eight pairs. The average is uniform. Attention puts nearly all weight on the outlined pair, the one that was asked for.")
 
 # %% [markdown]
 # Each row is one task, the outlined cell the pair that was asked for. Nobody told the model to look there; the gradient did.
@@ -253,19 +231,13 @@ show(
 sheet = Diagram(12, 4.6)
 sheet.label(2.0, 4.3, "1. compare directions")
 origin = (1.2, 2.1)
-for tip, name, color in (
-    ((2.6, 0.7), "$k_1$", "blue"),
-    ((2.6, 2.1), "$k_2$", "green"),
-    ((2.6, 3.5), "$k_3$", "orange"),
-):
+for tip, name, color in (((2.6, 0.7), "$k_1$", "blue"), ((2.6, 2.1), "$k_2$", "green"), ((2.6, 3.5), "$k_3$", "orange")):
     sheet.arrow(origin, tip, color=color)
     sheet.label(tip[0] + 0.3, tip[1], name, color=color)
 sheet.arrow(origin, (2.25, 3.15), color="red")
 sheet.label(1.45, 2.95, "$q_3$", color="red", bold=True)
 sheet.label(5.2, 4.3, "2. scores, softmax")
-s = sheet.matrix(
-    4.5, 2.1, [[0.0], [1.0], [2.0]], rows=["$k_1$", "$k_2$", "$k_3$"], columns=["$q_3 \\cdot k$"], fmt=".0f", cell=0.9
-)
+s = sheet.matrix(4.5, 2.1, [[0.0], [1.0], [2.0]], rows=["$k_1$", "$k_2$", "$k_3$"], columns=["$q_3 \\cdot k$"], fmt=".0f", cell=0.9)
 w = sheet.matrix(6.5, 2.1, [[0.14], [0.28], [0.58]], columns=["weight"], fmt=".2f", cell=0.9)
 sheet.arrow(s, w)
 sheet.label(9.6, 4.3, "3. weighted sum of the values")
@@ -274,18 +246,16 @@ o = sheet.vector(11.1, 2.1, [5, 6], fmt=".0f", cell=0.7, color="orange")
 sheet.label(7.4, 2.1, "×", size=16)
 sheet.arrow(v, o)
 sheet.label(11.1, 2.75, "output")
-sheet.show(
-    alt="Left: the query (1, 1) and three keys as arrows; it points exactly along the third key, at 45 degrees to the second and at right angles to the first. Middle: scores 0, 1, 2 become weights 0.14, 0.28, 0.58. Right: the weighted sum of the values (7, 0), (0, 7), (7, 7) is about (5, 6)."
-)
+sheet.show(alt="Left: the query (1, 1) and three keys as arrows; it points exactly along the third key, at 45 degrees to the second and at right angles to the first. Middle: scores 0, 1, 2 become weights 0.14, 0.28, 0.58. Right: the weighted sum of the values (7, 0), (0, 7), (7, 7) is about (5, 6).")
 
 # %%
 # NBVAL_CHECK_OUTPUT
 Q = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])  # what each token looks for
-K = torch.tensor([[1.0, -1.0], [1.0, 0.0], [1.0, 1.0]])  # what each can be found by
+K = torch.tensor([[1.0, -1.0], [1.0, 0.0], [1.0, 1.0]]) # what each can be found by
 values = torch.tensor([[7.0, 0.0], [0.0, 7.0], [7.0, 7.0]])
 
 scores = Q @ K.T / 2**0.5
-allowed = torch.ones(3, 3, dtype=torch.bool).tril()  # nobody looks ahead
+allowed = torch.ones(3, 3, dtype=torch.bool).tril()     # nobody looks ahead
 weights = scores.masked_fill(~allowed, float("-inf")).softmax(dim=-1)
 for t in range(3):
     w = "  ".join(f"{p:.2f}" for p in weights[t])
@@ -307,7 +277,6 @@ for t in range(3):
 #
 # $$\operatorname{Attention}(Q, K, V) \;=\; \operatorname{softmax}\!\left(\frac{Q K^\top}{\sqrt{d_h}}\right) V$$
 
-
 # %%
 def attention(q, k, v, mask=None):
     """q (..., T, d), k (..., S, d), v (..., S, d); mask True where looking is allowed.
@@ -322,10 +291,11 @@ def attention(q, k, v, mask=None):
 
 from llmlib.model import plain_attention
 
-q, k, v = torch.randn(3, 2, 1, 5, 16)  # 2 sequences, 1 head, 5 positions
+q, k, v = torch.randn(3, 2, 1, 5, 16)           # 2 sequences, 1 head, 5 positions
 for ours, theirs in zip(attention(q, k, v), plain_attention(q, k, v)):
-    torch.testing.assert_close(ours, theirs)  # ours is what the library runs
-torch.testing.assert_close(attention(q, k, v)[0], F.scaled_dot_product_attention(q, k, v))
+    torch.testing.assert_close(ours, theirs)            # ours is what the library runs
+torch.testing.assert_close(attention(q, k, v)[0],
+                           F.scaled_dot_product_attention(q, k, v))
 
 # %% [markdown]
 # ### What the $\sqrt{d_h}$ is for, and what it is not for
@@ -338,7 +308,6 @@ torch.testing.assert_close(attention(q, k, v)[0], F.scaled_dot_product_attention
 #
 # **Predict:** at $d_h = 256$, undivided, how much of the weight goes to the largest of 32 positions? And if we divide by $d_h$ itself?
 
-
 # %%
 def largest_weight(d, scale, positions=32, samples=500):
     """Mean over random queries of the largest attention weight."""
@@ -349,23 +318,13 @@ def largest_weight(d, scale, positions=32, samples=500):
 
 
 widths = [1, 4, 16, 64, 256, 1024]
-largest = {
-    "not divided": [largest_weight(d, 1.0) for d in widths],
-    "by √d": [largest_weight(d, d**0.5) for d in widths],
-    "by d": [largest_weight(d, d) for d in widths],
-}
+largest = {"not divided": [largest_weight(d, 1.0) for d in widths],
+           "by √d": [largest_weight(d, d**0.5) for d in widths],
+           "by d": [largest_weight(d, d) for d in widths]}
 
 # %% tags=["figure"]
-curves(
-    largest,
-    at=widths,
-    log="x",
-    x="head width d (log scale)",
-    y="largest weight of 32",
-    ylim=(0, 1),
-    reference={"uniform": 1 / 32},
-    alt=f"Largest of 32 attention weights against head width, for random queries and keys. Undivided it rises to {largest['not divided'][-1]:.2f}, divided by the root it stays near {largest['by √d'][-1]:.2f}, divided by d it falls to uniform.",
-)
+curves(largest, at=widths, log="x", x="head width d (log scale)", y="largest weight of 32", ylim=(0, 1), reference={"uniform": 1 / 32},
+       alt=f"Largest of 32 attention weights against head width, for random queries and keys. Undivided it rises to {largest['not divided'][-1]:.2f}, divided by the root it stays near {largest['by √d'][-1]:.2f}, divided by d it falls to uniform.")
 
 # %% [markdown]
 # Divided by $\sqrt{d_h}$, attention starts out equally undecided at every width: *that* is what the root is for, and this figure is all the argument proves. It says nothing yet about *trained* models, because queries and keys are learned, and what training can rescale it may not need to be given. So let us train.
@@ -375,43 +334,11 @@ curves(
 # %% tags=["diagram"]
 pieces = recorded("gpt_pieces")["results"]["arms"]
 bits_of = {arm: [run["bits"] for run in runs] for arm, runs in pieces.items()}
-STARTS, DIVISIONS = (
-    {"gpt2": "GPT-2's start", "unit": "unit start"},
-    {"none": "not divided", "root": "by √d", "width": "by d"},
-)
-scaling = {
-    name: {label: bits_of[f"scaling/{start}/{division}"] for start, label in STARTS.items()}
-    for division, name in DIVISIONS.items()
-}
-bars(
-    scaling,
-    y="bits per character",
-    horizontal=False,
-    alt="Bits per character on the report split, three seeds. "
-    + " ".join(
-        f"{name}, {start}: {min(b):.2f} to {max(b):.2f}."
-        for name, group in scaling.items()
-        for start, b in group.items()
-    ),
-)
-table(
-    [
-        {
-            "scores": name,
-            "lookup task, % right (3 seeds)": ", ".join(
-                f"{a:.0f}"
-                for a in lookup[{"not divided": "scores", "by √d": "scores / √d", "by d": "scores / d"}[name]]
-            ),
-            **{
-                f"largest of 32 weights, {label}": pieces[f"scaling/{start}/{division}"][0]["largest_weight"]
-                for start, label in STARTS.items()
-            },
-        }
-        for division, name in DIVISIONS.items()
-    ],
-    fmt=".2f",
-    caption="before any training (uniform: 0.03), and the lookup task after it",
-)
+STARTS, DIVISIONS = {"gpt2": "GPT-2's start", "unit": "unit start"}, {"none": "not divided", "root": "by √d", "width": "by d"}
+scaling = {name: {label: bits_of[f"scaling/{start}/{division}"] for start, label in STARTS.items()} for division, name in DIVISIONS.items()}
+bars(scaling, y="bits per character", horizontal=False, alt="Bits per character on the report split, three seeds. " + " ".join(f"{name}, {start}: {min(b):.2f} to {max(b):.2f}." for name, group in scaling.items() for start, b in group.items()))
+table([{"scores": name, "lookup task, % right (3 seeds)": ", ".join(f"{a:.0f}" for a in lookup[{"not divided": "scores", "by √d": "scores / √d", "by d": "scores / d"}[name]]),
+        **{f"largest of 32 weights, {label}": pieces[f"scaling/{start}/{division}"][0]["largest_weight"] for start, label in STARTS.items()}} for division, name in DIVISIONS.items()], fmt=".2f", caption="before any training (uniform: 0.03), and the lookup task after it")
 
 # %% [markdown]
 # The answer depends on the start. From the unit start the argument holds: undivided is worst, a quarter of a bit behind $\sqrt{d_h}$, which is best. From GPT-2's start the order turns round: *not* dividing is, if anything, best, and dividing by $d_h$ comes last. The printed numbers say why. With matrices drawn that small all three begin as plain averages (a largest weight of 0.03 to 0.05 where uniform is 0.03), and dividing small scores makes them smaller still; from the unit start undivided attention begins with 0.8 of its weight on one position picked by chance. The lookup task is learned with all three.
@@ -422,7 +349,6 @@ table(
 # ## III. Not looking ahead
 #
 # A window of $T$ characters is $T$ training examples at once only if position $t$ cannot see position $t+1$: that is the answer it is asked for. So the scores of the future become $-\infty$ *before* the softmax; their weights are then exactly zero and the rest still sums to 1.
-
 
 # %%
 def causal_mask(T):
@@ -436,7 +362,6 @@ assert torch.equal(causal_mask(7), library_mask(7))
 
 # %% [markdown]
 # The mask is one line and easy to get wrong: on the wrong side of the softmax, transposed, off by one. A good test does not read the code, it *pokes* the model: change one input, see which outputs move.
-
 
 # %%
 def influence(function, T=10, d=16):
@@ -455,11 +380,10 @@ def mask_after_softmax(x):
     return (weights * causal_mask(x.size(1))) @ x
 
 
-variants = {
-    "no mask": lambda x: attention(x, x, x)[0],
-    "after the softmax": mask_after_softmax,
-    "before the softmax": lambda x: attention(x, x, x, causal_mask(x.size(1)))[0],
-}
+variants = {"no mask": lambda x: attention(x, x, x)[0],
+            "after the softmax": mask_after_softmax,
+            "before the softmax":
+                lambda x: attention(x, x, x, causal_mask(x.size(1)))[0]}
 moved = {name: influence(function) for name, function in variants.items()}
 for name, change in moved.items():
     print(f"{name:19} largest influence of the future {change.triu(1).max():.1e}")
@@ -470,29 +394,17 @@ for name, change in moved.items():
 # %% tags=["figure"]
 fig, axes = panels(3, share_y=True, titles=list(moved))
 for ax, change in zip(axes, moved.values()):
-    image = heat_map(
-        change.log10().clamp(min=-4),
-        vmin=-4,
-        vmax=0.5,
-        x="input changed",
-        y="output that moves" if ax is axes[0] else "",
-        ax=ax,
-    )
+    image = heat_map(change.log10().clamp(min=-4), vmin=-4, vmax=0.5, x="input changed", y="output that moves" if ax is axes[0] else "", ax=ax)
 fig.colorbar(image, ax=list(axes), label="log10 of the change")
-show(
-    fig,
-    alt=f"Three influence maps. Without a mask every output reacts to every input. Masked after the softmax the part above the diagonal is still coloured (up to {moved['after the softmax'].triu(1).max():.2f}). Masked before, it is empty.",
-)
+show(fig, alt=f"Three influence maps. Without a mask every output reacts to every input. Masked after the softmax the part above the diagonal is still coloured (up to {moved['after the softmax'].triu(1).max():.2f}). Masked before, it is empty.")
 
 # %% [markdown]
 # The middle map is the subtle one, and nearly as dark above its diagonal as the left. Masking *after* the softmax removes the future's values, but the future still took part in the denominator, so it still leaks, and the rows no longer sum to 1. The right one is exactly empty.
 
 # %%
-poll(
-    "You forget the causal mask and train on next-character prediction. Compared with the correct model, the training loss will",
-    ["fall far lower", "be higher, since the extra positions are noise", "be about the same", "be NaN"],
-    "The target of position t is the input of position t + 1. Without a mask the model learns to look one step to the right and copy. The loss goes towards zero and the model has learned nothing about language. A loss that is too good to be true is a symptom; part IV shows this one.",
-)
+poll("You forget the causal mask and train on next-character prediction. Compared with the correct model, the training loss will",
+     ["fall far lower", "be higher, since the extra positions are noise", "be about the same", "be NaN"],
+     "The target of position t is the input of position t + 1. Without a mask the model learns to look one step to the right and copy. The loss goes towards zero and the model has learned nothing about language. A loss that is too good to be true is a symptom; part IV shows this one.")
 
 # %% [markdown]
 # ### Several heads
@@ -522,13 +434,10 @@ for head in outs:
 sheet.arrow(joined, mix)
 sheet.label(5.6, 4.55, "slices of d / H")
 sheet.label(7.2, 0.15, "each: its own softmax over the positions", size=11)
-sheet.show(
-    alt="The input x is projected to queries, keys and values, which are cut into four slices of a quarter of the width. Each slice goes through a head with a softmax of its own; the four results are put side by side and mixed by the output matrix."
-)
+sheet.show(alt="The input x is projected to queries, keys and values, which are cut into four slices of a quarter of the width. Each slice goes through a head with a softmax of its own; the four results are put side by side and mixed by the output matrix.")
 
 # %% [markdown]
 # In code the slicing is a reshape. After splitting `(B, T, d_model)` into `(B, T, n_heads, d_head)` the heads have to move in front of the positions, since `@` multiplies the last two axes and treats all others as a batch. (`view` gives the same numbers, in the same order, another shape; `transpose` swaps two axes.)
-
 
 # %%
 class MultiHeadAttention(nn.Module):
@@ -537,9 +446,11 @@ class MultiHeadAttention(nn.Module):
     def __init__(self, d_model, n_heads, causal=True):
         super().__init__()
         self.n_heads, self.causal = n_heads, causal
-        self.q_proj, self.k_proj, self.v_proj, self.o_proj = (nn.Linear(d_model, d_model, bias=False) for _ in range(4))
+        self.q_proj, self.k_proj, self.v_proj, self.o_proj = (
+            nn.Linear(d_model, d_model, bias=False) for _ in range(4)
+        )
 
-    def split(self, x):  # -> (B, n_heads, T, d_head)
+    def split(self, x):                                 # -> (B, n_heads, T, d_head)
         B, T, d_model = x.shape
         return x.view(B, T, self.n_heads, d_model // self.n_heads).transpose(1, 2)
 
@@ -547,14 +458,13 @@ class MultiHeadAttention(nn.Module):
         q, k, v = (self.split(p(x)) for p in (self.q_proj, self.k_proj, self.v_proj))
         mask = causal_mask(x.size(1)) if self.causal else None
         out, self.weights = attention(q, k, v, mask)
-        return self.o_proj(out.transpose(1, 2).reshape(x.shape))  # heads side by side
+        return self.o_proj(out.transpose(1, 2).reshape(x.shape))    # heads side by side
 
 
 class WrongView(MultiHeadAttention):
-    def split(self, x):  # the same shape, no transpose
+    def split(self, x):                                 # the same shape, no transpose
         B, T, d_model = x.shape
         return x.view(B, self.n_heads, T, d_model // self.n_heads)
-
 
 # %% [markdown]
 # Two ways to forget the transpose. Leaving it out of `split` above is harmless: the scores get the shape `(n_heads, n_heads)`, the mask does not fit, and torch raises a `RuntimeError`. `WrongView` is the one to fear: every shape is right and nothing complains. Poke both:
@@ -563,14 +473,7 @@ class WrongView(MultiHeadAttention):
 torch.manual_seed(0)
 right_layer, wrong_layer = MultiHeadAttention(16, 4), WrongView(16, 4)
 with torch.no_grad():
-    attention_map(
-        {
-            "view(B, T, H, d_h).transpose": (influence(right_layer, 12) > 1e-6).float(),
-            "view(B, H, T, d_h)": (influence(wrong_layer, 12) > 1e-6).float(),
-        },
-        [str(t) for t in range(12)],
-        alt="Which of 12 outputs react to which of 12 inputs. With the transpose: the lower triangle. With the wrong view: columns 0, 3, 6 and 9 move every output, also earlier ones, and the rest is filled in blocks.",
-    )
+    attention_map({"view(B, T, H, d_h).transpose": (influence(right_layer, 12) > 1e-6).float(), "view(B, H, T, d_h)": (influence(wrong_layer, 12) > 1e-6).float()}, [str(t) for t in range(12)], alt="Which of 12 outputs react to which of 12 inputs. With the transpose: the lower triangle. With the wrong view: columns 0, 3, 6 and 9 move every output, also earlier ones, and the rest is filled in blocks.")
 
 # %% [markdown]
 # The right map is another leak: its first output listens to inputs 3, 6 and 9. What the wrong view calls a head is a stretch of three whole positions, chopped up; putting the pieces together in another order than they were taken apart carries the future into the past. Shapes do not catch it; pokes do, and so does comparing numbers with a layer known to be right. We give our layer the library's weights:
@@ -579,16 +482,8 @@ with torch.no_grad():
 from llmlib.model import ModelConfig, Transformer, record
 
 plain = ModelConfig(
-    vocab_size=V,
-    n_layers=2,
-    d_model=64,
-    n_heads=4,
-    max_seq_len=32,
-    norm="rmsnorm",
-    mlp="gelu",
-    position="learned",
-    tie_embeddings=False,
-)
+    vocab_size=V, n_layers=2, d_model=64, n_heads=4, max_seq_len=32,
+    norm="rmsnorm", mlp="gelu", position="learned", tie_embeddings=False)
 library_model = Transformer(plain)
 our_layer = MultiHeadAttention(64, 4)
 our_layer.load_state_dict(library_model.blocks[0].attention.state_dict())
@@ -603,13 +498,7 @@ torch.testing.assert_close(ours, seen["blocks.0.attention"])
 
 # %% tags=["figure"]
 heads = {"1 head of 64": bits_of["scaling/gpt2/root"], "4 heads of 16": bits_of["heads/4"]}
-bars(
-    heads,
-    x="bits per character (report split)",
-    alt="Bits per character of a two-layer GPT, three seeds: "
-    + "; ".join(f"{name} {min(b):.2f} to {max(b):.2f}" for name, b in heads.items())
-    + ".",
-)
+bars(heads, x="bits per character (report split)", alt="Bits per character of a two-layer GPT, three seeds: " + "; ".join(f"{name} {min(b):.2f} to {max(b):.2f}" for name, b in heads.items()) + ".")
 
 # %% [markdown]
 # No difference that three seeds could show: at this size, after 200 steps, one head does as well as four. A null result, and worth having. That several heads *can* look for several things is a statement about what is possible; whether a model needs it is a question for an experiment, and the answer changes with size. In the translation model of Vaswani et al. (2017, table 3), 512 wide, a single head was 0.9 BLEU worse than the best number.
@@ -625,7 +514,7 @@ bars(
 # NBVAL_CHECK_OUTPUT
 x = torch.randn(1, 12, 64, generator=torch.Generator().manual_seed(2))
 mixed = torch.randperm(11, generator=torch.Generator().manual_seed(0))
-shuffled = torch.cat([x[:, :11][:, mixed], x[:, 11:]], dim=1)  # the last one stays
+shuffled = torch.cat([x[:, :11][:, mixed], x[:, 11:]], dim=1)      # the last one stays
 a, b = x, shuffled
 with torch.no_grad():
     for n, layer in enumerate([our_layer, MultiHeadAttention(64, 4)], start=1):
@@ -639,21 +528,9 @@ with torch.no_grad():
 # Giving each position a vector of its own, learned like everything else and added to the character's vector at the start, is the direct way. What is it worth? *Recorded, three seeds each:*
 
 # %% tags=["figure"]
-position_bits = {
-    "1 layer": {"with positions": bits_of["positions/1 layer"], "without": bits_of["positions/1 layer without"]},
-    "2 layers": {"with positions": bits_of["heads/4"], "without": bits_of["positions/2 layers without"]},
-}
-bars(
-    position_bits,
-    y="bits per character",
-    horizontal=False,
-    alt="Bits per character, three seeds. "
-    + " ".join(
-        f"{layers}, {name}: {min(b):.2f} to {max(b):.2f}."
-        for layers, group in position_bits.items()
-        for name, b in group.items()
-    ),
-)
+position_bits = {"1 layer": {"with positions": bits_of["positions/1 layer"], "without": bits_of["positions/1 layer without"]},
+                 "2 layers": {"with positions": bits_of["heads/4"], "without": bits_of["positions/2 layers without"]}}
+bars(position_bits, y="bits per character", horizontal=False, alt="Bits per character, three seeds. " + " ".join(f"{layers}, {name}: {min(b):.2f} to {max(b):.2f}." for layers, group in position_bits.items() for name, b in group.items()))
 
 # %% [markdown]
 # Without positions both stand at the bigram's level (3.57 bits): the character they stand on is the only one whose place they know, and an unordered heap of earlier ones adds nothing here. With positions they get 0.05 to 0.1 bits below. That two layers *could* make up for it does not mean that they do so within 200 steps. Lecture 04 compares other ways of telling positions apart.
@@ -680,10 +557,7 @@ sheet.label(4.0, 3.45, "between positions", size=11)
 sheet.label(7.8, 3.45, "within each position", size=11)
 sheet.label(6.0, 0.45, "the residual stream: one vector per position, only ever added to", size=11)
 sheet.bracket((2.4, 3.8), (9.6, 3.8), "one block, repeated n_layers times")
-sheet.show(
-    alt="The residual stream runs from the embeddings to the final norm and head. A block reads it twice: a copy goes through norm and multi-head attention and is added back, then a copy goes through norm and MLP and is added back."
-)
-
+sheet.show(alt="The residual stream runs from the embeddings to the final norm and head. A block reads it twice: a copy goes through norm and multi-head attention and is added back, then a copy goes through norm and MLP and is added back.")
 
 # %%
 class RMSNorm(nn.Module):
@@ -706,7 +580,6 @@ class MLP(nn.Module):
     def forward(self, x):
         return self.down(F.gelu(self.up(x)))
 
-
 # %%
 class Block(nn.Module):
     def __init__(self, d_model, n_heads, causal=True, residual=True):
@@ -717,13 +590,11 @@ class Block(nn.Module):
         self.keep = 1.0 if residual else 0.0
 
     def forward(self, x):
-        x = self.keep * x + self.attention(self.norm1(x))  # between positions
-        return self.keep * x + self.mlp(self.norm2(x))  # within each position
-
+        x = self.keep * x + self.attention(self.norm1(x))      # between positions
+        return self.keep * x + self.mlp(self.norm2(x))         # within each position
 
 # %% [markdown]
 # What does the addition buy? **Predict:** without it, a four-layer model trained on our text will be (a) a little worse, (b) as good as a bigram table, (c) as good as a unigram table. And the same four MLPs without addition *and without attention*?
-
 
 # %% tags=["diagram"]
 def similarity_by_layer(residual, depth=16, d=32):
@@ -740,21 +611,12 @@ def similarity_by_layer(residual, depth=16, d=32):
 
 alike = {"with": similarity_by_layer(True), "without": similarity_by_layer(False)}
 CONTROLS = {"with": "both", "without": "none", "without, no attention": "none, no attention"}
-falling = {name: [run["curve"] for run in pieces[f"residual/{arm}"]] for name, arm in CONTROLS.items()}
+falling = {name: [run["curve"] for run in pieces[f"residual/{arm}"]]
+           for name, arm in CONTROLS.items()}
 fig, (left, right) = panels(2, titles=["fresh, 16 layers", "4 layers, training (recorded)"], widths=[1, 1.35])
 curves(alike, at=range(1, 17), x="layer", y="similarity of positions", ylim=(-0.05, 1.08), ax=left)
-curves(
-    falling,
-    at=range(20, 241, 20),
-    x="step",
-    y="training loss (bits)",
-    reference={"unigram": unigram_bits, "bigram": bigram_bits},
-    ax=right,
-)
-show(
-    fig,
-    alt=f"Left: without the residual path the positions of a fresh stack become identical ({alike['without'][-1]:.2f}); with it they stay apart ({alike['with'][-1]:.2f}). Right: with it the loss falls below the bigram's towards {min(map(min, falling['with'])):.1f} bits; without it stays at the unigram's; the MLPs alone, without additions or attention, learn.",
-)
+curves(falling, at=range(20, 241, 20), x="step", y="training loss (bits)", reference={"unigram": unigram_bits, "bigram": bigram_bits}, ax=right)
+show(fig, alt=f"Left: without the residual path the positions of a fresh stack become identical ({alike['without'][-1]:.2f}); with it they stay apart ({alike['with'][-1]:.2f}). Right: with it the loss falls below the bigram's towards {min(map(min, falling['with'])):.1f} bits; without it stays at the unigram's; the MLPs alone, without additions or attention, learn.")
 
 # %% [markdown]
 # An average makes its inputs more alike. Stack a few averages with nothing to hold on to, and within five fresh layers every position carries the *same* vector. Dong et al. (2021) prove that pure attention, without additions or MLPs, loses rank *doubly* exponentially with depth; ours has MLPs, and they do not prevent it. Such a stack cannot tell on which character it stands, so all it can learn is how frequent each character is: it lies on the unigram line, on all three seeds.
@@ -762,7 +624,6 @@ show(
 # Is it the missing addition as such, or is it the averaging? The third curve is a control. The same four MLPs, without additions and *without attention*, come near a bigram table, which is all they could learn. That points at attention: with the residual path each position keeps what it had, and attention *adds* to it. (It is no proof. The control has half as many layers in a row; eight MLPs would be the fairer one, and a good exercise.) (240 steps of three seeds; how long the stack would stay on the line we have not tried.)
 #
 # ### All of it
-
 
 # %%
 class GPT(nn.Module):
@@ -772,19 +633,20 @@ class GPT(nn.Module):
         super().__init__()
         self.token = nn.Embedding(vocab_size, d_model)
         self.position = nn.Embedding(context, d_model)
-        self.blocks = nn.ModuleList(Block(d_model, n_heads, causal) for _ in range(n_layers))
+        self.blocks = nn.ModuleList(
+            Block(d_model, n_heads, causal) for _ in range(n_layers)
+        )
         self.norm = RMSNorm(d_model)
         self.head = nn.Linear(d_model, vocab_size, bias=False)
         for p in self.parameters():
             if p.dim() == 2:
-                nn.init.normal_(p, std=0.02)  # small: all tokens as likely
+                nn.init.normal_(p, std=0.02)            # small: all tokens as likely
 
-    def forward(self, ids):  # (B, T) -> (B, T, vocab_size)
+    def forward(self, ids):                             # (B, T) -> (B, T, vocab_size)
         h = self.token(ids) + self.position(torch.arange(ids.size(1)))
         for block in self.blocks:
             h = block(h)
         return self.head(self.norm(h))
-
 
 # %% [markdown]
 # That is the architecture, complete. Day 24 calls it "just the decoder of a transformer"; HLT says GPT-2 uses "only decoders". Notice what that means in code: a translation model's decoder has a second attention layer that looks at the encoder's output. Here there is no encoder, so that layer is gone, and *masked self-attention + MLP*, repeated, is what remains.
@@ -808,13 +670,12 @@ print(f"{sum(p.numel() for p in ours.parameters()):,} parameters, equal outputs"
 # %%
 fresh = GPT(V, 32, 1, 64, 4)
 with torch.no_grad():
-    logits = fresh(train[:320].view(10, 32))  # (10, 32, V)
+    logits = fresh(train[:320].view(10, 32))            # (10, 32, V)
     nats = F.cross_entropy(logits.flatten(0, 1), train[1:321]).item()
 print(f"first loss {nats / math.log(2):.2f} bits; log2 of {V} is {math.log2(V):.2f}")
 
 # %% [markdown]
 # (`cross_entropy` wants one row per prediction, so `flatten(0, 1)` joins batch and time.) A first loss far from $\log_2 V$ means a bug or a bad start. The second check is the one promised by the poll: the same model with and without the mask.
-
 
 # %%
 def train_small(causal, n_steps=180, seed=0):
@@ -824,7 +685,7 @@ def train_small(causal, n_steps=180, seed=0):
     model, losses = GPT(V, 32, 1, 64, 4, causal), []
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for _ in range(n_steps):
-        x, y = random_batch(train, 32, 32, generator)  # y is x one character later
+        x, y = random_batch(train, 32, 32, generator)   # y is x one character later
         loss = F.cross_entropy(model(x).flatten(0, 1), y.flatten())
         optimizer.zero_grad(), loss.backward(), optimizer.step()
         losses.append(loss.item() / math.log(2))
@@ -842,7 +703,6 @@ def continue_text(model, prompt, n=60, seed=0):
         ids = torch.cat([ids, drawn], dim=1)
     return tokenizer.decode(ids[0].tolist())
 
-
 # %%
 masked, masked_losses = train_small(causal=True)
 leaky, leaky_losses = train_small(causal=False)
@@ -850,14 +710,8 @@ for name, model in (("with the mask", masked), ("without", leaky)):
     print(f"{name:14} {continue_text(model, 'First Citizen:')!r}")
 
 # %% tags=["figure"]
-curves(
-    {"with the mask": masked_losses, "without": leaky_losses},
-    x="step",
-    y="training loss (bits per character)",
-    ylim=(0, 6.2),
-    reference={"bigram": bigram_bits, "Kneser-Ney": kneser_ney_bits},
-    alt=f"Training loss over 180 steps: with the mask it levels off near {sum(masked_losses[-20:]) / 20:.1f} bits, above the best table; without the mask it drops through every reference line to {sum(leaky_losses[-20:]) / 20:.2f}.",
-)
+curves({"with the mask": masked_losses, "without": leaky_losses}, x="step", y="training loss (bits per character)", ylim=(0, 6.2), reference={"bigram": bigram_bits, "Kneser-Ney": kneser_ney_bits},
+       alt=f"Training loss over 180 steps: with the mask it levels off near {sum(masked_losses[-20:]) / 20:.1f} bits, above the best table; without the mask it drops through every reference line to {sum(leaky_losses[-20:]) / 20:.2f}.")
 
 # %% [markdown]
 # The leaky model's loss is spectacular and its text is worthless: asked to continue, there is no next character to copy from. The masked model, of the same size, is still far above the table's line; when a loss is too good to be true, poke the model. A non-causal model is not useless, it can be a fine *reader*, and lecture 05 uses it as such, but it is not a language model. <!-- promise: 05-readers -->
@@ -888,18 +742,13 @@ def keep_samples(trainer, event):
     if trainer.step in (0, 40, train_config.steps) and trainer.step not in samples:
         gpt.eval()
         samples[trainer.step] = generate(
-            gpt,
-            PROMPT,
-            tokenizer=tokenizer,
-            max_new_tokens=110,
-            temperature=0.8,
-            sliding=True,
-            generator=torch.Generator().manual_seed(1),
-        )
+            gpt, PROMPT, tokenizer=tokenizer, max_new_tokens=110, temperature=0.8,
+            sliding=True, generator=torch.Generator().manual_seed(1))
 
 
 history = Trainer(gpt, train_config, train, callbacks=[keep_samples]).run()
-gpt.cpu()
+gpt.cpu();
+
 # %%
 for step, sample in samples.items():
     print(f"--- after {step} steps ---\n{PROMPT}{sample}\n")
@@ -909,32 +758,29 @@ for step, sample in samples.items():
 #
 # How many bits is that? It depends, a little, on how we ask. Cut the text into windows of 64, and the first character of each is predicted from one character; on average the model sees 32. Let the window *slide* by 32, score only its second half, and every character is predicted from at least 32. A table always has its five characters, so the second way is the fair one to compare it with. We judge on the first 20,000 characters of a split, which are a little easier than the rest.
 
-
 # %%
 @torch.no_grad()
 def sliding_log2(model, tokens, context=64, stride=32):
     """log2 P of tokens[1], tokens[2], ..., each (but the first few) given at least
     context - stride tokens. Stride = context cuts into windows that do not overlap."""
     starts = torch.arange(0, len(tokens) - context, stride)[:, None]
-    x = tokens[starts + torch.arange(context)]  # (windows, context)
+    x = tokens[starts + torch.arange(context)]          # (windows, context)
     y = tokens[starts + torch.arange(context) + 1]
-    nats = torch.cat(
-        [F.cross_entropy(model(a).transpose(1, 2), b, reduction="none") for a, b in zip(x.split(256), y.split(256))]
-    )
+    nats = torch.cat([F.cross_entropy(model(a).transpose(1, 2), b, reduction="none")
+                      for a, b in zip(x.split(256), y.split(256))])
     new = torch.cat([nats[0, :-stride], nats[:, -stride:].flatten()])
     return -new / math.log(2)
 
 
 SOME = 20_000
-gpt_log2 = {name: sliding_log2(gpt, tokens[:SOME]) for name, tokens in (("choose", choose), ("report", report))}
+gpt_log2 = {name: sliding_log2(gpt, tokens[:SOME])
+            for name, tokens in (("choose", choose), ("report", report))}
 gpt_bits = -gpt_log2["report"].mean().item()
 blocks_bits = -sliding_log2(gpt, report[:SOME], stride=64).mean().item()
 kneser_ney_some = kneser_ney.bits_per_token(report[:SOME].numpy())
-print(
-    f"{gpt.num_parameters():,} parameters, {history.steps[-1]} steps: "
-    f"{blocks_bits:.2f} bits in separate windows, {gpt_bits:.2f} sliding; "
-    f"Kneser-Ney {kneser_ney_some:.2f}"
-)
+print(f"{gpt.num_parameters():,} parameters, {history.steps[-1]} steps: "
+      f"{blocks_bits:.2f} bits in separate windows, {gpt_bits:.2f} sliding; "
+      f"Kneser-Ney {kneser_ney_some:.2f}")
 
 # %% [markdown]
 # The live model has left the bigram far behind and loses clearly to Kneser-Ney. Is it just short of time? *Recorded, three seeds:* nanoGPT's recipe for laptops (Karpathy, 2022), which is close to the GPT of part IV, and the recipe above run to its end, two minutes of one core. **Look for** where each crosses the three lines.
@@ -942,20 +788,10 @@ print(
 # %% tags=["diagram"]
 runs = recorded("shakespeare_training")["results"]
 LABELS = {"plain": "plain GPT", "fast": "this recipe, whole"}
-learning = {
-    label: (runs[name][0]["seconds"], [[loss / math.log(2) for loss in run["val_loss"]] for run in runs[name]])
-    for name, label in LABELS.items()
-}
+learning = {label: (runs[name][0]["seconds"], [[loss / math.log(2) for loss in run["val_loss"]] for run in runs[name]]) for name, label in LABELS.items()}
 end = {label: [bits[-1] for bits in all_bits] for label, (_, all_bits) in learning.items()}
-curves(
-    learning,
-    x="training time (seconds of one core)",
-    y="bits per character",
-    ylim=(2, 5),
-    height=3.4,
-    reference={"bigram": bigram_bits, "Kneser-Ney": kneser_ney_bits},
-    alt=f"Held-out bits per character against training seconds, three seeds. Both recipes cross the bigram line early. After two minutes the plain one is at {min(end['plain GPT']):.2f} to {max(end['plain GPT']):.2f}, the course's at {min(end['this recipe, whole']):.2f} to {max(end['this recipe, whole']):.2f}; neither reaches Kneser-Ney's {kneser_ney_bits:.2f}.",
-)
+curves(learning, x="training time (seconds of one core)", y="bits per character", ylim=(2, 5), height=3.4, reference={"bigram": bigram_bits, "Kneser-Ney": kneser_ney_bits},
+       alt=f"Held-out bits per character against training seconds, three seeds. Both recipes cross the bigram line early. After two minutes the plain one is at {min(end['plain GPT']):.2f} to {max(end['plain GPT']):.2f}, the course's at {min(end['this recipe, whole']):.2f} to {max(end['this recipe, whole']):.2f}; neither reaches Kneser-Ney's {kneser_ney_bits:.2f}.")
 
 # %% [markdown]
 # Neither reaches it. (The recorded curves are judged on the choose and report splits together, in separate windows; sliding would take off about as much as above, which brings the better recipe near the line and not clearly below it.) So much for "a transformer beats counting": on a million characters and two minutes of a laptop, **a table that is built in half a second is ahead**. <!-- keeps: 03-against-kneser-ney --> It starts from what the transformer has to learn, that the last few characters matter most and in this order.
@@ -969,17 +805,9 @@ curves(
 # Losing on average does not mean knowing less everywhere. Mix the two: $P = \lambda P_\text{GPT} + (1 - \lambda) P_\text{table}$. The mixture's loss can never be worse than the weighted average of the two losses (the logarithm is concave). But can it be better than *both*?
 
 # %%
-poll(
-    "The GPT needs half a bit more than the table. Mixing their probabilities in the best proportion needs",
-    [
-        "fewer bits than the table",
-        "as many as the table, with all weight on it",
-        "the mean of the two",
-        "more than either, since they contradict each other",
-    ],
-    "On the characters where the table has never seen its context, it is nearly guessing, and there the transformer is often better, since it can compute something from a context that is new. A mixture needs no more than being right about different things. If both erred on the same characters, the best share for the weaker one would be zero; the cell below finds the share on one split and reports on the other.",
-)
-
+poll("The GPT needs half a bit more than the table. Mixing their probabilities in the best proportion needs",
+     ["fewer bits than the table", "as many as the table, with all weight on it", "the mean of the two", "more than either, since they contradict each other"],
+     "On the characters where the table has never seen its context, it is nearly guessing, and there the transformer is often better, since it can compute something from a context that is new. A mixture needs no more than being right about different things. If both erred on the same characters, the best share for the weaker one would be zero; the cell below finds the share on one split and reports on the other.")
 
 # %%
 def mixture_bits(share, split, tokens):
@@ -993,24 +821,14 @@ def mixture_bits(share, split, tokens):
 
 shares = [i / 20 for i in range(21)]
 on_choose = [mixture_bits(share, "choose", choose) for share in shares]
-best_share = shares[on_choose.index(min(on_choose))]  # chosen on one split
-mixed_bits = mixture_bits(best_share, "report", report)  # reported on the other
-print(
-    f"share {best_share:.2f} for the GPT: {mixed_bits:.2f} bits on the report split; "
-    f"alone {gpt_bits:.2f} and {kneser_ney_some:.2f}"
-)
+best_share = shares[on_choose.index(min(on_choose))]    # chosen on one split
+mixed_bits = mixture_bits(best_share, "report", report) # reported on the other
+print(f"share {best_share:.2f} for the GPT: {mixed_bits:.2f} bits on the report split; "
+      f"alone {gpt_bits:.2f} and {kneser_ney_some:.2f}")
 
 # %% tags=["figure"]
-curves(
-    {"choose split": on_choose},
-    at=shares,
-    x="share of the GPT in the mixture",
-    y="bits per character",
-    ylim=(min(on_choose) - 0.1, 2.9),
-    reference={"table alone": on_choose[0]},
-    marks={f"chosen share {best_share:.2f}": (best_share, min(on_choose))},
-    alt=f"Bits per character of the mixture against the share of the GPT: {on_choose[0]:.2f} at 0, a minimum of {min(on_choose):.2f} at {best_share:.2f}, {on_choose[-1]:.2f} at 1. On the report split the chosen mixture reaches {mixed_bits:.2f}.",
-)
+curves({"choose split": on_choose}, at=shares, x="share of the GPT in the mixture", y="bits per character", ylim=(min(on_choose) - 0.1, 2.9), reference={"table alone": on_choose[0]},
+       marks={f"chosen share {best_share:.2f}": (best_share, min(on_choose))}, alt=f"Bits per character of the mixture against the share of the GPT: {on_choose[0]:.2f} at 0, a minimum of {min(on_choose):.2f} at {best_share:.2f}, {on_choose[-1]:.2f} at 1. On the report split the chosen mixture reaches {mixed_bits:.2f}.")
 
 # %% [markdown]
 # The mixture needs fewer bits than either, if only by a few hundredths. A model that loses to the table by half a bit still improves it, so it does know something the table does not: most likely, we guess, what to do in a context that the table has never seen (exercise 4 can tell). That is this transformer's keep, and it is a modest one. What happens to the balance when both get a thousand times more text, you know from the world outside.
@@ -1023,7 +841,6 @@ curves(
 #
 # **Predict** the first row. Which number from part I should it be close to?
 
-
 # %%
 @torch.no_grad()
 def bits_by_position(model, tokens, context=64):
@@ -1031,9 +848,8 @@ def bits_by_position(model, tokens, context=64):
     n = (len(tokens) - 1) // context
     x = tokens[: n * context].view(n, context)
     y = tokens[1 : n * context + 1].view(n, context)
-    nats = torch.cat(
-        [F.cross_entropy(model(a).transpose(1, 2), b, reduction="none") for a, b in zip(x.split(256), y.split(256))]
-    )
+    nats = torch.cat([F.cross_entropy(model(a).transpose(1, 2), b, reduction="none")
+                      for a, b in zip(x.split(256), y.split(256))])
     return nats / math.log(2)
 
 
@@ -1047,14 +863,7 @@ for name, (a, b) in zip(group_names, GROUPS):
     errors[name] = 2 * per_window.std().item() / len(per_window) ** 0.5
 
 # %% tags=["figure"]
-table(
-    [
-        {"characters seen": name, "bits per character": means[name], "± two standard errors": errors[name]}
-        for name in means
-    ],
-    fmt=".2f",
-    caption=f"the bigram table: {bigram_bits:.2f}",
-)
+table([{"characters seen": name, "bits per character": means[name], "± two standard errors": errors[name]} for name in means], fmt=".2f", caption=f"the bigram table: {bigram_bits:.2f}")
 
 # %% [markdown]
 # With one character it does not even reach the bigram table, which knows exactly as much (perhaps because one in 64 of the characters it was trained on stood at the front of a window). Most of the gain is there after eight characters, a word and a half; after that little changes. That is a property of *this* model, small and briefly trained, and not of attention, which reaches all 64 at no extra cost.
@@ -1069,7 +878,6 @@ names = [f"blocks.{layer}.attention.weights" for layer in range(model_config.n_l
 with torch.no_grad(), record(gpt, *names) as seen:
     gpt(torch.tensor([tokenizer.encode(PASSAGE)]))
 
-
 # %% tags=["diagram"]
 def map_of(layer, head):
     fig, ax = panels(1, width=3.5, height=3.5)
@@ -1079,15 +887,9 @@ def map_of(layer, head):
     return fig
 
 
-explore(
-    map_of,
-    layer=list(range(model_config.n_layers)),
-    head=list(range(model_config.n_heads)),
-    panels=[dict(layer=0, head=0), dict(layer=2, head=1)],
-    alt=lambda layer, head: (
-        f"Attention map of layer {layer}, head {head} over a line of Romeo and Juliet: lower-triangular, {seen[f'blocks.{layer}.attention.weights'][0, head].diagonal(-1).mean():.2f} of the weight on the previous character on average."
-    ),
-)
+explore(map_of, layer=list(range(model_config.n_layers)), head=list(range(model_config.n_heads)),
+        panels=[dict(layer=0, head=0), dict(layer=2, head=1)],
+        alt=lambda layer, head: f"Attention map of layer {layer}, head {head} over a line of Romeo and Juliet: lower-triangular, {seen[f'blocks.{layer}.attention.weights'][0, head].diagonal(-1).mean():.2f} of the weight on the previous character on average.")
 
 # %% [markdown]
 # Reading such maps is tempting and treacherous: we see what we expect, and a head that looks somewhere need not matter. Two things make a story about a head believable: a number measured over many texts, and what happens when the head is switched off. Let us do both, on a job that we know must be done.
@@ -1099,7 +901,7 @@ explore(
 # **Predict:** can one layer learn it? Can two, and how would they divide the work?
 
 # %%
-LETTERS, LENGTH = 16, 32  # 16 keys, 16 values, 16 pairs a row
+LETTERS, LENGTH = 16, 32                        # 16 keys, 16 values, 16 pairs a row
 
 
 def pairs_batch(n, generator):
@@ -1109,7 +911,7 @@ def pairs_batch(n, generator):
     pick = torch.randint(8, (n, LENGTH // 2), generator=generator)
     ids = torch.stack([keys.gather(1, pick), values.gather(1, pick)], dim=-1).flatten(1)
     same = (pick[:, :, None] == pick[:, None, :]).tril(-1)
-    return ids, same  # (n, 32); (n, 16, 16): is pair j an earlier showing of i?
+    return ids, same        # (n, 32); (n, 16, 16): is pair j an earlier showing of i?
 
 
 class AttentionOnly(nn.Module):
@@ -1120,7 +922,8 @@ class AttentionOnly(nn.Module):
         self.token = nn.Embedding(2 * LETTERS, d_model)
         self.position = nn.Embedding(LENGTH, d_model)
         self.norms = nn.ModuleList(RMSNorm(d_model) for _ in range(n_layers))
-        self.layers = nn.ModuleList(MultiHeadAttention(d_model, n_heads) for _ in range(n_layers))
+        self.layers = nn.ModuleList(
+            MultiHeadAttention(d_model, n_heads) for _ in range(n_layers))
         self.head = nn.Linear(d_model, 2 * LETTERS, bias=False)
 
     def forward(self, ids):
@@ -1128,7 +931,6 @@ class AttentionOnly(nn.Module):
         for norm, layer in zip(self.norms, self.layers):
             x = x + layer(norm(x))
         return self.head(F.rms_norm(x, x.shape[-1:]))
-
 
 # %%
 from llmlib.train import AdamW, Muon
@@ -1162,21 +964,15 @@ def train_pairs(n_layers, seed, n_steps=140):
 pair_models = {n: [train_pairs(n, seed) for seed in range(3)] for n in (1, 2)}
 
 # %% tags=["figure"]
-curves(
-    {f"{n} layer{'s' if n > 1 else ''}": [learned for _, learned in pair_models[n]] for n in (1, 2)},
-    at=range(10, 141, 10),
-    x="step",
-    y="repeated values right (%)",
-    ylim=(0, 105),
-    alt=f"Share of repeated values predicted, three seeds. Two layers jump to {min(learned[-1] for _, learned in pair_models[2]):.0f} % or more; one layer stays near {max(learned[-1] for _, learned in pair_models[1]):.0f} %.",
-)
+curves({f"{n} layer{'s' if n > 1 else ''}": [learned for _, learned in pair_models[n]] for n in (1, 2)}, at=range(10, 141, 10), x="step", y="repeated values right (%)", ylim=(0, 105),
+       alt=f"Share of repeated values predicted, three seeds. Two layers jump to {min(learned[-1] for _, learned in pair_models[2]):.0f} % or more; one layer stays near {max(learned[-1] for _, learned in pair_models[1]):.0f} %.")
 
 # %% [markdown]
 # One layer is stuck at the level of betting on a value it has seen in the row. Two layers learn the task, and not gradually: for a few dozen steps nothing happens, then everything does. What have they found? We measure two habits of each head over 300 new rows: the weight on the token just before, at the positions of values; and the weight on *the token after the earlier showing* of the current key.
 
 # %%
 test_ids, test_same = pairs_batch(300, torch.Generator().manual_seed(99))
-has_answer = test_same.any(dim=-1)  # (300, 16): key shown before?
+has_answer = test_same.any(dim=-1)                      # (300, 16): key shown before?
 
 
 def habits(model):
@@ -1185,9 +981,9 @@ def habits(model):
         model(test_ids)
     previous, copy = [], []
     for layer in model.layers:
-        w = layer.weights  # (300, heads, 32, 32)
+        w = layer.weights                               # (300, heads, 32, 32)
         previous.append(w.diagonal(-1, dim1=-2, dim2=-1)[:, :, 0::2].mean(dim=(0, 2)))
-        to_values = (w[:, :, 0::2, 1::2] * test_same[:, None]).sum(-1)  # from keys
+        to_values = (w[:, :, 0::2, 1::2] * test_same[:, None]).sum(-1)      # from keys
         copy.append(to_values.transpose(1, 2)[has_answer].mean(dim=0))
     return torch.stack(previous), torch.stack(copy)
 
@@ -1198,10 +994,7 @@ previous, copy = habits(pair_models[2][0][0])
 fig, (left, right) = panels(2, height=2.1, titles=["at values: the token before", "at keys: the value to copy"])
 for ax, measured in ((left, previous), (right, copy)):
     heat_map(measured, fmt=".2f", vmin=0, vmax=1, x="head", y="layer", ax=ax)
-show(
-    fig,
-    alt=f"Two tables of layers by heads. Weight of values on the token before them: up to {previous[0].max():.2f} in layer 0. Weight of keys on the value to copy: {copy[1].min():.2f} to {copy[1].max():.2f} in layer 1, at most {copy[0].max():.2f} in layer 0.",
-)
+show(fig, alt=f"Two tables of layers by heads. Weight of values on the token before them: up to {previous[0].max():.2f} in layer 0. Weight of keys on the value to copy: {copy[1].min():.2f} to {copy[1].max():.2f} in layer 1, at most {copy[0].max():.2f} in layer 0.")
 
 # %% [markdown]
 # The division of labour is plain. Some heads of layer 0 look at **the token before**: after them, the vector at every value also says which key it followed. Heads of layer 1 look for a place whose *previous* token equals the current one, and find the value: that is an **induction head** (Elhage et al., 2021; Olsson et al., 2022). Here is one at work; the outlined cells are the places where the answer stands.
@@ -1213,20 +1006,11 @@ shown = [letters[i] if i < LETTERS else str(i - LETTERS) for i in test_ids[row, 
 answers = [(2 * i, 2 * j + 1) for i in range(8) for j in range(i) if test_same[row, i, j]]
 best_previous, best_copy = previous[0].argmax().item(), copy[1].argmax().item()
 layers = pair_models[2][0][0].layers
-attention_map(
-    {
-        f"layer 0, head {best_previous}: the token before": layers[0].weights[row, best_previous, :16, :16],
-        f"layer 1, head {best_copy}: induction": layers[1].weights[row, best_copy, :16, :16],
-    },
-    shown,
-    mark=answers,
-    height=3.6,
-    alt="Two attention maps over sixteen tokens, key and value in turn. Left: the layer-0 head puts its weight on the diagonal below the main one at every value. Right: at each repeated key, the layer-1 head puts its weight on the outlined cell, the value that followed the same key earlier.",
-)
+attention_map({f"layer 0, head {best_previous}: the token before": layers[0].weights[row, best_previous, :16, :16], f"layer 1, head {best_copy}: induction": layers[1].weights[row, best_copy, :16, :16]},
+              shown, mark=answers, height=3.6, alt="Two attention maps over sixteen tokens, key and value in turn. Left: the layer-0 head puts its weight on the diagonal below the main one at every value. Right: at each repeated key, the layer-1 head puts its weight on the outlined cell, the value that followed the same key earlier.")
 
 # %% [markdown]
 # A map is a story; switching off is a test. We silence heads by setting their part of the output matrix to zero. The heads of layer 0 that look back (more than half their weight on the token before), and as a control *as many others* of the same layer. **Predict** what each does to the accuracy.
-
 
 # %%
 def without_heads(model, layer, heads):
@@ -1250,16 +1034,8 @@ for model, _ in pair_models[2]:
     silenced["as many others"].append(without_heads(model, 0, ranking[-n:]))
 
 # %% tags=["figure"]
-bars(
-    silenced,
-    x="repeated values right (%)",
-    fmt=".0f",
-    height=2.2,
-    reference={"one layer": sum(learned[-1] for _, learned in pair_models[1]) / 3},
-    alt="Repeated values right with heads of layer 0 silenced, three seeds: "
-    + "; ".join(f"{name} {min(a):.0f} to {max(a):.0f} %" for name, a in silenced.items())
-    + ".",
-)
+bars(silenced, x="repeated values right (%)", fmt=".0f", height=2.2, reference={"one layer": sum(learned[-1] for _, learned in pair_models[1]) / 3},
+     alt="Repeated values right with heads of layer 0 silenced, three seeds: " + "; ".join(f"{name} {min(a):.0f} to {max(a):.0f} %" for name, a in silenced.items()) + ".")
 
 # %% [markdown]
 # Without the heads that look back the model falls to about where one layer stands; without as many others nothing happens. So the story is not only a picture: the second layer's copying *depends* on the first layer's looking back. (In layer 1 all four heads learned the same job. Silence one of them and you may see nothing at all, which does not mean that it does nothing.)
@@ -1271,18 +1047,11 @@ bars(
 # %%
 sweep = recorded("context_length")["results"]
 contexts = sorted({row["context"] for row in sweep})
-by_context = [
-    [row["val_loss"] / math.log(2) for row in sweep if row["context"] == c] for c in contexts
-]  # (contexts, seeds)
+by_context = [[row["val_loss"] / math.log(2) for row in sweep if row["context"] == c]
+              for c in contexts]                        # (contexts, seeds)
 
 # %% tags=["figure"]
-table(
-    [
-        {"context length": c, "bits per character": sum(b) / 3, "range": f"{min(b):.2f} to {max(b):.2f}"}
-        for c, b in zip(contexts, by_context)
-    ],
-    fmt={"bits per character": ".2f"},
-)
+table([{"context length": c, "bits per character": sum(b) / 3, "range": f"{min(b):.2f} to {max(b):.2f}"} for c, b in zip(contexts, by_context)], fmt={"bits per character": ".2f"})
 
 # %% [markdown]
 # Doubling helps most at the short end; from 32 on each doubling is worth a few hundredths of a bit *at this size and budget*. Part of even that is the way of judging: a longer window has fewer poorly informed characters at its beginning.
@@ -1291,7 +1060,6 @@ table(
 # ## VII. Letting it write
 #
 # The model gives a probability for every next character. To write: draw one, append it, ask again. Drawing each token given all earlier ones is called *ancestral sampling*. Step by step, with our GPT:
-
 
 # %% tags=["diagram"]
 def writing(n, prompt="The king", temperature=0.7):
@@ -1307,21 +1075,12 @@ def writing(n, prompt="The king", temperature=0.7):
         sheet.arrow(sheet.box(1.2, 2.0, "GPT", w=1.5, h=1.0, color="blue"), (2.75, 2.0))
         sheet.arrow((1.2, 3.6), (1.2, 2.55))
         for j, (symbol, chance) in enumerate(zip(symbols, top.values.tolist())):
-            sheet.box(
-                3.3 + 0.85 * chance,
-                3.15 - 0.52 * j,
-                "",
-                w=0.2 + 1.7 * chance,
-                h=0.34,
-                color="orange" if symbol == drawn_symbol else "grey",
-            )
+            sheet.box(3.3 + 0.85 * chance, 3.15 - 0.52 * j, "", w=0.2 + 1.7 * chance, h=0.34, color="orange" if symbol == drawn_symbol else "grey")
             sheet.label(2.95, 3.15 - 0.52 * j, symbol, mono=True)
             sheet.label(5.6, 3.15 - 0.52 * j, f"{chance:.2f}", size=11)
         sheet.label(3.0, 0.25, f"drawn: {drawn_symbol}  (appended; ask again)", color="orange", bold=True)
         frames, ids = [*frames, sheet], [*ids, drawn]
-        alts.append(
-            f"Given {tokenizer.decode(ids[:-1])!r} the five likeliest characters are {', '.join(f'{s} {c:.2f}' for s, c in zip(symbols, top.values.tolist()))}; {drawn_symbol} is drawn and appended."
-        )
+        alts.append(f"Given {tokenizer.decode(ids[:-1])!r} the five likeliest characters are {', '.join(f'{s} {c:.2f}' for s, c in zip(symbols, top.values.tolist()))}; {drawn_symbol} is drawn and appended.")
     return frames, alts
 
 
@@ -1333,7 +1092,6 @@ steps(frames, alt=alts, panels=[0, 1], name="character", start=1)
 #
 # - **temperature** $\tau$ divides the logits before the softmax: below 1 the likely gets likelier, above 1 everything becomes possible;
 # - **top-k** keeps only the $k$ most likely tokens, **top-p** the smallest set that holds probability $p$ (Holtzman et al., 2020).
-
 
 # %%
 def next_character(logits, temperature=1.0, top_k=None, generator=None):
@@ -1349,37 +1107,23 @@ from llmlib.infer import sample_next
 
 with torch.no_grad():
     logits = gpt(torch.tensor([tokenizer.encode("wherefore art tho")]))[0, -1]
-for seed in range(50):  # the same draw for every seed
+for seed in range(50):                                  # the same draw for every seed
     a, b = (torch.Generator().manual_seed(seed) for _ in range(2))
-    assert next_character(logits, 0.7, 5, a).item() == sample_next(logits, temperature=0.7, top_k=5, generator=b).item()
+    assert next_character(logits, 0.7, 5, a).item() == sample_next(
+        logits, temperature=0.7, top_k=5, generator=b).item()
 
 # %%
-poll(
-    "With top-k = 1, generation from a fixed prompt",
-    [
-        "always gives the same text, and can fall into a loop",
-        "is random, but conservative",
-        "is the same as temperature 1",
-        "gives the most probable whole text",
-    ],
-    "Keeping one candidate leaves nothing to draw: this is greedy decoding, the limit of the temperature going to 0. It takes the likeliest next character each time, which is not the likeliest text (that would need a search); and since the same window always gives the same continuation, a window that comes back closes a cycle.",
-)
+poll("With top-k = 1, generation from a fixed prompt",
+     ["always gives the same text, and can fall into a loop", "is random, but conservative", "is the same as temperature 1", "gives the most probable whole text"],
+     "Keeping one candidate leaves nothing to draw: this is greedy decoding, the limit of the temperature going to 0. It takes the likeliest next character each time, which is not the likeliest text (that would need a search); and since the same window always gives the same continuation, a window that comes back closes a cycle.")
 
 # %% [markdown]
 # **Move the temperature and read.** At which setting would you publish?
 
-
 # %% tags=["diagram"]
 def written_at(temperature):
-    return "JULIET:\n" + generate(
-        gpt,
-        "JULIET:\n",
-        tokenizer=tokenizer,
-        max_new_tokens=110,
-        temperature=temperature,
-        sliding=True,
-        generator=torch.Generator().manual_seed(7),
-    )
+    return "JULIET:\n" + generate(gpt, "JULIET:\n", tokenizer=tokenizer, max_new_tokens=110, temperature=temperature,
+                                  sliding=True, generator=torch.Generator().manual_seed(7))
 
 
 explore(written_at, temperature=(0.1, 1.6, 0.1), panels=[0.2, 0.8, 1.4])
@@ -1445,10 +1189,7 @@ parts = {}
 for name in [*SLIDE, "gpt3"]:
     counted = dict(parameter_table(preset(name)))
     parts[name] = {part: 100 * n / sum(counted.values()) for part, n in counted.items()}
-table(
-    [{"model": name, **{f"{part}, %": parts[name].get(part, 0.0) for part in parts["gpt2"]}} for name in parts],
-    fmt=".1f",
-)
+table([{"model": name, **{f"{part}, %": parts[name].get(part, 0.0) for part in parts["gpt2"]}} for name in parts], fmt=".1f")
 
 # %% [markdown]
 # Attention gave the architecture its name, but two thirds of a large GPT's parameters are in the MLPs. (Positions and norms hardly show.)
@@ -1456,7 +1197,6 @@ table(
 # ### One model, many tasks (*optional*)
 #
 # 11-785 puts the idea behind GPT-2 in one line: from $P(\text{output} \mid \text{input})$ to $P(\text{output} \mid \text{input}, \text{task})$, with the task written as text like everything else. Two models are trained on a mixture of two tasks, the larger and the smaller of two digits. One is told which, in one extra token; the other is not.
-
 
 # %%
 def two_task_batch(n, told, generator):
@@ -1482,15 +1222,11 @@ def train_two_tasks(told, seed, n_steps=100):
     return 100 * right.double().mean().item()
 
 
-told_right = {told: [train_two_tasks(told, seed) for seed in range(3)] for told in (False, True)}
+told_right = {told: [train_two_tasks(told, seed) for seed in range(3)]
+               for told in (False, True)}
 
 # %% tags=["figure"]
-table(
-    [
-        {"": name, "answers right on three seeds, %": ", ".join(f"{a:.0f}" for a in told_right[told])}
-        for name, told in (("not told the task", False), ("told, in one token", True))
-    ]
-)
+table([{"": name, "answers right on three seeds, %": ", ".join(f"{a:.0f}" for a in told_right[told])} for name, told in (("not told the task", False), ("told, in one token", True))])
 
 # %% [markdown]
 # The untold model is not stupid: it knows that the answer is one of the two digits and cannot know which. One token of description removes the doubt. GPT-2's bet was that ordinary text contains such descriptions ("in French: …", "TL;DR") often enough to learn them without anyone labelling tasks; what such a model can pick up from examples in its context alone is lecture 10's subject. <!-- promise: 10-in-context-learning -->
@@ -1504,59 +1240,36 @@ table(
 # What the source lectures say about this topic, against what the papers say and what you have just measured.
 
 # %%
-claims_table(
-    [
-        Claim(
-            "GPT-2's sizes are 117M, 345M, 762M and 1542M parameters",
-            "Radford et al. (2019), table 2, prints the same; the released code's page withdraws them",
-            "counted: "
-            + ", ".join(f"{count_parameters(preset(n)) / 1e6:.0f}M" for n in SLIDE)
-            + "; GPT-1's vocabulary would give the slide's four numbers",
-            "fails",
-            source="hlt",
-        ),
-        Claim(
-            "as it processes each subword, it masks the future words",
-            "Vaswani et al. (2017): illegal connections are set to minus infinity before the softmax",
-            f"influence of the future: 0 masked before the softmax, "
-            f"{moved['after the softmax'].triu(1).max():.1f} masked after it",
-            "holds; if it is done before the softmax",
-            source="hlt",
-        ),
-        Claim(
-            "language models are self-supervised",
-            "Radford et al. (2018): the text itself is the target",
-            f"without a label: {bigram_bits:.2f} bits (bigram), {gpt_bits:.2f} (GPT, seconds), "
-            f"{kneser_ney_some:.2f} (table), {mixed_bits:.2f} (both)",
-            "holds",
-            source="hlt",
-            split="report",
-        ),
-        Claim(
-            "a decoder-only transformer is just the decoder of a transformer",
-            "Liu et al. (2018) drop the encoder and with it the attention to it",
-            "our block has one attention layer; a translation decoder's has two",
-            "holds; without the decoder's cross-attention",
-            source=["day24", "hlt"],
-        ),
-        Claim(
-            "the number of tokens in the input is the context length",
-            "usually the largest number a model accepts",
-            f"one model works from 1 character ({means['1']:.2f} bits) to 64 ({means['33-64']:.2f})",
-            "holds; as an upper limit",
-            source="day24",
-            split="report",
-        ),
-        Claim(
-            "P(output | input) becomes P(output | input, task)",
-            "Radford et al. (2019), section 2",
-            f"right: {sum(told_right[False]) / 3:.0f} % not told the task, "
-            f"{sum(told_right[True]) / 3:.0f} % told (3 seeds)",
-            "holds; on two toy tasks",
-            source="11785",
-        ),
-    ]
-)
+claims_table([
+    Claim("GPT-2's sizes are 117M, 345M, 762M and 1542M parameters",
+          "Radford et al. (2019), table 2, prints the same; the released code's page withdraws them",
+          "counted: " + ", ".join(f"{count_parameters(preset(n)) / 1e6:.0f}M" for n in SLIDE)
+          + "; GPT-1's vocabulary would give the slide's four numbers",
+          "fails", source="hlt"),
+    Claim("as it processes each subword, it masks the future words",
+          "Vaswani et al. (2017): illegal connections are set to minus infinity before the softmax",
+          f"influence of the future: 0 masked before the softmax, "
+          f"{moved['after the softmax'].triu(1).max():.1f} masked after it",
+          "holds; if it is done before the softmax", source="hlt"),
+    Claim("language models are self-supervised",
+          "Radford et al. (2018): the text itself is the target",
+          f"without a label: {bigram_bits:.2f} bits (bigram), {gpt_bits:.2f} (GPT, seconds), "
+          f"{kneser_ney_some:.2f} (table), {mixed_bits:.2f} (both)",
+          "holds", source="hlt", split="report"),
+    Claim("a decoder-only transformer is just the decoder of a transformer",
+          "Liu et al. (2018) drop the encoder and with it the attention to it",
+          "our block has one attention layer; a translation decoder's has two",
+          "holds; without the decoder's cross-attention", source=["day24", "hlt"]),
+    Claim("the number of tokens in the input is the context length",
+          "usually the largest number a model accepts",
+          f"one model works from 1 character ({means['1']:.2f} bits) to 64 ({means['33-64']:.2f})",
+          "holds; as an upper limit", source="day24", split="report"),
+    Claim("P(output | input) becomes P(output | input, task)",
+          "Radford et al. (2019), section 2",
+          f"right: {sum(told_right[False]) / 3:.0f} % not told the task, "
+          f"{sum(told_right[True]) / 3:.0f} % told (3 seeds)",
+          "holds; on two toy tasks", source="11785"),
+])
 
 # %% [markdown]
 # ## Summary

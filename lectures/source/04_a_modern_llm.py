@@ -83,10 +83,8 @@ for field in FIELDS:
 
 # %% tags=["diagram"]
 d = Diagram(12, 4.3)
-for x0, name, parts in (
-    (0.2, "GPT-2", ["LayerNorm", "attention", "LayerNorm", "GELU MLP"]),
-    (6.3, "Llama", ["RMSNorm", "attention, RoPE\ngrouped queries", "RMSNorm", "SwiGLU MLP"]),
-):
+for x0, name, parts in ((0.2, "GPT-2", ["LayerNorm", "attention", "LayerNorm", "GELU MLP"]),
+                        (6.3, "Llama", ["RMSNorm", "attention, RoPE\ngrouped queries", "RMSNorm", "SwiGLU MLP"])):
     d.stream((x0, 3.6), (x0 + 5.5, 3.6), f"residual stream of {name}")
     for i in (0, 1):
         x = x0 + 1.3 + 2.7 * i
@@ -95,10 +93,8 @@ for x0, name, parts in (
         d.arrow((x - 0.6, 3.6), norm)
         d.arrow(norm, part)
         d.arrow(part, d.plus(x + 1.1, 3.6))
-d.show(
-    alt="Two blocks side by side, each reading from a residual stream and adding back to it. GPT-2: LayerNorm, attention, LayerNorm, GELU MLP. "
-    "Llama: RMSNorm, attention with RoPE and grouped queries, RMSNorm, SwiGLU MLP."
-)
+d.show(alt="Two blocks side by side, each reading from a residual stream and adding back to it. GPT-2: LayerNorm, attention, LayerNorm, GELU MLP. "
+       "Llama: RMSNorm, attention with RoPE and grouped queries, RMSNorm, SwiGLU MLP.")
 
 # %% [markdown]
 # The first Transformer (Vaswani et al., 2017) normalised *after* each sublayer and used ReLU; seen from there, all five arrows are right. Seen from GPT-2, one was made already, the norm in front, and one starts elsewhere: GPT-1 had replaced ReLU by GELU. What is new between GPT-2 and Llama 2 is the *kind* of norm, the gated MLP and the rotary positions; the grouped queries came last, and only to the largest size: the 7B row above has as many key heads as query heads.
@@ -128,7 +124,6 @@ def gpt2_like(n_layers, d_model, n_heads, context, **changes):
         init_std=0.02 * (768 / d_model) ** 0.5,
     ).replace(**changes)
 
-
 # %%
 def train_small(config, steps, lr, seed=0, callbacks=(), **recipe):
     """A model trained from scratch for a few steps, and its training losses in nats."""
@@ -147,7 +142,6 @@ def train_small(config, steps, lr, seed=0, callbacks=(), **recipe):
     history = Trainer(model, recipe, train_tokens, callbacks=callbacks).run()
     return model, history.train_loss
 
-
 # %% [markdown]
 # ## II. Where the norm stands
 #
@@ -156,7 +150,6 @@ def train_small(config, steps, lr, seed=0, callbacks=(), **recipe):
 # $$\text{post-norm (2017):}\quad x \leftarrow \mathrm{norm}(x + f(x)) \qquad\qquad \text{pre-norm (GPT-2, Llama):}\quad x \leftarrow x + f(\mathrm{norm}(x))$$
 #
 # The same parts in another order. In pre-norm the sum runs from the embedding to the output untouched; in post-norm every block rescales everything that came before it.
-
 
 # %%
 class Block(nn.Module):
@@ -203,7 +196,6 @@ def look_inside(model):
     cosines = direction @ direction.transpose(1, 2)  # (B, T, T), ones on the diagonal
     return gradients, (cosines.sum(dim=(1, 2)).mean().item() - T) / (T * (T - 1))
 
-
 # %%
 LOOKS, inside, norm_losses = (0, 5, 40), {}, {}
 for where in ("pre", "post"):
@@ -216,7 +208,9 @@ for where in ("pre", "post"):
         gpt2_like(16, 32, 4, 32, norm_position=where),
         dict(schedule="wsd", final_lr=1.0),
     )
-    norm_losses[f"{where}-norm"] = train_small(deep, 40, 1e-2, callbacks=[watch], **recipe)[1]
+    norm_losses[f"{where}-norm"] = train_small(
+        deep, 40, 1e-2, callbacks=[watch], **recipe
+    )[1]
     alike = ", ".join(f"{inside[where, s][1]:.2f} at step {s}" for s in LOOKS)
     print(f"{where}-norm: mean cosine between positions, last block: {alike}")
 
@@ -226,18 +220,19 @@ for where in ("pre", "post"):
 # %%
 counts = torch.bincount(train_tokens).double()  # how often each token occurs
 letter_loss = -(counts / counts.sum())[report_tokens].log().mean().item()
-gradients = {f"{where}, step {step}": inside[where, step][0] for where in ("pre", "post") for step in (0, 40)}
+gradients = {
+    f"{where}, step {step}": inside[where, step][0]
+    for where in ("pre", "post")
+    for step in (0, 40)
+}
 first = {key: values[0][0] for key, values in inside.items()}
 
 # %% tags=["figure"]
 fig, (left, right) = panels(2, titles=["training loss (nats)", "gradient norm, by block"], width=7.6)
 curves(norm_losses, x="step", reference={"letter frequencies": letter_loss}, ylim=(2.5, 4.5), ax=left)
 curves(gradients, at=range(1, 17), x="block", log="y", ax=right)
-show(
-    fig,
-    alt=f"Left: the pre-norm loss passes below the letter frequencies at {letter_loss:.2f} nats, post-norm stays there. Right: before training gradients are near {first['pre', 0]:.1f} "
-    f"in every block; after 40 steps the first block gets {first['pre', 40]:.0e} with pre-norm and {first['post', 40]:.0e} with post-norm.",
-)
+show(fig, alt=f"Left: the pre-norm loss passes below the letter frequencies at {letter_loss:.2f} nats, post-norm stays there. Right: before training gradients are near {first['pre', 0]:.1f} "
+     f"in every block; after 40 steps the first block gets {first['pre', 40]:.0e} with pre-norm and {first['post', 40]:.0e} with post-norm.")
 
 # %% [markdown]
 # Three things to notice.
@@ -258,7 +253,7 @@ poll(
         "more attention heads",
     ],
     explanation="The damage was done in the first few updates, and the early blocks "
-    "hardly "
+                "hardly "
     "receive a gradient any more: more than twice the steps change nothing (the "
     "control "
     "below), a larger rate makes it worse, and the number of heads was the same in "
@@ -293,24 +288,9 @@ for arm in ("post, warm-up", "post, 400 steps"):
 # %% tags=["figure"]
 fig, axes = panels(3, titles=[f"rate {lr:g}" for lr in RATES], width=7.6, share_y=True)
 for ax, lr in zip(axes, RATES):
-    curves(
-        {NAMES[arm]: by_depth(arm, lr) for arm in NAMES},
-        at=[2, 4, 8, 16],
-        x="layers",
-        y="report loss (nats)" if ax is axes[0] else "",
-        reference={"letters": letter_loss},
-        labels=ax is axes[2],
-        ylim=(2.4, 3.5),
-        ax=ax,
-    )
-show(
-    fig,
-    alt="Report loss against depth for three learning rates, 3 seeds. "
-    + " ".join(
-        f"At rate {lr:g} and 16 layers: pre-norm {np.mean(depth_loss['pre', 16, lr]):.2f}, post-norm {np.mean(depth_loss['post', 16, lr]):.2f}."
-        for lr in RATES
-    ),
-)
+    curves({NAMES[arm]: by_depth(arm, lr) for arm in NAMES}, at=[2, 4, 8, 16], x="layers", y="report loss (nats)" if ax is axes[0] else "",
+           reference={"letters": letter_loss}, labels=ax is axes[2], ylim=(2.4, 3.5), ax=ax)
+show(fig, alt="Report loss against depth for three learning rates, 3 seeds. " + " ".join(f"At rate {lr:g} and 16 layers: pre-norm {np.mean(depth_loss['pre', 16, lr]):.2f}, post-norm {np.mean(depth_loss['post', 16, lr]):.2f}." for lr in RATES))
 
 # %% [markdown]
 # At two layers the two arrangements are close, with pre-norm a little ahead. Then post-norm falls off the edge, and the deeper, the sooner: at a rate of 0.03 with four layers (one seed of three already with two), at 0.01 with eight, on all three seeds; at 0.003 with sixteen one seed of three falls. It falls onto the *same* line nearly every time, the letter frequencies, and 400 steps instead of 150 do not bring it back. Pre-norm pays for too large a rate with a worse loss, but it keeps learning everywhere in these panels. Warm-up (printed above, 16 layers) rescues post-norm at 0.003 on all seeds and at 0.01 on two of three; at 0.03 it does not.
@@ -322,7 +302,6 @@ show(
 #
 # LayerNorm subtracts the mean of a vector, divides by its standard deviation, scales and shifts. RMSNorm (Zhang and Sennrich, 2019) only divides by the root mean square, and scales: $x / \sqrt{\tfrac{1}{d}\sum_i x_i^2 + \varepsilon}\; \cdot g$. The paper's argument is time: fewer passes over the data, running time reduced by 7 to 64 % in its experiments, with comparable quality. The slide says "for stability"; we will come back to that.
 
-
 # %%
 def rms_norm(x, gain, eps=1e-5):
     return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * gain
@@ -330,7 +309,10 @@ def rms_norm(x, gain, eps=1e-5):
 
 def layer_norm(x, gain, shift, eps=1e-5):
     centred = x - x.mean(-1, keepdim=True)
-    return centred * torch.rsqrt(centred.pow(2).mean(-1, keepdim=True) + eps) * gain + shift
+    return (
+        centred * torch.rsqrt(centred.pow(2).mean(-1, keepdim=True) + eps) * gain
+        + shift
+    )
 
 
 from llmlib.model import RMSNorm
@@ -347,7 +329,6 @@ torch.testing.assert_close(rms_norm(centred, one), layer_norm(x, one, zero))
 #
 # **Predict:** is RMSNorm always the faster one?
 
-
 # %%
 def least_times(functions, rounds=15):
     """Least seconds of each function over some rounds, taken in turns."""
@@ -359,7 +340,6 @@ def least_times(functions, rounds=15):
             least[name] = min(least[name], time.perf_counter() - start)
     return least
 
-
 # %%
 def timed_norms(d, rows=256):
     x, out = torch.randn(rows, d, requires_grad=True), torch.randn(rows, d)
@@ -368,31 +348,29 @@ def timed_norms(d, rows=256):
         {
             "LayerNorm, written out": lambda: layer_norm(x, gain, shift).backward(out),
             "RMSNorm, written out": lambda: rms_norm(x, gain).backward(out),
-            "LayerNorm, one operation": lambda: F.layer_norm(x, (d,), gain, shift).backward(out),
-            "RMSNorm, one operation": lambda: F.rms_norm(x, (d,), gain, 1e-5).backward(out),
+            "LayerNorm, one operation": lambda: F.layer_norm(
+                x, (d,), gain, shift
+            ).backward(out),
+            "RMSNorm, one operation": lambda: F.rms_norm(x, (d,), gain, 1e-5).backward(
+                out
+            ),
         }
     )
 
 
 norm_times = {d: timed_norms(d) for d in (64, 256, 1024)}
 norm_ratio = {
-    kind: {d: t[f"RMSNorm, {kind}"] / t[f"LayerNorm, {kind}"] for d, t in norm_times.items()}
+    kind: {
+        d: t[f"RMSNorm, {kind}"] / t[f"LayerNorm, {kind}"]
+        for d, t in norm_times.items()
+    }
     for kind in ("written out", "one operation")
 }
 
 # %% tags=["figure"]
-bars(
-    {f"width {d}": {kind: ratios[d] for kind, ratios in norm_ratio.items()} for d in norm_times},
-    x="time of RMSNorm / time of LayerNorm, forward and backward",
-    fmt=".1f",
-    reference={"equal": 1},
-    height=2.6,
-    alt="Time of RMSNorm over that of LayerNorm. "
-    + " ".join(
-        f"{kind.capitalize()}: " + ", ".join(f"{r:.1f} at width {d}" for d, r in ratios.items()) + "."
-        for kind, ratios in norm_ratio.items()
-    ),
-)
+bars({f"width {d}": {kind: ratios[d] for kind, ratios in norm_ratio.items()} for d in norm_times}, x="time of RMSNorm / time of LayerNorm, forward and backward",
+     fmt=".1f", reference={"equal": 1}, height=2.6, alt="Time of RMSNorm over that of LayerNorm. " + " ".join(f"{kind.capitalize()}: " + ", ".join(
+     f"{r:.1f} at width {d}" for d, r in ratios.items()) + "." for kind, ratios in norm_ratio.items()))
 
 # %% [markdown]
 # Written out in the same way, RMSNorm needs about two thirds of the time. As a single operation the picture is reversed on the machine that made this page: PyTorch's LayerNorm has a hand-written kernel for the CPU, while its RMSNorm is assembled from small steps, like ours, and takes as long as ours. Fewer operations are an opportunity; it takes a kernel to collect it. (Your numbers may differ, above all on a GPU, and either way a norm is a small part of a model's time.)
@@ -424,15 +402,11 @@ except ValueError as error:
 #
 # Move both positions by the same amount, and watch the angle between the arrows.
 
-
 # %% tags=["diagram"]
 def turned_arrows(query_at, key_at, theta=0.35):
     fig, ax = plt.subplots(figsize=(3.5, 3.1))
     ends = []
-    for vector, position, colour, name in (
-        ((1.0, 0.2), query_at, "#0072B2", "query"),
-        ((0.9, 0.7), key_at, "#D55E00", "key"),
-    ):
+    for vector, position, colour, name in (((1.0, 0.2), query_at, "#0072B2", "query"), ((0.9, 0.7), key_at, "#D55E00", "key")):
         c, s = math.cos(position * theta), math.sin(position * theta)
         end = np.array([c * vector[0] - s * vector[1], s * vector[0] + c * vector[1]])
         ax.annotate("", vector, (0, 0), arrowprops={"arrowstyle": "->", "color": colour, "alpha": 0.3, "lw": 2})
@@ -444,17 +418,11 @@ def turned_arrows(query_at, key_at, theta=0.35):
     return fig
 
 
-explore(
-    turned_arrows,
-    query_at=(0, 20, 1),
-    key_at=(0, 20, 1),
-    panels=[dict(query_at=5, key_at=3), dict(query_at=14, key_at=12), dict(query_at=14, key_at=3)],
-    alt="Two arrows, pale before and strong after turning. Query and key two positions apart have the same score at 5 and 3 as at 14 and 12; at 14 and 3 another.",
-)
+explore(turned_arrows, query_at=(0, 20, 1), key_at=(0, 20, 1), panels=[dict(query_at=5, key_at=3), dict(query_at=14, key_at=12), dict(query_at=14, key_at=3)],
+        alt="Two arrows, pale before and strong after turning. Query and key two positions apart have the same score at 5 and 3 as at 14 and 12; at 14 and 3 another.")
 
 # %% [markdown]
 # A head has more than two coordinates, so RoPE (*rotary position embedding*, Su et al., 2021) pairs them up and turns pair $i$ at its own speed, $\theta_i = 10000^{-2i/d}$: at $d = 64$ the first pair goes round once in six tokens, the last needs some 47,000. Nothing is learned, nothing is added to the stream; queries and keys are turned just before the dot product, in every layer. Values are left alone.
-
 
 # %%
 def rope(x, positions, theta=10_000.0, layout="half"):
@@ -467,7 +435,11 @@ def rope(x, positions, theta=10_000.0, layout="half"):
     else:  # "interleaved": 2i and 2i + 1
         a, b = x[..., 0::2], x[..., 1::2]
     a, b = a * cos - b * sin, a * sin + b * cos
-    return torch.cat([a, b], -1) if layout == "half" else torch.stack([a, b], -1).flatten(-2)
+    return (
+        torch.cat([a, b], -1)
+        if layout == "half"
+        else torch.stack([a, b], -1).flatten(-2)
+    )
 
 
 from llmlib.model import apply_rope
@@ -475,14 +447,17 @@ from llmlib.model import apply_rope
 q, k, positions = torch.randn(2, 3, 10, 16), torch.randn(2, 3, 10, 16), torch.arange(10)
 for layout in ("half", "interleaved"):
     at = lambda x, places, layout=layout: rope(x, places, layout=layout)
-    torch.testing.assert_close(at(q, positions), apply_rope(q, positions, layout=layout))
+    torch.testing.assert_close(
+        at(q, positions), apply_rope(q, positions, layout=layout)
+    )
     scores = at(q, positions) @ at(k, positions).transpose(-2, -1)
     moved = at(q, positions + 500) @ at(k, positions + 500).transpose(-2, -1)
-    torch.testing.assert_close(scores, moved, atol=1e-3, rtol=1e-3)  # moved alike: equal
+    torch.testing.assert_close(
+        scores, moved, atol=1e-3, rtol=1e-3
+    )  # moved alike: equal
 
 # %% [markdown]
 # **Look for** what the speeds do together. Take a key that equals its query, with pairs of equal length: every pair contributes $\cos(\text{distance} \cdot \theta_i)$. What would happen if all pairs turned at the same speed?
-
 
 # %% tags=["diagram"]
 def score_by_distance(base, head_dim):
@@ -494,13 +469,9 @@ def score_by_distance(base, head_dim):
     return fig
 
 
-explore(
-    score_by_distance,
-    base=[1, 100, 10_000, 100_000, 500_000],
-    head_dim=[2, 8, 32, 64, 128],
-    panels=[dict(base=1, head_dim=64), dict(base=10_000, head_dim=64), dict(base=500_000, head_dim=64)],
-    alt="Score of a query with an equal key against their distance. With all pairs at one speed it swings between 1 and -1; with base 10,000 it falls with distance, wavering; with base 500,000 it falls more slowly.",
-)
+explore(score_by_distance, base=[1, 100, 10_000, 100_000, 500_000], head_dim=[2, 8, 32, 64, 128],
+        panels=[dict(base=1, head_dim=64), dict(base=10_000, head_dim=64), dict(base=500_000, head_dim=64)],
+        alt="Score of a query with an equal key against their distance. With all pairs at one speed it swings between 1 and -1; with base 10,000 it falls with distance, wavering; with base 500,000 it falls more slowly.")
 
 # %% [markdown]
 # With one speed the score cannot tell distance 0 from a full turn. With speeds from fast to slow it is like the hands of a clock: the fast hand separates neighbours, the slow ones separate paragraphs. A larger base slows the slow hands further, which is what long-context models do: Llama 2 uses 10,000, SmolLM2 100,000, Llama 3 500,000.
@@ -524,7 +495,9 @@ def scores_with(Wq, Wk, layout):
 
 halves = scores_with(Wq, Wk, "half")
 reordered = [permute_rope_rows(W, d_head, to="interleaved") for W in (Wq, Wk)]
-torch.testing.assert_close(halves, scores_with(*reordered, "interleaved"), atol=1e-3, rtol=1e-3)
+torch.testing.assert_close(
+    halves, scores_with(*reordered, "interleaved"), atol=1e-3, rtol=1e-3
+)
 assert (halves - scores_with(Wq, Wk, "interleaved")).abs().max() > 1  # wrong layout
 order = permute_rope_rows(torch.arange(16), 16, to="interleaved")
 print("rows of a head, half -> interleaved:", order.tolist())
@@ -546,20 +519,17 @@ centres = (np.arange(32) + 0.5) * beyond["read_at"] / 32
 position_curve = {  # (seeds, 32) each
     label: np.array(beyond["curves"][name]) for name, label in LABELS.items()
 }
-in_and_out = {label: (curve[:, 4:8].mean(), curve[:, 24:].mean()) for label, curve in position_curve.items()}
+in_and_out = {
+    label: (curve[:, 4:8].mean(), curve[:, 24:].mean())
+    for label, curve in position_curve.items()
+}
 for label, (inner, outer) in in_and_out.items():
     print(f"{label:24} {inner:.2f} nats at 33 to 64, {outer:.2f} at 193 to 256")
 
 # %% tags=["figure"]
-curves(
-    position_curve,
-    at=centres,
-    x="position in the window (characters); trained up to 64",
-    y="report loss (nats)",
-    height=3.3,
-    alt="Loss by position in windows four times as long as those trained on. From positions 33 to 64, and 193 to 256: "
-    + " ".join(f"{label} {a:.2f} and {b:.2f}." for label, (a, b) in in_and_out.items()),
-)
+curves(position_curve, at=centres, x="position in the window (characters); trained up to 64", y="report loss (nats)", height=3.3,
+       alt="Loss by position in windows four times as long as those trained on. From positions 33 to 64, and 193 to 256: " + " ".join(
+       f"{label} {a:.2f} and {b:.2f}." for label, (a, b) in in_and_out.items()))
 
 # %% [markdown]
 # Inside the trained length, RoPE has the lowest loss, which the slide does not even mention. Our guess at the reason: it learns "the character before" once, for all positions, which a short training rewards.
@@ -572,7 +542,6 @@ curves(
 #
 # A small live version, one seed, two fifths of the steps, windows half as long:
 
-
 # %%
 @torch.no_grad()
 def loss_in_and_out(model, trained_on=32, read_at=128):
@@ -580,14 +549,18 @@ def loss_in_and_out(model, trained_on=32, read_at=128):
     windows = report_tokens[: 100 * read_at + 1]
     x, y = windows[:-1].view(100, read_at), windows[1:].view(100, read_at)
     losses = F.cross_entropy(model(x).transpose(1, 2), y, reduction="none").mean(0)
-    return losses[trained_on // 2 : trained_on].mean().item(), losses[read_at // 2 :].mean().item()
+    return losses[trained_on // 2 : trained_on].mean().item(), losses[
+        read_at // 2 :
+    ].mean().item()
 
 
 for position in ("learned", "rope"):
     config = gpt2_like(2, 48, 4, 128, position=position)
     model, _ = train_small(config, 120, 6e-3, warmup_steps=10)
     inner, outer = loss_in_and_out(model)
-    print(f"{position:8} {inner:.2f} nats inside the trained 32, {outer:.2f} at 65 to 128")
+    print(
+        f"{position:8} {inner:.2f} nats inside the trained 32, {outer:.2f} at 65 to 128"
+    )
 
 # %% [markdown]
 # ## V. SwiGLU, and all five on one scale (*optional*)
@@ -595,7 +568,6 @@ for position in ("learned", "rope"):
 # The MLP of GPT-2 is $W_2\,\mathrm{gelu}(W_1 x)$. SwiGLU (Shazeer, 2020) computes *two* projections and multiplies them, one of them bent: $W_2\big(\mathrm{swish}(W x) \odot V x\big)$ with $\mathrm{swish}(z) = z\,\sigma(\beta z)$. One branch says what, the other how much of it: a gate.
 #
 # The slide has it as $\mathrm{Swish}(xW)\,xV = xW\,\mathrm{Sigmoid}(AxW)\,xV$. Read literally that multiplies row vectors with row vectors, and $A$ is not explained. The products are elementwise, $A$ is the single number $\beta$, which Llama fixes at 1 (swish is then called SiLU), and a last matrix leads back to the stream.
-
 
 # %%
 def swiglu(x, W, V, W2, beta=1.0):
@@ -611,14 +583,8 @@ torch.testing.assert_close(swiglu(x, *matrices), layer(x))
 
 # %% tags=["figure"]
 z = torch.linspace(-4, 2, 121)
-curves(
-    {"ReLU": F.relu(z), "GELU": F.gelu(z), "swish, β = 1": F.silu(z), "swish, β = 10": z * torch.sigmoid(10 * z)},
-    at=z,
-    x="z",
-    y="activation",
-    height=2.6,
-    alt="ReLU, GELU and swish against z: all rise for positive z and are near zero for large negative z; GELU and swish dip below zero between; swish with beta 10 is close to ReLU.",
-)
+curves({"ReLU": F.relu(z), "GELU": F.gelu(z), "swish, β = 1": F.silu(z), "swish, β = 10": z * torch.sigmoid(10 * z)}, at=z, x="z", y="activation", height=2.6,
+       alt="ReLU, GELU and swish against z: all rise for positive z and are near zero for large negative z; GELU and swish dip below zero between; swish with beta 10 is close to ReLU.")
 
 # %% [markdown]
 # Four bends, and little between them: the dip below zero is what distinguishes GELU and swish from ReLU. In SwiGLU this curve scales the other branch: where the gate is strongly negative, nothing passes, whatever the other branch says.
@@ -629,7 +595,7 @@ curves(
 
 # %%
 rows = recorded("modern_llm_changes")["results"]["rows"]
-chosen = {}  # each contender at its own best learning rate
+chosen = {}                             # each contender at its own best learning rate
 for row in rows:
     old = chosen.get(row["change"])
     if old is None or np.mean(row["choose"]) < np.mean(old["choose"]):
@@ -637,19 +603,13 @@ for row in rows:
 start = np.array(chosen.pop("GPT-2's recipe")["report"])
 gain = {}  # mean, half of the 95 % interval (t, 2 degrees of freedom)
 for name, row in chosen.items():
-    paired = np.array(row["report"]) - start  # same seed, same batches
+    paired = np.array(row["report"]) - start            # same seed, same batches
     gain[name] = paired.mean(), 4.30 * paired.std(ddof=1) / 3**0.5
 
 # %% tags=["figure"]
-bars(
-    {f"{name} ({chosen[name]['parameters']:,})": mean for name, (mean, _) in gain.items()},
-    errors={f"{name} ({chosen[name]['parameters']:,})": half for name, (_, half) in gain.items()},
-    x="report loss minus that of GPT-2's recipe (nats); left is better",
-    fmt="+.3f",
-    height=3.0,
-    alt="Difference in report loss from GPT-2's recipe with "
-    "95 % intervals over three seeds. " + " ".join(f"{n}: {m:+.3f} ± {h:.3f}." for n, (m, h) in gain.items()),
-)
+bars({f"{name} ({chosen[name]['parameters']:,})": mean for name, (mean, _) in gain.items()}, errors={f"{name} ({chosen[name]['parameters']:,})": half for name, (_, half) in gain.items()},
+     x="report loss minus that of GPT-2's recipe (nats); left is better", fmt="+.3f", height=3.0, alt="Difference in report loss from GPT-2's recipe with "
+     "95 % intervals over three seeds. " + " ".join(f"{n}: {m:+.3f} ± {h:.3f}." for n, (m, h) in gain.items()))
 
 # %% [markdown]
 # One effect is plain to see, and it is not a matter of activation functions: **RoPE** gains a fifth of a nat or so, and everything Llama does together gains about what RoPE gains. ReLU against GELU against SwiGLU, LayerNorm against RMSNorm, six key heads against two: all within a hundredth or two of the start, with intervals that include zero. This is a null result, and we publish it as one. Shazeer reports a few hundredths of a nat for SwiGLU over GELU, in a model some 2,500 times larger (T5's base size) and trained far longer; three layers and 240 steps say nothing about that. Shazeer himself offers no explanation and attributes the success of such gates, "as all else, to divine benevolence".
@@ -668,7 +628,8 @@ for name, changes in LIVE.items():
     config = gpt2_like(2, 48, 6, 32, **changes)
     _, losses = train_small(config, 40, 6e-3, warmup_steps=10)
     print(
-        f"{name:15} {count_parameters(config):7,} parameters, training loss at the end {np.mean(losses[-10:]):.2f} nats"
+        f"{name:15} {count_parameters(config):7,} parameters, "
+        f"training loss at the end {np.mean(losses[-10:]):.2f} nats"
     )
 
 # %% [markdown]
@@ -684,7 +645,8 @@ for name, changes in LIVE.items():
 # NBVAL_CHECK_OUTPUT
 from llmlib.model import kv_bytes_per_token
 
-print("in 16 bits      key heads   bytes per token   8,192 tokens   if every head had its own")
+print("in 16 bits      key heads   bytes per token   8,192 tokens   if every head had "
+      "its own")
 cache_bytes = {}
 for name in ("llama2-7b", "llama2-13b", "llama2-70b", "smollm2-135m"):
     c = preset(name)
@@ -693,29 +655,24 @@ for name in ("llama2-7b", "llama2-13b", "llama2-70b", "smollm2-135m"):
     full = kv_bytes_per_token(c.replace(n_kv_heads=c.n_heads), torch.float16)
     cache_bytes[name] = by_hand, full
     now, before = by_hand * 8192 / 2**30, full * 8192 / 2**30
-    print(f"{name:12} {c.n_kv_heads:5} of {c.n_heads:2} {by_hand:17,} {now:10.2f} GiB {before:10.2f} GiB")
+    print(f"{name:12} {c.n_kv_heads:5} of {c.n_heads:2} {by_hand:17,} {now:10.2f} GiB "
+          f"{before:10.2f} GiB")
 
 # %% tags=["diagram"]
 d = Diagram(12, 3.2)
 for x0, n_keys, name in ((0.3, 8, "multi-head"), (4.5, 2, "grouped"), (8.7, 1, "multi-query")):
     queries = [d.box(x0 + 0.22 + 0.42 * i, 2.5, "", w=0.34, h=0.5, color="blue") for i in range(8)]
-    keys = [
-        d.box(x0 + 0.22 + 0.42 * (8 / n_keys * (j + 0.5) - 0.5), 1.0, "", w=0.34, h=0.5, color="orange")
-        for j in range(n_keys)
-    ]
+    keys = [d.box(x0 + 0.22 + 0.42 * (8 / n_keys * (j + 0.5) - 0.5), 1.0, "", w=0.34, h=0.5, color="orange") for j in range(n_keys)]
     for i, query in enumerate(queries):
         d.arrow(query, keys[i * n_keys // 8])
     d.label(x0 + 1.7, 0.3, f"{name}: {n_keys} key head{'s' if n_keys > 1 else ''}", size=11)
 d.label(6.0, 3.0, "8 query heads each", size=11)
-d.show(
-    alt="Eight query heads. Multi-head: each has a key head of its own. Grouped: four share one. Multi-query: all share one."
-)
+d.show(alt="Eight query heads. Multi-head: each has a key head of its own. Grouped: four share one. Multi-query: all share one.")
 
 # %% [markdown]
 # Twenty gibibytes for one conversation, and a server wants to hold dozens at once. Grouped-query attention (Ainslie et al., 2023) lets several query heads share one key head and one value head: eight for 64 in Llama-2-70B. Its cache is then *smaller than that of the 7B model*, which has no grouping. (Llama 2 was trained for 4,096 tokens; the slide's "long contexts" is about what the cache costs, not about what the model has learned to read.)
 #
 # In code it is one line, with one trap in it:
-
 
 # %%
 def grouped_attention(q, k, v, mask):
@@ -742,16 +699,12 @@ print("repeat:           ", torch.arange(2).repeat(3).tolist())
 #
 # How much memory your own chat would need: **move the context and the number of users.**
 
-
 # %% tags=["diagram"]
 def cache_calculator(model, context, users):
     c = preset(model)
     weights = count_parameters(c) * 2 / 1e9
     heads = {"each its own": c.n_heads, "as released": c.n_kv_heads, "one for all": 1}
-    sizes = {
-        name: kv_bytes_per_token(c.replace(n_kv_heads=n), torch.float16) * context * users / 1e9
-        for name, n in heads.items()
-    }
+    sizes = {name: kv_bytes_per_token(c.replace(n_kv_heads=n), torch.float16) * context * users / 1e9 for name, n in heads.items()}
     fig, ax = plt.subplots(figsize=(3.5, 2.6))
     drawn = ax.barh(["weights", *sizes], [weights, *sizes.values()], color=["#999999", "#D55E00", "#0072B2", "#009E73"])
     ax.bar_label(drawn, [f" {size:.3g}" for size in (weights, *sizes.values())], fontsize=11)
@@ -762,15 +715,10 @@ def cache_calculator(model, context, users):
     return fig
 
 
-explore(
-    cache_calculator,
-    model=["llama2-70b", "llama2-13b", "llama2-7b", "gpt3", "smollm2-135m"],
-    context=[1024, 4096, 8192, 32768, 131072],
-    users=[1, 4, 16, 64],
-    panels=[dict(model="llama2-7b", context=8192, users=16), dict(model="llama2-70b", context=8192, users=16)],
-    alt="Bars of memory in gigabytes for weights and three kinds of cache, with a dotted line at 80 GB, the size of one large accelerator. For Llama-2-70B with 16 users "
-    "of 8,192 tokens full multi-head attention needs 344 GB, grouped queries 43, one shared head 5.",
-)
+explore(cache_calculator, model=["llama2-70b", "llama2-13b", "llama2-7b", "gpt3", "smollm2-135m"], context=[1024, 4096, 8192, 32768, 131072], users=[1, 4, 16, 64],
+        panels=[dict(model="llama2-7b", context=8192, users=16), dict(model="llama2-70b", context=8192, users=16)],
+        alt="Bars of memory in gigabytes for weights and three kinds of cache, with a dotted line at 80 GB, the size of one large accelerator. For Llama-2-70B with 16 users "
+        "of 8,192 tokens full multi-head attention needs 344 GB, grouped queries 43, one shared head 5.")
 
 # %% [markdown]
 # The dotted line is one large accelerator of 80 GB. With every head on its own keys, sixteen users would need more memory for their conversations than for the 70B model itself.
@@ -780,7 +728,9 @@ explore(
 # Memory that is not there also does not have to be *read*. For each new token the whole cache passes through the processor once. Here are four versions of one small model with 8 query heads; only the number of key heads differs. **Predict** how the time per token changes from 8 to 1 key heads with 512 tokens in the cache, and with 8,192.
 
 # %%
-wide = ModelConfig(vocab_size=64, n_layers=2, d_model=512, n_heads=8, d_ff=1024, max_seq_len=16384)
+wide = ModelConfig(
+    vocab_size=64, n_layers=2, d_model=512, n_heads=8, d_ff=1024, max_seq_len=16384
+)
 
 
 def decoder_step(key_heads, past):
@@ -807,20 +757,8 @@ for past, ratio in gqa_speed.items():
     print(f"after {past:5,} tokens: 8 key heads take {ratio:.1f} times as long as 1")
 
 # %% tags=["figure"]
-bars(
-    {
-        f"{past:,} in the cache": {f"{heads} key heads": ms for heads, ms in row.items()}
-        for past, row in decode_ms.items()
-    },
-    x="ms for one token",
-    fmt=".1f",
-    height=2.9,
-    alt="Milliseconds for one token. "
-    + " ".join(
-        f"With {past:,} in the cache: " + ", ".join(f"{heads} key heads {ms:.1f}" for heads, ms in row.items()) + "."
-        for past, row in decode_ms.items()
-    ),
-)
+bars({f"{past:,} in the cache": {f"{heads} key heads": ms for heads, ms in row.items()} for past, row in decode_ms.items()}, x="ms for one token", fmt=".1f", height=2.9,
+     alt="Milliseconds for one token. " + " ".join(f"With {past:,} in the cache: " + ", ".join(f"{heads} key heads {ms:.1f}" for heads, ms in row.items()) + "." for past, row in decode_ms.items()))
 
 # %% [markdown]
 # With a short past, the number of key heads hardly matters: the time goes into the weights, which are the same size but for $W_k$ and $W_v$. With a long past the cache is what takes the time, and sharing it pays, though not in full: one key head instead of eight is an eighth of the bytes, not an eighth of the time. Between the two lies the length from which a model with few key heads is worth having.
@@ -833,7 +771,6 @@ bars(
 # ### A whole Llama
 #
 # You have now written all the parts. Here they are in one function: a complete Llama, which reads its weights from a dictionary. The parameter `cache` is explained below; read it first as if it were `None`.
-
 
 # %%
 def llama(w, c, ids, cache=None, layout="half"):
@@ -862,8 +799,9 @@ def llama(w, c, ids, cache=None, layout="half"):
         x = x + mixed @ part("attention.o_proj").T
         h = rms_norm(x, part("norm2"), c.norm_eps)
         x = x + swiglu(h, *(part(f"mlp.{n}_proj") for n in ("gate", "up", "down")))
-    return rms_norm(x, w["final_norm.weight"], c.norm_eps) @ w["token_embedding.weight"].T
-
+    return (
+        rms_norm(x, w["final_norm.weight"], c.norm_eps) @ w["token_embedding.weight"].T
+    )
 
 # %%
 config = ModelConfig(
@@ -888,7 +826,6 @@ print(f"equal logits; {library_model.num_parameters():,} parameters")
 #
 # So keep them, and feed only the new token. **Step through** five tokens: orange is computed now, blue is read from the cache, and grey is what a model without a cache would compute again.
 
-
 # %% tags=["diagram"]
 def cache_frame(t):
     d = Diagram(6, 3.2)
@@ -902,20 +839,11 @@ def cache_frame(t):
     return d
 
 
-steps(
-    [cache_frame(t) for t in range(1, 6)],
-    panels=[1, 3],
-    name="token",
-    start=1,
-    alt=[
-        f"Token {t}: its own key and value are computed, those of the {t - 1} tokens before are read from the cache, and one query looks at all of them."
-        for t in range(1, 6)
-    ],
-)
+steps([cache_frame(t) for t in range(1, 6)], panels=[1, 3], name="token", start=1,
+      alt=[f"Token {t}: its own key and value are computed, those of the {t - 1} tokens before are read from the cache, and one query looks at all of them." for t in range(1, 6)])
 
 # %% [markdown]
 # One new column a token, whatever the length. That is what the few lines with `cache` do, and there is a property to test: **however we cut the input into pieces, the logits must be those of the whole.** Reading a long prompt piece by piece is called *chunked prefill*; servers do it so that one long prompt does not hold up everybody else.
-
 
 # %%
 @torch.no_grad()
@@ -932,8 +860,12 @@ for sizes in ([20], [12, 8], [12] + [1] * 8, [5, 9, 1, 5]):
 
 library_cache = KVCache(config, batch_size=2)
 with torch.no_grad():
-    pieces = [library_model(p, cache=library_cache) for p in ids.split([12, 7, 1], dim=1)]
-torch.testing.assert_close(torch.cat(pieces, dim=1), whole)  # the library keeps the promise
+    pieces = [
+        library_model(p, cache=library_cache) for p in ids.split([12, 7, 1], dim=1)
+    ]
+torch.testing.assert_close(
+    torch.cat(pieces, dim=1), whole
+)  # the library keeps the promise
 
 # %% [markdown]
 # ### Three ways to get it wrong without an error
@@ -954,7 +886,6 @@ def top_left(q, k, v, mask):
     square = torch.ones(q.size(2), k.size(2), dtype=torch.bool).tril()
     return right_attention(q, k, v, square)
 
-
 # %%
 def repeated(q, k, v, mask):
     n = q.size(1) // k.size(1)
@@ -967,17 +898,18 @@ MISTAKES = {
     "repeat for repeat_interleave": {"grouped_attention": repeated},
 }
 CUTS = {"whole": [20], "12, then one by one": [12] + [1] * 8, "chunks of 5": [5] * 4}
-
-
 def errors_with(replacement):
-    with patch.dict(globals(), replacement):  # llama() now calls the mistaken version
+    with patch.dict(globals(), replacement):    # llama() now calls the mistaken version
         return {name: in_pieces(ours, ids, cut) - whole for name, cut in CUTS.items()}
 
 
 cache_errors = []
 for mistake, replacement in MISTAKES.items():
     errors = errors_with(replacement)
-    shares = {name: f"{100 * (error.std() / whole.std()).item():.0f} %" for name, error in errors.items()}
+    shares = {
+        name: f"{100 * (error.std() / whole.std()).item():.0f} %"
+        for name, error in errors.items()
+    }
     cache_errors.append({"mistake": mistake} | shares)
 
 # %% tags=["figure"]
@@ -989,24 +921,21 @@ table(cache_errors, caption="Error of the logits, in percent of their spread.")
 # A test that feeds one sequence in several pieces, and compares, catches all of this. Lab 04 grades with it.
 
 # %%
-poll(
-    "In a cached model with rotary positions, which of these must be stored in the cache?",
-    options=[
-        "keys (already turned) and values of all earlier tokens",
-        "keys, values and queries of all earlier tokens",
-        "the last layer's output for each earlier token, and nothing else",
-        "the attention weights of all earlier tokens",
-    ],
-    explanation="A new token asks with its own query; earlier queries have been "
-    "answered and "
-    "are not needed again, and neither are their weights. Every layer attends to "
-    "that layer's "
-    "own keys and values, so the last layer's output is not enough. Keys can be "
-    "stored turned, "
-    "because a token's position does not change when text is added behind it; what "
-    "matters "
-    "is the difference to the new query's position.",
-)
+poll("In a cached model with rotary positions, which of these must be stored in the "
+     "cache?",
+     options=["keys (already turned) and values of all earlier tokens",
+              "keys, values and queries of all earlier tokens",
+              "the last layer's output for each earlier token, and nothing else",
+              "the attention weights of all earlier tokens"],
+     explanation="A new token asks with its own query; earlier queries have been "
+                 "answered and "
+     "are not needed again, and neither are their weights. Every layer attends to "
+     "that layer's "
+     "own keys and values, so the last layer's output is not enough. Keys can be "
+     "stored turned, "
+     "because a token's position does not change when text is added behind it; what "
+     "matters "
+     "is the difference to the new query's position.")
 
 # %% [markdown]
 # ### What it buys
@@ -1014,7 +943,9 @@ poll(
 # Without a cache, the token at position $t$ costs a pass over $t$ tokens; with one, a pass over a single token plus a look at $t$ stored keys. **Predict** the speed-up at 1,024 tokens. It cannot exceed 1,024; why will it be less?
 
 # %%
-shape = ModelConfig(vocab_size=64, n_layers=4, d_model=192, n_heads=6, n_kv_heads=2, max_seq_len=2048)
+shape = ModelConfig(
+    vocab_size=64, n_layers=4, d_model=192, n_heads=6, n_kv_heads=2, max_seq_len=2048
+)
 timing_model = Transformer(shape).eval()
 
 
@@ -1043,17 +974,9 @@ speedup = dict(zip(contexts, np.divide(*per_token.values())))
 print("speed-up:", ", ".join(f"{s:.0f}x at {t:,}" for t, s in speedup.items()))
 
 # %% tags=["figure"]
-curves(
-    per_token,
-    at=contexts,
-    x="tokens so far (log)",
-    y="ms for the next token (log)",
-    log="xy",
-    height=2.8,
-    alt="Time for the next token against the number of tokens so far. Without a cache it grows in proportion; with one it stays nearly level. Speed-up: "
-    + ", ".join(f"{s:.0f} times at {t}" for t, s in speedup.items())
-    + ".",
-)
+curves(per_token, at=contexts, x="tokens so far (log)", y="ms for the next token (log)", log="xy", height=2.8,
+       alt="Time for the next token against the number of tokens so far. Without a cache it grows in proportion; with one it stays nearly level. Speed-up: "
+       + ", ".join(f"{s:.0f} times at {t}" for t, s in speedup.items()) + ".")
 
 # %% [markdown]
 # The lower curve is nearly level: for a small model, attending to a thousand stored keys costs little next to the fixed work for one token. The upper one grows in proportion to the text. The ratio stays well below $t$, because a pass over 1,024 tokens uses the processor much better, per token, than a pass over one: big matrix products instead of matrix-vector products. For the same reason a chat model reads a prompt fast and writes slowly.
@@ -1069,11 +992,9 @@ from llmlib.hub import is_stand_in, load_smollm2
 smol, smol_tokenizer = load_smollm2(device="cpu")
 real = not is_stand_in(smol)
 smol_weights, smol_config = smol.state_dict(), smol.config
-print(
-    f"{smol.num_parameters():,} parameters, {smol_config.n_layers} layers, "
-    f"d_model {smol_config.d_model}, {smol_config.n_heads} heads sharing "
-    f"{smol_config.n_kv_heads} key heads, vocabulary {smol_config.vocab_size:,}"
-)
+print(f"{smol.num_parameters():,} parameters, {smol_config.n_layers} layers, "
+      f"d_model {smol_config.d_model}, {smol_config.n_heads} heads sharing "
+      f"{smol_config.n_kv_heads} key heads, vocabulary {smol_config.vocab_size:,}")
 
 # %% [markdown]
 # ### What is in the file (*optional*)
@@ -1102,8 +1023,15 @@ if real:
         tensors = list(file.tensors.values())
         for tensor in tensors[:5]:
             bits = 8 * tensor.n_bytes / math.prod(tensor.shape)
-            print(f"{tensor.name:28} {tensor.shape!s:14} {tensor.type:5} {bits:4.1f} bits a number")
-        total = 8 * sum(t.n_bytes for t in tensors) / sum(math.prod(t.shape) for t in tensors)
+            print(
+                f"{tensor.name:28} {tensor.shape!s:14} {tensor.type:5} {bits:4.1f} "
+                "bits a number"
+            )
+        total = (
+            8
+            * sum(t.n_bytes for t in tensors)
+            / sum(math.prod(t.shape) for t in tensors)
+        )
         q = file.read("blk.0.attn_q.weight")[0, :32]
     print("tensors by type:", dict(Counter(t.type for t in tensors)))
     print(
@@ -1119,7 +1047,6 @@ else:
 # ### Did we load what we think we loaded?
 #
 # A model loaded slightly wrong does not crash; it gets slightly, or completely, worse. Four quick checks, none of them a proof: the number of parameters; the thirty lines you wrote against the library (which tests your code, not the loading); a fact that the model must know; and its surprise at a sentence, against the same words shuffled.
-
 
 # %%
 def perplexity(model, text):
@@ -1139,16 +1066,13 @@ says = smol_tokenizer.decode([yours(ids)[0, -1].argmax().item()])
 if real:
     assert smol.num_parameters() == 134_515_008 and says == " Paris"
     assert abs(surprise[0] - 46.3) < 1
-print(
-    f"your thirty lines: 'The capital of France is' ->{says!r}; "
-    f"perplexity {surprise[0]:.1f}, shuffled {surprise[1]:,.0f}"
-)
+print(f"your thirty lines: 'The capital of France is' ->{says!r}; "
+      f"perplexity {surprise[0]:.1f}, shuffled {surprise[1]:,.0f}")
 
 # %% [markdown]
 # The function you wrote in part VII has just run a published model, and knows that the capital of France is Paris. (The comparison with an independent implementation, on many prompts, is in the tests.)
 #
 # Now the mistakes of this lecture, on a model that was trained by somebody else. **Predict** which of these mistakes the sentence about the cat will notice, and which need a longer text: here, a page of *Alice's Adventures in Wonderland*.
-
 
 # %%
 def with_repeat(ids):
@@ -1157,7 +1081,9 @@ def with_repeat(ids):
 
 
 def misread(layout="half", **changes):
-    return lambda ids: llama(smol_weights, smol_config.replace(**changes), ids, layout=layout)
+    return lambda ids: llama(
+        smol_weights, smol_config.replace(**changes), ids, layout=layout
+    )
 
 
 MISLOADED = {
@@ -1195,7 +1121,8 @@ print(render_chat(conversation))
 prompt = encode_chat(smol_tokenizer, conversation)
 END = smol_tokenizer.special_tokens["<|im_end|>"]
 typed = smol_tokenizer.encode("<|im_end|>")
-print(f"{len(prompt)} tokens; <|im_end|> is token {END}; typed by a user, {len(typed)} tokens")
+print(f"{len(prompt)} tokens; <|im_end|> is token {END}; typed by a user, "
+      f"{len(typed)} tokens")
 
 # %%
 from llmlib.infer import stream
@@ -1219,7 +1146,6 @@ def chat(question, max_new_tokens=40):
     print("\n")
     return pieces / (time.perf_counter() - start)
 
-
 # %%
 questions = [
     "What is the capital of France?",
@@ -1240,29 +1166,22 @@ print(
 # The speed has an explanation as well. Each new token needs every weight once, 538 MB in 32 bits, so writing is a matter of how fast memory can be read. Smaller numbers make it faster: lecture 15. <!-- promise: 15-faster-in-fewer-bits -->
 
 # %%
-poll(
-    "The 11-785 lecture asks: *Which of the following is a feature of Llama 2?* and "
-    "marks one "
-    "answer as right. Which would you mark?",
-    options=[
-        "Swishy activations",
-        "Relativistic positional embeddings",
-        "Multi-query attention",
-        "Grouped-query attention",
-    ],
-    opinion=True,
-    explanation="The lecture's key is grouped-query attention. But swishy "
-    "activations are just "
-    "as true, and more widely: SwiGLU is swish times a linear branch, on the "
-    "lecture's own "
-    "slide, and every Llama 2 has it, whereas of the released sizes (7B, 13B, 70B) "
-    "70B alone "
-    "has grouped queries. A question with one key should not have two right answers. "
-    '"Relativistic" is a pun on relative positions, and multi-query means a single '
-    "key head, "
-    "which no size has. A better question: *which of these is a feature of "
-    "Llama-2-7B?*",
-)
+poll("The 11-785 lecture asks: *Which of the following is a feature of Llama 2?* and "
+     "marks one "
+     "answer as right. Which would you mark?",
+     options=["Swishy activations", "Relativistic positional embeddings",
+              "Multi-query attention", "Grouped-query attention"], opinion=True,
+     explanation="The lecture's key is grouped-query attention. But swishy "
+                 "activations are just "
+     "as true, and more widely: SwiGLU is swish times a linear branch, on the "
+     "lecture's own "
+     "slide, and every Llama 2 has it, whereas of the released sizes (7B, 13B, 70B) "
+     "70B alone "
+     "has grouped queries. A question with one key should not have two right answers. "
+     "\"Relativistic\" is a pun on relative positions, and multi-query means a single "
+     "key head, "
+     "which no size has. A better question: *which of these is a feature of "
+     "Llama-2-7B?*")
 
 # %% [markdown]
 # ## IX. The table of sizes, recounted (*optional*)
@@ -1282,7 +1201,11 @@ counted = {}
 for name in (*ON_SLIDE, "llama2-7b", "llama2-13b", "llama2-70b"):
     c, counted[name] = preset(name), count_parameters(preset(name))
     said = f"{ON_SLIDE[name]}B" if name in ON_SLIDE else "not on the slide"
-    print(f"{name:12} {c.n_layers:3} layers {c.n_heads:3} heads   d_model {c.d_model:6,} {counted[name]:16,}   {said}")
+    print(
+        f"{name:12} {c.n_layers:3} layers {c.n_heads:3} heads   d_model "
+        f"{c.d_model:6,}"
+        f" {counted[name]:16,}   {said}"
+    )
 
 # %% [markdown]
 # The slide's figures agree with the counts up to rounding, with one exception that lecture 03 has explained: GPT-2's authors gave 1,542 million for a model that has 1,558. The row for GPT-2 reads *GPT-1, but with modified normalization*: true as far as it goes; the context, the vocabulary and the initialisation changed too, and the model grew thirteenfold. Under the table the lecture estimates GPT-4 at 175 to 280 billion parameters; elsewhere it repeats a rumour of 16 x 111 + 55 = 1,831 billion. Its makers have published no number, and no notebook can decide between two guesses that differ by a factor of six to ten.
@@ -1302,104 +1225,66 @@ show_gain = lambda name: f"{gain[name][0]:+.3f} ± {gain[name][1]:.3f}"
 rope_out, learned_out = in_and_out["RoPE"][1], in_and_out["learned table"][1]
 
 # %%
-claims_table(
-    [
-        Claim(
-            "Llama 2 is by Ouyang et al.",
-            "Touvron et al. (2023); Ouyang et al. (2022) is InstructGPT",
-            "not a measurement: the reference lists of both papers",
-            "fails; wrong authors",
-            source="11785",
-        ),
-        Claim(
-            "Llama's change: norm after the sublayer → before",
-            "Radford et al. (2019), section 2.3: GPT-2 moved it already",
-            f"16 layers, rate {RATES[1]:g}: {pre:.2f} nats before, {post:.2f} after "
-            f"({letter_loss:.2f} is letter frequencies), 3 seeds",
-            "holds; from the 2017 Transformer, not from GPT-2",
-            source="11785",
-            split="report",
-        ),
-        Claim(
-            "LayerNorm → RMSNorm, for stability",
-            "Zhang and Sennrich (2019) claim time; Touvron et al. (2023) normalise the *input* for stability",
-            f"time at width 256: {norm_ratio['written out'][256]:.1f}x LayerNorm's "
-            f"written out, {norm_ratio['one operation'][256]:.1f}x as one operation; "
-            f"loss {show_gain('RMSNorm')}",
-            "cannot be tested at this scale; both norms were stable here",
-            source="11785",
-            split="report",
-        ),
-        Claim(
-            "activation: ReLU → SwiGLU",
-            "Shazeer (2020); GPT-1 and GPT-2 used GELU",
-            f"at equal parameters, against GELU: ReLU {show_gain('ReLU')}, SwiGLU {show_gain('SwiGLU')} nats (3 seeds)",
-            "holds; a gain is not visible at this size",
-            source="11785",
-            split="report",
-        ),
-        Claim(
-            "SwiGLU(x) = Swish(xW)xV = xW Sigmoid(AxW) xV",
-            "Shazeer (2020): elementwise products, a scalar β, and a third matrix",
-            "equal to the library's layer with elementwise products, A = 1 and a third matrix",
-            "fails; as printed, holds with ⊙ and β for A",
-            source="11785",
-        ),
-        Claim(
-            "absolute or relative positions → RoPE",
-            "Su et al. (2021)",
-            "scores equal after moving both by 500; at 3 to 4 times the trained length "
-            f"{rope_out:.2f} nats against {learned_out:.2f} with a learned table",
-            "holds; RoPE is computable there, not free of loss",
-            source="11785",
-            split="report",
-        ),
-        Claim(
-            "long contexts: multi-head → grouped-query attention",
-            "Touvron et al. (2023), table 1: for 34B (not released) and 70B",
-            f"cache at 8,192 tokens, 70B: {saved:.1f} GiB, not {full:.0f}; here 8 key "
-            f"heads take {gqa_speed[8192]:.1f} times as long per token as 1",
-            "holds; for 70B, of the released models",
-            source="11785",
-        ),
-        Claim(
-            "poll: of four options one is a feature of Llama 2, grouped queries",
-            "SwiGLU is in every size",
-            "the 7B config has swiglu and as many key heads as heads",
-            'fails; "swishy activations" is right too',
-            source="11785",
-        ),
-        Claim(
-            "Llama 2 was pre-trained on about 3 trillion tokens",
-            "Touvron et al. (2023), table 1: 2.0T",
-            "not a measurement",
-            "fails; 2 trillion",
-            source="11785",
-        ),
-        Claim(
-            "BERT 0.11B and 0.34B, GPT-1 0.12B, GPT-2 1.5B, GPT-3 175B",
-            "Devlin et al. (2018), Radford et al. (2018, 2019), Brown et al. (2020)",
-            "counted " + ", ".join(f"{counted[n] / 1e9:.3g}B" for n in ON_SLIDE),
-            "holds; GPT-2 is 1.56B",
-            source="analytics",
-        ),
-        Claim(
-            "GPT-2 is GPT-1 with modified normalization",
-            "Radford et al. (2019), section 2.3: also context, vocabulary, initialisation",
-            f"{counted['gpt2-xl'] / counted['gpt1']:.0f} times the parameters; configs "
-            "differ in norm position, context and vocabulary",
-            "holds; and more changed",
-            source="analytics",
-        ),
-        Claim(
-            "GPT-4 has 175B to 280B parameters; elsewhere: 1.831T",
-            "OpenAI (2023) gives no number",
-            f"the two differ by a factor of {1831 / 280:.1f} to {1831 / 175:.1f}",
-            "cannot be tested at this scale; the slides contradict each other",
-            source="analytics",
-        ),
-    ]
-)
+claims_table([
+    Claim("Llama 2 is by Ouyang et al.",
+          "Touvron et al. (2023); Ouyang et al. (2022) is InstructGPT",
+          "not a measurement: the reference lists of both papers",
+          "fails; wrong authors", source="11785"),
+    Claim("Llama's change: norm after the sublayer → before",
+          "Radford et al. (2019), section 2.3: GPT-2 moved it already",
+          f"16 layers, rate {RATES[1]:g}: {pre:.2f} nats before, {post:.2f} after "
+          f"({letter_loss:.2f} is letter frequencies), 3 seeds",
+          "holds; from the 2017 Transformer, not from GPT-2", source="11785",
+          split="report"),
+    Claim("LayerNorm → RMSNorm, for stability",
+          "Zhang and Sennrich (2019) claim time; Touvron et al. (2023) normalise the "
+          "*input* for stability",
+          f"time at width 256: {norm_ratio['written out'][256]:.1f}x LayerNorm's "
+          f"written out, {norm_ratio['one operation'][256]:.1f}x as one operation; "
+          f"loss {show_gain('RMSNorm')}",
+          "cannot be tested at this scale; both norms were stable here", source="11785",
+          split="report"),
+    Claim("activation: ReLU → SwiGLU", "Shazeer (2020); GPT-1 and GPT-2 used GELU",
+          f"at equal parameters, against GELU: ReLU {show_gain('ReLU')}, SwiGLU "
+          f"{show_gain('SwiGLU')} nats (3 seeds)",
+          "holds; a gain is not visible at this size", source="11785", split="report"),
+    Claim("SwiGLU(x) = Swish(xW)xV = xW Sigmoid(AxW) xV",
+          "Shazeer (2020): elementwise products, a scalar β, and a third matrix",
+          "equal to the library's layer with elementwise products, A = 1 and a third "
+          "matrix", "fails; as printed, holds with ⊙ and β for A", source="11785"),
+    Claim("absolute or relative positions → RoPE", "Su et al. (2021)",
+          "scores equal after moving both by 500; at 3 to 4 times the trained length "
+          f"{rope_out:.2f} nats against {learned_out:.2f} with a learned table",
+          "holds; RoPE is computable there, not free of loss", source="11785",
+          split="report"),
+    Claim("long contexts: multi-head → grouped-query attention",
+          "Touvron et al. (2023), table 1: for 34B (not released) and 70B",
+          f"cache at 8,192 tokens, 70B: {saved:.1f} GiB, not {full:.0f}; here 8 key "
+          f"heads take {gqa_speed[8192]:.1f} times as long per token as 1",
+          "holds; for 70B, of the released models", source="11785"),
+    Claim("poll: of four options one is a feature of Llama 2, grouped queries",
+          "SwiGLU is in every size",
+          "the 7B config has swiglu and as many key heads as heads",
+          'fails; "swishy activations" is right too', source="11785"),
+    Claim("Llama 2 was pre-trained on about 3 trillion tokens",
+          "Touvron et al. (2023), table 1: 2.0T", "not a measurement",
+          "fails; 2 trillion", source="11785"),
+    Claim("BERT 0.11B and 0.34B, GPT-1 0.12B, GPT-2 1.5B, GPT-3 175B",
+          "Devlin et al. (2018), Radford et al. (2018, 2019), Brown et al. (2020)",
+          "counted " + ", ".join(f"{counted[n] / 1e9:.3g}B" for n in ON_SLIDE),
+          "holds; GPT-2 is 1.56B", source="analytics"),
+    Claim("GPT-2 is GPT-1 with modified normalization",
+          "Radford et al. (2019), section 2.3: also context, vocabulary, "
+          "initialisation",
+          f"{counted['gpt2-xl'] / counted['gpt1']:.0f} times the parameters; configs "
+          "differ in norm position, context and vocabulary", "holds; and more changed",
+          source="analytics"),
+    Claim("GPT-4 has 175B to 280B parameters; elsewhere: 1.831T",
+          "OpenAI (2023) gives no number",
+          f"the two differ by a factor of {1831 / 280:.1f} to {1831 / 175:.1f}",
+          "cannot be tested at this scale; the slides contradict each other",
+          source="analytics"),
+])
 
 # %% [markdown]
 # ## Summary
