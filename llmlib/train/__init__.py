@@ -13,26 +13,48 @@ from llmlib.train.parameter_groups import build_optimizers, group_parameters, ro
 from llmlib.train.presets import train_preset, train_presets
 from llmlib.train.progress import ProgressBar
 from llmlib.train.registry import optimizer_names, register_optimizer
+from llmlib.train.scaling import (
+    PowerLaw,
+    ScalingLaw,
+    bootstrap,
+    envelope,
+    fit_isoflop,
+    fit_power_law,
+    fit_scaling_law,
+    interval,
+)
 from llmlib.train.schedules import cosine_schedule, wsd_schedule
+from llmlib.train.sgd import SGD
+from llmlib.train.soap import SOAP
 
 __all__ = [
+    "SGD",
+    "SOAP",
     "AdamW",
     "Callback",
     "Checkpoint",
     "History",
     "Muon",
+    "PowerLaw",
     "ProgressBar",
+    "ScalingLaw",
     "TrainConfig",
     "Trainer",
     "WeightAverage",
     "accumulate_gradients",
     "bits",
+    "bootstrap",
     "build_optimizers",
     "cosine_schedule",
     "count_baselines",
+    "envelope",
     "evaluate_loss",
     "evaluation_mode",
+    "fit_isoflop",
+    "fit_power_law",
+    "fit_scaling_law",
     "group_parameters",
+    "interval",
     "load_checkpoint",
     "mean_cross_entropy",
     "mean_loss",

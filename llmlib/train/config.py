@@ -18,12 +18,13 @@ class TrainConfig:
 
     - steps: number of updates, each of `accumulate` batches of batch_size sequences of seq_len tokens.
       Of several processes each takes that much, so that an update sees world_size times as many tokens.
-    - optimizer: "adamw" for everything, "muon" for hidden matrices and AdamW for the rest, or another name given to
-      `register_optimizer`; optimizer_options are further arguments for what was registered.
+    - optimizer: "adamw" or "sgd" for everything, "muon" or "soap" for hidden matrices and AdamW for the rest, or
+      another name given to `register_optimizer`; optimizer_options are further arguments for what was registered.
     - lr: learning rate of the hidden matrices. embedding_lr, head_lr (None: as lr) for token and position embeddings
       and for an untied head; vector_lr (None: as lr) for norm weights and biases. With "muon" give these three, as the
       two optimizers' steps are of very different size.
-    - betas, eps: AdamW's; momentum, newton_schulz_steps: Muon's. weight_decay acts on matrices, never on vectors.
+    - betas, eps: AdamW's; momentum: Muon's and SGD's; newton_schulz_steps: Muon's.
+      weight_decay acts on matrices, never on vectors.
     - schedule: "cosine" or "wsd" over `steps`, after warmup_steps, down to final_lr * lr; decay_fraction is wsd's.
     - grad_clip: largest global norm of the gradient, 0 to leave it alone.
     - average: decay of a moving average of the weights that is evaluated, sampled and kept in place of the last

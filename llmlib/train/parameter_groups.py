@@ -12,6 +12,8 @@ from llmlib.train.config import TrainConfig
 from llmlib.train.distributed import unwrapped
 from llmlib.train.muon import Muon
 from llmlib.train.registry import optimizer_factory, register_optimizer
+from llmlib.train.sgd import SGD
+from llmlib.train.soap import SOAP
 
 Routes = dict[str, list[nn.Parameter]]
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -98,6 +100,27 @@ def build_muon(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
     return muon + _adamw(group_parameters(routes, config), config)
 
 
+def build_sgd(model: nn.Module, config: TrainConfig, nesterov: bool = False) -> list[Optimizer]:
+    """SGD with the config's momentum for everything. Weight decay acts on all but vectors."""
+    groups = group_parameters(route_parameters(model), config, ("matrices", "embeddings", "head"))
+    return [SGD(groups, momentum=config.momentum, nesterov=nesterov)]
+
+
+def build_soap(
+    model: nn.Module,
+    config: TrainConfig,
+    refresh: int = 10,
+    shampoo_beta: float = 0.95,
+    betas: tuple[float, float] = (0.95, 0.95),
+) -> list[Optimizer]:
+    """SOAP for the matrices, AdamW for the rest. Its betas are options of their own; config.betas are AdamW's."""
+    routes = route_parameters(model)
+    groups = group_parameters({"matrices": routes.pop("matrices")}, config, ("matrices",))
+    settings = dict(refresh=refresh, shampoo_beta=shampoo_beta, betas=betas, eps=config.eps)
+    soap: list[Optimizer] = [SOAP(groups, **settings)] if groups else []
+    return soap + _adamw(group_parameters(routes, config), config)
+
+
 def _adamw(groups: list[dict], config: TrainConfig) -> list[Optimizer]:
     """On CUDA torch's fused kernel, which does the same in one launch."""
     if not groups:
@@ -110,3 +133,5 @@ def _adamw(groups: list[dict], config: TrainConfig) -> list[Optimizer]:
 
 register_optimizer("adamw", build_adamw)
 register_optimizer("muon", build_muon)
+register_optimizer("sgd", build_sgd)
+register_optimizer("soap", build_soap)

@@ -8,7 +8,7 @@ from llmlib.model import ModelConfig, Transformer
 from llmlib.train import AdamW, TrainConfig, Trainer, group_parameters, register_optimizer, route_parameters
 
 
-class SOAP(Optimizer):
+class SOAPLike(Optimizer):
     """Adam in the eigenbasis of Shampoo's preconditioners. Its state is nested on purpose."""
 
     def __init__(self, params, lr=3e-3, betas=(0.9, 0.95), weight_decay=0.0, refresh=4):
@@ -42,15 +42,15 @@ class SOAP(Optimizer):
 def build_soap(model, config, refresh=4):
     routes = route_parameters(model)
     matrices = group_parameters({"matrices": routes.pop("matrices")}, config, decayed=("matrices",))
-    return [SOAP(matrices, betas=config.betas, refresh=refresh), AdamW(group_parameters(routes, config))]
+    return [SOAPLike(matrices, betas=config.betas, refresh=refresh), AdamW(group_parameters(routes, config))]
 
 
 @pytest.fixture
 def config():
-    register_optimizer("soap", build_soap)
+    register_optimizer("soap-like", build_soap)
     options = dict(refresh=3)
     return TrainConfig(
-        steps=40, batch_size=8, seq_len=8, optimizer="soap", optimizer_options=options, lr=1e-2, progress=False
+        steps=40, batch_size=8, seq_len=8, optimizer="soap-like", optimizer_options=options, lr=1e-2, progress=False
     )
 
 
@@ -95,5 +95,5 @@ def test_its_nested_state_survives_a_checkpoint(config, tokens, tmp_path):
 
 
 def test_options_that_it_does_not_know_are_refused(config, tokens):
-    with pytest.raises(ValueError, match=r"optimizer_options=\{'freshness': 1\} do not suit optimizer='soap'"):
+    with pytest.raises(ValueError, match=r"optimizer_options=\{'freshness': 1\} do not suit optimizer='soap-like'"):
         Trainer(model(), config.replace(optimizer_options=dict(freshness=1)), tokens)
