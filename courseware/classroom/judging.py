@@ -5,7 +5,7 @@ crosses it is plain data, so this driver, the expected values and the implementa
 on the trusted side.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from courseware.classroom import compare, designing, diagnosing
@@ -42,6 +42,27 @@ def judge_question(
 
     ``salt`` decides what is drawn; ``student`` is who hands in, for what is drawn per student.
     """
+    steps = public_then_hidden(question, hidden, ask, salt=salt, student=student)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value
+
+
+def public_then_hidden(
+    question: Question,
+    hidden: Sequence[Case | Subject | Key],
+    ask: Ask,
+    *,
+    salt: str,
+    student: object = "",
+) -> Generator[None, None, tuple[Verdict, ...]]:
+    """:func:`judge_question` with a pause between the two parts; the verdicts are the value it returns.
+
+    A grader asks the public part of every question first: what an answer says there, in an exception, is told to its
+    student, so it must not have seen a hidden case of any question.
+    """
     verdicts: list[Verdict] = []
     if question.kind == "test":
         more = [entry for entry in hidden if isinstance(entry, Subject)]
@@ -54,6 +75,8 @@ def judge_question(
     cases = [(case, False) for case in question.cases] + [(e, True) for e in hidden if isinstance(e, Case)]
     trials: list[Trial] = []
     for number, (case, is_hidden) in enumerate(cases):
+        if number == len(question.cases):
+            yield
         seed = compare.case_seed(question, case, salt if salt == "public" else f"{salt}/{number}")
         inputs = compare.draw_inputs(case, seed)
         recipe = (case.recipe or question.recipe) if inputs is not None else None

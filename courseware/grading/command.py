@@ -145,11 +145,13 @@ def _grade(options: argparse.Namespace) -> int:
     details = exports.read_details(exports.details_path(options.out)) if options.out else exports.Table([])
     lab_id, done = _look_over(paths, options, details)
     refused = collisions(paths)
+    refused |= _one_row(book, [path for path in paths if path not in refused])
     zygote = None
     with contextlib.suppress(KeyError):  # an unknown lab is said in each report
         lab = cases.load_lab(lab_id)
         load_staff_files(lab, options.hidden)  # once, before the processes part
-        zygote = grader.warm(lab) if len(paths) > len(done) + len(refused) else None
+        several = len(paths) - len(done) - len(refused) > 1
+        zygote = grader.warm(lab) if several else None
     with zygote or contextlib.nullcontext():
         return _grade_all(paths, lab_id, options, book, refused, done, zygote)
 
@@ -195,6 +197,22 @@ def _grade_all(
         return 130
     print(f"{graded} submissions in {time.monotonic() - start:.0f} s; inputs drawn with --salt {options.salt}")
     return 1 if bad else 0
+
+
+def _one_row(book: exports.Table, paths: Sequence[Path]) -> dict[Path, str]:
+    """Files that the gradebook gives to one student, by the name and by the login say -> what is wrong."""
+    groups: dict[int, list[Path]] = {}
+    for path in paths:
+        who = identify(path)
+        if (row := exports.find_row(book, who.student, who.number)) is not None:
+            groups.setdefault(id(row), []).append(path)
+    return {
+        path: f"{len(group)} submissions belong to one row of the gradebook "
+        f"({', '.join(visible(str(p)) for p in group[:3])}): give one"
+        for group in groups.values()
+        if len(group) > 1
+        for path in group
+    }
 
 
 def _notebooks(given: Sequence[Path]) -> list[Path]:

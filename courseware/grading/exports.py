@@ -135,7 +135,8 @@ def _is_person(row: dict[str, str]) -> bool:
 
 
 def _exact(text: str) -> str:
-    return unicodedata.normalize("NFC", " ".join(text.split()).lstrip("'")).casefold()
+    plain = re.sub(r"(^|[;,]\s*)'", r"\1", " ".join(text.split()))  # without the marks of safe()
+    return unicodedata.normalize("NFC", plain).casefold()
 
 
 def _letters(text: str) -> str:
@@ -265,7 +266,14 @@ def file_name(name: str, number: str = "") -> str:
 
 
 def safe(text: str) -> str:
-    """Text a spreadsheet will not take for a formula, in full width neither, on one line."""
-    text = clean(" ".join(text.split()))
-    first = unicodedata.normalize("NFKC", text[:1])[:1]
-    return f"'{text}" if first and first in "=+-@|%\u2212" else text
+    """Text a spreadsheet will not take for a formula, in full width neither, on one line.
+
+    Not even one that splits cells at other places: where the decimal point is a comma, Excel splits at semicolons.
+    """
+    parts = re.split(r"([;,\t]\s*)", clean(" ".join(text.split())))
+    return "".join(f"'{part}" if _begins_a_formula(part) else part for part in parts)
+
+
+def _begins_a_formula(text: str) -> bool:
+    first = unicodedata.normalize("NFKC", text.lstrip('"')[:1])[:1]
+    return first != "" and first in "=+-@|%\u2212"

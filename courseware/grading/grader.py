@@ -11,7 +11,7 @@ may try costs it that question, at worst its own remaining ones.
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -187,10 +187,9 @@ class Bench:
         return True
 
     def stand_alone(self) -> None:
-        """Without stand-ins again, from the cells on."""
-        if self.stand_ins:
-            self.stand_ins.clear()
-            self.close()
+        """Begin again from the cells, without stand-ins."""
+        self.stand_ins.clear()
+        self.close()
 
     def _left(self) -> float:
         return self.deadline - time.monotonic()
@@ -382,13 +381,29 @@ def _student(bench: Bench, ids: Sequence[str] | None) -> tuple[object, str, str]
 def judge_all(bench: Bench, staff: StaffFiles, salt: str, student: object = "") -> list[Result]:
     """Results of all questions: first on the answers alone, then carrying earlier mistakes forward.
 
-    What builds on an answer that hung would hang as well, for its whole time: there the reference comes first.
+    All public cases come before all hidden ones: what an answer says of a public case its student may read. What builds
+    on an answer that hung would hang as well, for its whole time: there the reference comes first.
     """
     lab = bench.lab
     results: dict[str, Result] = {}
+    begun: dict[str, Iterator[Result | None]] = {}
+    dead: set[str] = set()
+
+    def go_on(question: Question) -> None:
+        if dead.isdisjoint(q.id for q in _all_uses(lab, question)):
+            result = next(begun[question.id])
+            if result is not None:
+                results[question.id] = result
+            if bench.died:
+                dead.add(question.id)
+
+    # The implementations that a student's test is tried on are hidden ones, too: such questions come last.
+    for question in sorted(lab.questions, key=lambda q: q.kind == "test"):
+        begun[question.id] = _judge_in_two(bench, staff, question, salt, student)
+        go_on(question)
     for question in lab.questions:
-        if not any(q.id in results and results[q.id].died for q in _all_uses(lab, question)):
-            results[question.id] = judge_question(bench, staff, question, salt, student)
+        if question.id not in results:
+            go_on(question)
     for question in lab.questions:
         result = results.get(question.id)
         if result is None or not (result.passed or result.refused):
@@ -399,7 +414,7 @@ def judge_all(bench: Bench, staff: StaffFiles, salt: str, student: object = "") 
                 bench.stand_alone()
                 results[question.id] = judge_question(bench, staff, question, salt, student)
             # otherwise the first messages stand: nothing about the reference is shown
-    return list(results[question.id] for question in lab.questions)
+    return [results[question.id] for question in lab.questions]
 
 
 def _judge_carried(
@@ -420,19 +435,37 @@ UNJUDGED = "not judged"
 
 def judge_question(bench: Bench, staff: StaffFiles, question: Question, salt: str, student: object = "") -> Result:
     """All public and hidden cases of one question, on fresh inputs. The first death ends it."""
+    return next(found for found in _judge_in_two(bench, staff, question, salt, student) if found is not None)
+
+
+def _judge_in_two(
+    bench: Bench, staff: StaffFiles, question: Question, salt: str, student: object
+) -> Iterator[Result | None]:
+    """None when the public cases are asked and hidden ones are left, then the result."""
     hidden = staff.hidden.get(question.id, ())
-    bench.question, bench.forbidden, bench.died = question, "", False
-    try:
-        verdicts = judging.judge_question(question, hidden, bench.answer, salt=salt, student=student)
-    except SandboxUnavailable:
-        raise
-    except (Exception, SystemExit) as error:  # the lab's own code, on a value it did not foresee
-        return Result(question, (), f"{UNJUDGED}: {type(error).__name__} in the lab's own code; staff must look at it")
-    finally:
-        bench.question = None
-    if bench.forbidden and not all(v.passed for v in verdicts):
-        return Result(question, verdicts, f"the answer uses {bench.forbidden}, which you are asked to write yourself")
-    return Result(question, verdicts, died=bench.died)
+    steps = judging.public_then_hidden(question, hidden, bench.answer, salt=salt, student=student)
+    forbidden, died = "", False
+    while True:
+        bench.question, bench.forbidden, bench.died = question, forbidden, died
+        try:
+            next(steps)
+        except StopIteration as done:
+            verdicts = done.value
+            break
+        except SandboxUnavailable:
+            raise
+        except (Exception, SystemExit) as error:  # the lab's own code, on a value it did not foresee
+            yield Result(
+                question, (), f"{UNJUDGED}: {type(error).__name__} in the lab's own code; staff must look at it"
+            )
+            return
+        finally:
+            bench.question, forbidden, died = None, bench.forbidden, bench.died
+        yield None
+    refused = ""
+    if forbidden and not all(v.passed for v in verdicts):
+        refused = f"the answer uses {forbidden}, which you are asked to write yourself"
+    yield Result(question, verdicts, refused, died=died)
 
 
 def _all_uses(lab: Lab, question: Question) -> list[Question]:

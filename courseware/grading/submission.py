@@ -86,18 +86,33 @@ def _is_a_labs_name(stem: str) -> bool:
 
 
 def collisions(paths: Sequence[Path]) -> dict[Path, str]:
-    """Files that several students, or one student twice, would share a row for -> what is wrong."""
-    groups: dict[tuple[str, str], list[Path]] = {}
-    for path in paths:
-        who = identify(path)
-        groups.setdefault((who.number or who.student.casefold(), who.number), []).append(path)
-    return {
-        path: f"{len(group)} submissions are named {identify(path)} "
+    """Files that several students, or one student twice, would share a row for -> what is wrong.
+
+    Names are compared as the gradebook compares them, by their letters. Two students of one name are told apart by
+    Canvas's number; a file without a number may not bear the name of one that has it.
+    """
+    people = {path: identify(path) for path in paths}
+    named = {path: _letters(who.student) for path, who in people.items()}
+    numbered = {named[path] for path, who in people.items() if who.number}
+    groups: dict[str, list[Path]] = {}
+    for path, who in people.items():
+        groups.setdefault(who.number or named[path], []).append(path)
+    refused = {
+        path: f"{len(group)} submissions are named {people[path]} "
         f"({', '.join(visible(str(p)) for p in group[:3])}): rename them or give one"
         for group in groups.values()
         if len(group) > 1
         for path in group
     }
+    for path, who in people.items():
+        if not who.number and named[path] in numbered:
+            refused.setdefault(path, f"another submission is named {who}, with a number of Canvas: rename this one")
+    return refused
+
+
+def _letters(name: str) -> str:
+    text = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(c for c in text if c.isalnum()) or text
 
 
 def visible(text: str) -> str:

@@ -140,6 +140,15 @@ def test_formulas_are_defused(text, tmp_path):
     assert len(rows_of(path)) == 1, "the same student again"
 
 
+def test_no_cell_begins_a_formula_where_semicolons_divide_cells(tmp_path):
+    assert safe("ada;=1+1") == "ada;'=1+1" and safe("ada, -1; \uff1dx") == "ada, '-1; '\uff1dx"
+    assert safe('x;"=1') == "x;'\"=1" and safe("Ada; O'Neil, 3-4") == "Ada; O'Neil, 3-4"
+    path = tmp_path / "g.csv"
+    for _ in range(2):  # the same student again
+        update_gradebook(path, [report("ada;=HYPERLINK(1)")])
+    assert path.read_text().splitlines()[2:] == ["ada;'=HYPERLINK(1),,,,,7"]
+
+
 def test_an_error_keeps_earlier_points_and_twins_are_noted(tmp_path):
     path = tmp_path / "d.csv"
     update_details(path, [report("ada", student="x7", checksum="c"), report("bob", student="X7")])

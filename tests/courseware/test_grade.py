@@ -5,7 +5,7 @@ import dataclasses
 import json
 
 import pytest
-from minilab import HASTY, HERE, LAB, RIGHT, STAFF, STUBS, WRONG, cells, sources
+from minilab import HASTY, HERE, LAB, RIGHT, STAFF, STUBS, WRONG, cells, graded, sources
 
 from courseware.grading import command as grade
 from courseware.grading import grader as grading
@@ -30,7 +30,7 @@ def test_reference_gets_everything_and_the_untouched_lab_nothing():
     full = grade_cells(LAB, STAFF, STAFF.reference, salt="a")
     assert full.score == LAB.points and full.notes == ()
     assert full.ungraded["lab90.p1"] == "4"
-    untouched = grade_cells(LAB, STAFF, cells(), salt="a")
+    untouched = graded(LAB, STAFF, cells(), salt="a")
     assert untouched.score == 0 and untouched.notes == ()
     assert {r.message for r in untouched.results} == {"not started yet"}
     assert set(untouched.ungraded.values()) == {""}
@@ -45,16 +45,16 @@ def test_each_mutant_loses_its_own_question_and_is_named():
 
 @needs_sandbox
 def test_an_early_mistake_costs_its_points_once():
-    report = grade_cells(LAB, STAFF, cells(**{**RIGHT, "q1": W1}), salt="a")
+    report = graded(LAB, STAFF, cells(**{**RIGHT, "q1": W1}), salt="a")
     assert passed(report) == {"q2", "q3", "q4", "q5"}
     assert "given a correct answer" in next(r.message for r in report.results if r.question.id == "lab90.q4")
-    broken = grade_cells(LAB, STAFF, cells(q1=W1, q4="def surprise(x, target):\n    return 0.0"), salt="a")
+    broken = graded(LAB, STAFF, cells(q1=W1, q4="def surprise(x, target):\n    return 0.0"), salt="a")
     assert passed(broken) == set()
 
 
 @needs_sandbox
 def test_hidden_answers_are_not_told():
-    report = grade_cells(LAB, STAFF, cells(q3="vocab_size = 9"), salt="a")
+    report = graded(LAB, STAFF, cells(q3="vocab_size = 9"), salt="a")
     message = next(r.message for r in report.results if r.question.id == "lab90.q3")
     assert "not the right answer" in message and "4" not in message
 
@@ -158,7 +158,7 @@ def test_submissions_earn_what_they_compute_and_nothing_else(attack):
     *answers, expected = ATTACKS[attack]
     given = {q: a for q, a in zip(("q1", "q2", "q3"), answers) if a is not None}
     lab = HASTY if attack.startswith("loop") else LAB
-    report = grade_cells(lab, STAFF, cells(**given), salt="a")
+    report = graded(lab, STAFF, cells(**given), salt="a")
     assert passed(report) == set(expected.split())
     assert [r.question.id for r in report.results] == [q.id for q in LAB.questions]
 
@@ -170,7 +170,7 @@ def test_reasons_reach_the_report():
         "q2": "def bigrams(t):\n    import os; os._exit(0)",
         "q3": "while 1: pass",
     }
-    report = grade_cells(HASTY, STAFF, cells(**given), salt="a")
+    report = graded(HASTY, STAFF, cells(**given), salt="a")
     assert any(note.startswith("code cell 2, line 1: SyntaxError") for note in report.notes)
     assert "code cell 4 took longer than its time limit and was left out" in report.notes
     messages = {r.question.id: r.message for r in report.results}

@@ -169,3 +169,21 @@ def test_names_of_any_bytes_and_collisions_cost_nobody_else(tmp_path, capsys):
     assert "caf\\xe9: 2 of 7 points" in said and "\\x1b[2Jeve: 2 of 7 points" in said and "\x1b" not in said
     assert "ada" not in out.read_text() and "caf\\xe9,,,,,2" in out.read_text()
     assert len(list((tmp_path / "f").iterdir())) == 4
+
+
+def test_one_row_is_written_by_one_file(tmp_path, capsys):
+    names = ["Ada Lovelace", "adalovelace", "noetheremmy_12_1_lab90", "Noether, Emmy", "gauss", "gausscarl_14_2_lab90"]
+    for name in names:
+        (tmp_path / f"{name}.ipynb").write_text("{")
+    out = tmp_path / "g.csv"
+    header = "Student,ID,SIS User ID,SIS Login ID,Section,lab90\n"
+    out.write_text(header + '"Gauss, Carl",14,u4,gauss,Monday,7\n')
+    command.main([str(tmp_path), "--lab", "90", "--hidden", str(HERE), "--out", str(out)])
+    said = capsys.readouterr().out
+    assert said.count("2 submissions are named") == 2, "letters are what the gradebook compares"
+    assert "Noether, Emmy: ERROR: another submission is named Noether, Emmy, with a number of Canvas" in said
+    assert said.count("2 submissions belong to one row of the gradebook") == 2, "a login and a name"
+    assert "noetheremmy: ERROR: is not a notebook" in said, "what Canvas names is read"
+    assert '"Gauss, Carl",14,u4,gauss,Monday,7\n' in out.read_text()
+    people = [tmp_path / name for name in ("smithann_1_2_lab90.ipynb", "smithann_3_4_lab90.ipynb")]
+    assert collisions(people) == {}, "two students of one name"

@@ -1,9 +1,11 @@
 """A complete small lab without torch: the example of docs/writing_a_lab.md that the tests of check and grade run on."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 from courseware.classroom import cases
+from courseware.grading import grader
 from courseware.grading.staff_files import load_staff_files
 from courseware.grading.submission import Cell, runnable
 
@@ -34,6 +36,17 @@ WRONG = {
     "q2": "def bigrams(text):\n    return []",
     "q3": "vocab_size = 'nope'",
 }
+
+
+@functools.cache
+def zygote():
+    """One for all tests, as a batch has one for all submissions; None where there cannot be one."""
+    return grader.warm(LAB)
+
+
+def graded(lab, staff, submission, **options) -> grader.Report:
+    """grade_cells as a batch does it; for LAB and what only differs from it in time limits and cases."""
+    return grader.grade_cells(lab, staff, submission, zygote=zygote(), **options)
 
 
 def sources(**answers: str) -> list[str]:
