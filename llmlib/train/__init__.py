@@ -4,10 +4,12 @@ from llmlib.train.adamw import AdamW
 from llmlib.train.averaging import WeightAverage
 from llmlib.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from llmlib.train.config import TrainConfig
+from llmlib.train.energy import CARBON_INTENSITY, EnergyMeter, co2_grams, training_joules
 from llmlib.train.evaluation import count_baselines, evaluate_loss, evaluation_mode, mean_loss
 from llmlib.train.history import History
 from llmlib.train.loop import Callback, Trainer, accumulate_gradients
 from llmlib.train.losses import bits, mean_cross_entropy, next_token_loss, token_loss
+from llmlib.train.memory import Memory, MemoryPlan, activation_bytes, memory_plan, training_memory
 from llmlib.train.muon import Muon, orthogonalize
 from llmlib.train.parameter_groups import build_optimizers, group_parameters, route_parameters
 from llmlib.train.presets import train_preset, train_presets
@@ -26,14 +28,19 @@ from llmlib.train.scaling import (
 from llmlib.train.schedules import cosine_schedule, wsd_schedule
 from llmlib.train.sgd import SGD
 from llmlib.train.soap import SOAP
+from llmlib.train.throughput import matmul_peak, mfu
 
 __all__ = [
+    "CARBON_INTENSITY",
     "SGD",
     "SOAP",
     "AdamW",
     "Callback",
     "Checkpoint",
+    "EnergyMeter",
     "History",
+    "Memory",
+    "MemoryPlan",
     "Muon",
     "PowerLaw",
     "ProgressBar",
@@ -42,9 +49,11 @@ __all__ = [
     "Trainer",
     "WeightAverage",
     "accumulate_gradients",
+    "activation_bytes",
     "bits",
     "bootstrap",
     "build_optimizers",
+    "co2_grams",
     "cosine_schedule",
     "count_baselines",
     "envelope",
@@ -56,8 +65,11 @@ __all__ = [
     "group_parameters",
     "interval",
     "load_checkpoint",
+    "matmul_peak",
     "mean_cross_entropy",
     "mean_loss",
+    "memory_plan",
+    "mfu",
     "next_token_loss",
     "optimizer_names",
     "orthogonalize",
@@ -67,5 +79,7 @@ __all__ = [
     "token_loss",
     "train_preset",
     "train_presets",
+    "training_joules",
+    "training_memory",
     "wsd_schedule",
 ]

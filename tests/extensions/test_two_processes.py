@@ -10,7 +10,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from llmlib.infer import generate
 from llmlib.model import ModelConfig, Transformer
-from llmlib.train import TrainConfig, Trainer, load_checkpoint
+from llmlib.train import TrainConfig, Trainer, distributed, load_checkpoint
+from llmlib.train.memory import memory_plan, training_memory
 
 fsdp = pytest.importorskip("torch.distributed.fsdp")
 if not hasattr(fsdp, "fully_shard") or not dist.is_gloo_available():
@@ -40,6 +41,20 @@ def sharded(model):
     return fsdp.fully_shard(model)
 
 
+def bytes_held(module, optimizer):
+    """Weights, gradients and optimizer state of this process after a step, each tensor's own part."""
+    run = trainer(module, 4, optimizer)
+    run.optimizers[0].zero_grad = lambda **_: None  # keep the gradients to look at
+    run.train_step()
+
+    def size(tensors):
+        return sum(t.numel() * t.element_size() for t in distributed.local(tensors))
+
+    states = [v for each in run.optimizers for state in each.state.values() for v in state.values()]
+    weights = list(module.parameters())
+    return size(weights), size([w.grad for w in weights]), size([v for v in states if torch.is_tensor(v) and v.ndim])
+
+
 def train_together(rank, world_size, port, folder):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=world_size)
@@ -57,6 +72,8 @@ def train_together(rank, world_size, port, folder):
             if wrapper is sharded:
                 text = generate(run.model, [1, 2], max_new_tokens=4, greedy=True)
             run.save(name)
+            if optimizer == "adamw":
+                torch.save(bytes_held(wrapper(model(optimizer)), optimizer), f"{name}-bytes-{rank}.pt")
             if rank == 0:
                 torch.save((history.train_loss, history.val_loss, text), f"{name}.pt")
     dist.destroy_process_group()
@@ -98,6 +115,17 @@ def test_two_processes_share_soaps_bases_and_stay_near_one_process(folder):
     a, b = (load_checkpoint(folder / f"{wrapper}-soap").model for wrapper in ("DistributedDataParallel", "sharded"))
     for x, y in zip(a.parameters(), b.parameters()):
         torch.testing.assert_close(x, y, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("wrapper", "strategy"), [("DistributedDataParallel", "ddp"), ("sharded", "fsdp")])
+def test_two_processes_hold_what_the_memory_plan_says(folder, wrapper, strategy):
+    config = model("adamw").config
+    plan = memory_plan(config, 2, strategy, batch_size=4, seq_len=8).memory
+    block = training_memory(config, 4, 8).weights // config.n_layers if strategy == "fsdp" else 0
+    held = [torch.load(folder / f"{wrapper}-adamw-bytes-{rank}.pt") for rank in range(2)]
+    for planned, measured in zip((plan.weights - block, plan.gradients, plan.optimizer), zip(*held)):
+        assert sum(measured) / 2 == pytest.approx(planned, rel=0.01)  # a slice of an odd length is rounded
+        assert max(measured) == pytest.approx(planned, rel=0.1)
 
 
 def test_a_run_of_two_processes_goes_on_in_one(folder):
