@@ -3,7 +3,6 @@
 Built in lecture 07.
 """
 
-import itertools
 import shutil
 import subprocess
 import threading
@@ -59,7 +58,8 @@ class EnergyMeter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.seconds = time.perf_counter() - self._began
+        ended = time.perf_counter()
+        self.seconds = ended - self._began
         sources, joules = [], 0.0
         ends = read_counters(self._rapl)
         if ends and ends.keys() == self._counters.keys():
@@ -68,7 +68,7 @@ class EnergyMeter:
         if self._thread is not None:
             self._stop.set()
             self._thread.join()
-            joules += _area(self._samples)
+            joules += _area(self._samples, self._began, ended)
             sources.append("nvidia-smi")
         self.joules, self.source = (joules, " + ".join(sources)) if sources else (self.seconds * self.watts, "estimate")
 
@@ -138,7 +138,8 @@ def _difference(path: Path, before: int, after: int) -> int:
         return after
 
 
-def _area(samples: list[tuple[float, float]]) -> float:
-    """Joules under the power curve, by trapezoids up to the present moment."""
-    points = [*samples, (time.perf_counter(), samples[-1][1])]
-    return sum((t1 - t0) * (p0 + p1) / 2 for (t0, p0), (t1, p1) in itertools.pairwise(points))
+def _area(samples: list[tuple[float, float]], began: float, ended: float) -> float:
+    """Joules from `began` to `ended`: each sample's watts last until the next one."""
+    starts = [began, *(t for t, _ in samples[1:])]
+    ends = [*starts[1:], ended]
+    return sum(watts * max(0.0, min(end, ended) - start) for (_, watts), start, end in zip(samples, starts, ends))

@@ -156,7 +156,12 @@ def test_a_cards_power_is_integrated(tmp_path, monkeypatch):
     with EnergyMeter(rapl=tmp_path) as meter:
         torch.ones(100).sum()
     assert meter.source == "nvidia-smi"
-    assert meter.joules == pytest.approx(200.0 * meter.seconds, rel=0.5, abs=0.5)
+    assert meter.joules == pytest.approx(200.0 * meter.seconds)
+
+
+def test_each_sample_counts_until_the_next_and_none_beyond_the_end():
+    samples = [(9.9, 100.0), (12.0, 300.0), (13.0, 50.0), (15.1, 1e6)]
+    assert energy_module._area(samples, 10.0, 15.0) == pytest.approx(2 * 100 + 1 * 300 + 2 * 50)
 
 
 @pytest.mark.parametrize(("output", "code", "watts"), [("71.5\n80.5\n", 0, 152.0), ("[N/A]\n", 0, None), ("", 9, None)])
