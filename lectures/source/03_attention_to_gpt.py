@@ -827,7 +827,7 @@ print(f"share {best_share:.2f} for the GPT: {mixed_bits:.2f} bits on the report 
       f"alone {gpt_bits:.2f} and {kneser_ney_some:.2f}")
 
 # %% tags=["figure"]
-curves({"choose split": on_choose}, at=shares, x="share of the GPT in the mixture", y="bits per character", ylim=(min(on_choose) - 0.1, 2.9), reference={"table alone": on_choose[0]},
+curves({"choose split": on_choose}, at=shares, x="share of the GPT in the mixture", y="bits per character", ylim=(min(on_choose) - 0.03, on_choose[0] + 0.17), reference={"table alone": on_choose[0]},
        marks={f"chosen share {best_share:.2f}": (best_share, min(on_choose))}, alt=f"Bits per character of the mixture against the share of the GPT: {on_choose[0]:.2f} at 0, a minimum of {min(on_choose):.2f} at {best_share:.2f}, {on_choose[-1]:.2f} at 1. On the report split the chosen mixture reaches {mixed_bits:.2f}.")
 
 # %% [markdown]
@@ -866,7 +866,7 @@ for name, (a, b) in zip(group_names, GROUPS):
 table([{"characters seen": name, "bits per character": means[name], "± two standard errors": errors[name]} for name in means], fmt=".2f", caption=f"the bigram table: {bigram_bits:.2f}")
 
 # %% [markdown]
-# With one character it does not even reach the bigram table, which knows exactly as much (perhaps because one in 64 of the characters it was trained on stood at the front of a window). Most of the gain is there after eight characters, a word and a half; after that little changes. That is a property of *this* model, small and briefly trained, and not of attention, which reaches all 64 at no extra cost.
+# With one character it does not even reach the bigram table, which knows exactly as much (perhaps because one in 64 of the characters it was trained on stood at the front of a window). Whatever it gains from context is there after eight characters, a word and a half; after that nothing changes by more than the errors. That is a property of *this* model, small and briefly trained, and not of attention, which reaches all 64 at no extra cost.
 #
 # ### Where the heads look (*optional*)
 #
@@ -971,10 +971,10 @@ print(f"two layers, live: {learned[-1]:.0f} % of the repeated values")
 pair_runs = recorded("induction_head")["results"]["runs"]
 by_depth = {n: [run["right"] for run in pair_runs if run["layers"] == n] for n in (1, 2)}
 curves({"1 layer": by_depth[1], "2 layers": by_depth[2]}, at=range(10, 141, 10), x="step", y="repeated values right (%)", ylim=(0, 105),
-       alt=f"Share of repeated values predicted, three seeds. Two layers rise steeply after step 70 to {min(run[-1] for run in by_depth[2]):.0f} % or more; one layer stays at {max(run[-1] for run in by_depth[1]):.0f} % or less.")
+       alt=f"Share of repeated values predicted, three seeds. Two layers rise steeply after step 70 to {min(run[-1] for run in by_depth[2]):.0f} % or more; one layer stays at {max(map(max, by_depth[1])):.0f} % or less.")
 
 # %% [markdown]
-# One layer is stuck at the level of betting on a value it has seen in the row. Two layers learn the task, and not gradually: for forty steps they stand where one layer stands, in the next thirty they do nearly all their learning. What have they found? We measure two habits of each head over 300 new rows: the weight on the token just before, at the positions of values; and the weight on *the token after the earlier showing* of the current key.
+# One layer is stuck at the level of betting on a value it has seen in the row. Two layers learn the task, and not gradually: for the first sixty steps they do about as well as one layer, and in the next thirty they do nearly all of their learning. What have they found? We measure two habits of each head over 300 new rows: the weight on the token just before, at the positions of values; and the weight on *the token after the earlier showing* of the current key.
 
 # %%
 test_ids, test_same = pairs_batch(300, torch.Generator().manual_seed(99))
