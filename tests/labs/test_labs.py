@@ -196,7 +196,7 @@ def test_every_case_can_be_drawn_under_any_salt(lab_id):
     lab, staff = cases.load_lab(lab_id), staff_of(lab_id)
     for question in lab.questions:
         for case in [*question.cases, *(c for c in staff.hidden.get(question.id, ()) if isinstance(c, cases.Case))]:
-            for salt in range(20):
+            for salt in range(4):  # `make mutation` draws the public ones under 200
                 draw_inputs(case, case_seed(question, case, str(salt)))
 
 
@@ -207,3 +207,11 @@ def test_public_cases_refuse_every_named_mutant_whatever_is_drawn(lab_id):
     mutation = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(mutation)
     assert mutation.named_survivors(lab_id, 3) == []
+
+
+@pytest.mark.parametrize("lab_id", LABS)
+def test_every_wrong_value_with_a_name_is_separated_by_construction(lab_id):
+    for question in cases.load_lab(lab_id).questions:
+        separated = {wrong for case in question.cases for wrong in case.separates}
+        named = [m for m in question.mistakes if callable(m.wrong)]
+        assert [m.message for m in named if m.wrong not in separated] == [], question.id

@@ -1,6 +1,7 @@
 """Lab 01: counting, relative frequencies, what is still unseen, perplexity, interpolation, Kneser-Ney, a test of
 smoothing, a table that is wrong."""
 
+import functools
 import math
 from collections import Counter
 
@@ -147,6 +148,14 @@ def _over_all_tokens(train: list[int], test: list[int], n: int) -> float:
     return share_new(train, test, n) * (len(test) - n + 1) / len(test)
 
 
+def _seen_instead(train: list[int], test: list[int], n: int) -> float:
+    return 1 - share_new(train, test, n)
+
+
+def _percent(train: list[int], test: list[int], n: int) -> float:
+    return 100 * share_new(train, test, n)
+
+
 def _missed_training(train: list[int], test: list[int], n: int) -> float:
     return share_new(test, train, n)
 
@@ -168,6 +177,37 @@ def with_a_zero(draw: Draw) -> tuple[Array]:
 
 def perplexity(p: Array) -> float:
     return float(np.exp(-np.log(p).mean()))
+
+
+def _inverse_mean(p: Array) -> float:
+    return float(1 / p.mean())
+
+
+def _log2_and_exp(p: Array) -> float:
+    return float(np.exp(-np.log2(np.maximum(p, 1e-300)).mean()))
+
+
+def _log_and_power_of_two(p: Array) -> float:
+    return float(2 ** -np.log(np.maximum(p, 1e-300)).mean())
+
+
+def _mean_of_logs(p: Array) -> float:
+    return float(-np.log(np.maximum(p, 1e-300)).mean())
+
+
+def _bits(p: Array) -> float:
+    return float(-np.log2(np.maximum(p, 1e-300)).mean())
+
+
+def _no_minus(p: Array) -> float:
+    return float(np.exp(np.log(p).mean()))
+
+
+def _summed(p: Array) -> float:
+    return float(np.exp(-np.log(np.maximum(p, 1e-300)).sum()))
+
+
+_PERPLEXITIES = (_inverse_mean, _log2_and_exp, _log_and_power_of_two, _mean_of_logs, _bits, _no_minus, _summed)
 
 
 def is_infinite(value: object, p: Array) -> str | None:
@@ -253,10 +293,12 @@ def continued(tokens: list[int], previous: int, V: int, D: float = 0.75, fault: 
     return kept / total + back / total * lower
 
 
+@functools.cache  # the same function for a mistake and for what separates it
 def _kneser_ney_fault(fault: str):
     return lambda tokens, previous, V, D=0.75: continued(tokens, previous, V, D, fault)
 
 
+@functools.cache
 def _another_default(D: float):
     return lambda tokens, previous, V: continued(tokens, previous, V, D)
 
@@ -432,8 +474,8 @@ LAB = Lab(
                         _new_contexts,
                         _over_all_tokens,
                         _missed_training,
-                        lambda *texts: 1 - share_new(*texts),
-                        lambda *texts: 100 * share_new(*texts),
+                        _seen_instead,
+                        _percent,
                     ),
                 ),
                 Case(
@@ -445,8 +487,8 @@ LAB = Lab(
                     "every place counts, however often the same n-gram comes: the share of places, not of types",
                     wrong=_new_types,
                 ),
-                Mistake("that is the share that was seen before", wrong=lambda *texts: 1 - share_new(*texts)),
-                Mistake("a share between 0 and 1, please, not percent", wrong=lambda *texts: 100 * share_new(*texts)),
+                Mistake("that is the share that was seen before", wrong=_seen_instead),
+                Mistake("a share between 0 and 1, please, not percent", wrong=_percent),
                 Mistake("the other way round: how much of test is not in train?", wrong=_missed_training),
                 Mistake("whole n-grams, not only their contexts", wrong=_new_contexts),
                 Mistake("divide by the number of n-grams in test, not by its tokens", wrong=_over_all_tokens),
@@ -462,37 +504,37 @@ LAB = Lab(
             printed=True,
             cases=(
                 Case("a fair choice", inputs=fair_choice, expected=perplexity),
-                Case("random probabilities", inputs=some_probabilities, expected=perplexity),
+                Case("random probabilities", inputs=some_probabilities, expected=perplexity, separates=_PERPLEXITIES),
                 Case("an impossible token came", inputs=with_a_zero, judge=is_infinite),
             ),
             mistakes=(
                 Mistake(
                     "average the logarithms, not the probabilities: the text's probability is a product",
-                    wrong=lambda p: float(1 / p.mean()),
+                    wrong=_inverse_mean,
                 ),
                 Mistake(
                     "log2 and exp do not belong together: log with exp, or log2 with 2 **",
-                    wrong=lambda p: float(np.exp(-np.log2(np.maximum(p, 1e-300)).mean())),
+                    wrong=_log2_and_exp,
                 ),
                 Mistake(
                     "log and 2 ** do not belong together: log with exp, or log2 with 2 **",
-                    wrong=lambda p: float(2 ** -np.log(np.maximum(p, 1e-300)).mean()),
+                    wrong=_log_and_power_of_two,
                 ),
                 Mistake(
                     "that is the mean of -log: the perplexity is its exponential",
-                    wrong=lambda p: float(-np.log(np.maximum(p, 1e-300)).mean()),
+                    wrong=_mean_of_logs,
                 ),
                 Mistake(
                     "that is bits per token: the perplexity is 2 to their power",
-                    wrong=lambda p: float(-np.log2(np.maximum(p, 1e-300)).mean()),
+                    wrong=_bits,
                 ),
                 Mistake(
                     "is the minus sign there? A perplexity is never below 1",
-                    wrong=lambda p: float(np.exp(np.log(p).mean())),
+                    wrong=_no_minus,
                 ),
                 Mistake(
                     "the mean per token, not the sum: the perplexity should not grow with the length of the text",
-                    wrong=lambda p: float(np.exp(-np.log(np.maximum(p, 1e-300)).sum())),
+                    wrong=_summed,
                 ),
                 Mistake("math.log refuses a 0: np.log gives minus infinity, as it should", error="math domain error"),
             ),

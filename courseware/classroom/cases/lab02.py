@@ -1,6 +1,7 @@
 """Lab 02: bytes, counting pairs, merging, training BPE, encoding by rank, a test of a screen, special tokens, a bad
 tokenizer."""
 
+import functools
 import re
 from collections import Counter
 from itertools import pairwise
@@ -310,12 +311,16 @@ def _by_key(key):
     return encode
 
 
+_highest_rank, _leftmost = _by_key(lambda rank: -rank), _by_key(lambda rank: 0)
+
+
 def _one_merge(word: bytes, ranks: Ranks) -> list[bytes]:
     tokens = [bytes([b]) for b in word]
     known = [pair for pair in pairwise(tokens) if pair[0] + pair[1] in ranks]
     return merged(tokens, min(known, key=lambda pair: ranks[pair[0] + pair[1]])) if known else tokens
 
 
+@functools.cache  # the same function for a mistake and for what separates it
 def _each(encode):
     return lambda words, ranks: [encode(word, ranks) for word in words]
 
@@ -564,7 +569,7 @@ LAB = Lab(
                     "a list of tokens",
                     inputs=tokens_and_pair,
                     expected=merged,
-                    separates=(_first_only, _last_lost, _end_not_merged, _joined_bytes, _nothing_merged),
+                    separates=(_first_only, _last_lost, _end_not_merged, _joined_bytes, _either_way, _nothing_merged),
                 ),
                 Case(
                     "the pair at the end",
@@ -640,10 +645,7 @@ LAB = Lab(
                     "many words",
                     inputs=words_and_ranks,
                     expected=_each(encoded),
-                    separates=[
-                        _each(wrong)
-                        for wrong in (_longest_match, _by_key(lambda rank: -rank), _by_key(lambda rank: 0), _one_merge)
-                    ],
+                    separates=[_each(wrong) for wrong in (_longest_match, _highest_rank, _leftmost, _one_merge)],
                 ),
             ),
             mistakes=(
@@ -651,10 +653,10 @@ LAB = Lab(
                     "is that the longest token that fits? Merge by rank instead: the lowest first",
                     wrong=_each(_longest_match),
                 ),
-                Mistake("the lowest rank merges first: it was learned first", wrong=_each(_by_key(lambda rank: -rank))),
+                Mistake("the lowest rank merges first: it was learned first", wrong=_each(_highest_rank)),
                 Mistake(
                     "among the possible merges take the one of the lowest rank, not the leftmost",
-                    wrong=_each(_by_key(lambda rank: 0)),
+                    wrong=_each(_leftmost),
                 ),
                 Mistake("what if no neighbours can be merged? Then the word is done", error=r"(min|max)\(\).*empty"),
                 Mistake("not every union is in the vocabulary: ask before you take its rank", error="KeyError"),

@@ -1,5 +1,7 @@
 """Lab 03: attention, heads, a block, the loss, nucleus sampling, a test of batches, and a run that went wrong."""
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -223,8 +225,23 @@ class _Parallel(ReferenceBlock):
         return x + self.attention(self.norm1(x)) + self.mlp(self.norm2(x))
 
 
+@functools.cache  # the same function for a mistake and for what separates it
 def _outcome(reference: type[nn.Module]):
     return lambda d_model, n_heads, x: run_layer(reference, d_model, n_heads, x)
+
+
+_LAYERS = tuple(
+    map(_outcome, (_WithoutTranspose, _WithoutMask, _ModelWidthScale, _UnsplitHeads, _Interleaved, _NoOutputProjection))
+)
+_BLOCKS = tuple(
+    map(
+        _outcome,
+        (
+            _PostNorm, _NormInTheStream, _NoResidual, _NoResidualAtAttention, _NoResidualAtMLP, _NoNorm, _OneNorm,
+            _Parallel,
+        ),
+    )
+)  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------- 4: the loss
@@ -359,7 +376,9 @@ def _chosen_without_temperature(logits, temperature=1.0, top_p=1.0):
     return p / p.sum()
 
 
-_NUCLEUS = (_multiplied, _not_renormalised, _all_kept, _too_few, _left_sorted, _zero_logits)
+_NUCLEUS = (
+    _multiplied, _not_renormalised, _all_kept, _too_few, _left_sorted, _zero_logits, _chosen_without_temperature,
+)  # fmt: skip
 
 
 # ---------------------------------------------------------------------------------------------- 6: a test of batches
@@ -503,7 +522,14 @@ LAB = Lab(
             printed=True,
             recipe=run_layer,
             uses=("lab03.q1",),
-            cases=(Case("output and gradient", inputs=layer_input, expected=_outcome(ReferenceAttention)),),
+            cases=(
+                Case(
+                    "output and gradient",
+                    inputs=layer_input,
+                    expected=_outcome(ReferenceAttention),
+                    separates=_LAYERS,
+                ),
+            ),
             mistakes=(
                 CUT_OFF,
                 Mistake(
@@ -538,7 +564,9 @@ LAB = Lab(
             printed=True,
             recipe=run_layer,
             uses=("lab03.q1", "lab03.q2"),
-            cases=(Case("output and gradient", inputs=layer_input, expected=_outcome(ReferenceBlock)),),
+            cases=(
+                Case("output and gradient", inputs=layer_input, expected=_outcome(ReferenceBlock), separates=_BLOCKS),
+            ),
             mistakes=(
                 CUT_OFF,
                 Mistake(

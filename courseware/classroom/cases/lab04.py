@@ -1,5 +1,7 @@
 """Lab 04: RMSNorm, RoPE, grouped queries, the key-value cache, a design, a test of rotations, a model loaded wrong."""
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -64,7 +66,7 @@ def _no_root(x, gain, eps=1e-5):
     return x / (x.pow(2).mean(-1, keepdim=True) + eps) * gain
 
 
-_NORMS = (_sum_of_squares, _layer_norm, _eps_outside, _no_gain, _no_eps, _no_root)
+_NORMS = (_sum_of_squares, _over_the_sequence, _layer_norm, _eps_outside, _no_gain, _no_eps, _no_root)
 
 
 # --------------------------------------------------------------------------------------------------------------- 2: RoPE
@@ -163,7 +165,7 @@ def _mask_turned_round(q, k, v, mask):
     return grouped(q, k, v, ~mask)
 
 
-_GROUPS = (_repeated, _first_head_for_all, _no_mask, _unscaled, _by_width)
+_GROUPS = (_repeated, _first_head_for_all, _no_mask, _mask_turned_round, _unscaled, _by_width)
 
 
 # ---------------------------------------------------------------------------------------- 4, 5: positions, mask, cache
@@ -185,6 +187,22 @@ def _standing(past: int, T: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def standing(past: int, T: int) -> tuple[torch.Tensor, torch.Tensor]:
     return _standing(past, T)
+
+
+def _restarting(past: int, T: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.arange(T), _standing(past, T)[1]
+
+
+def _top_left(past: int, T: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return _standing(past, T)[0], torch.ones(T, past + T, dtype=torch.bool).tril()
+
+
+def _not_itself(past: int, T: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return _standing(past, T)[0], torch.ones(T, past + T, dtype=torch.bool).tril(past - 1)
+
+
+def _all_allowed(past: int, T: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return _standing(past, T)[0], torch.ones(T, past + T, dtype=torch.bool)
 
 
 def layer_in_pieces(draw: Draw) -> tuple:
@@ -276,8 +294,13 @@ class _Repeats(ReferenceCachedAttention):
         return _repeated(q, k, v, mask)
 
 
+@functools.cache  # the same function for a mistake and for what separates it
 def _outcome(reference: type[nn.Module]):
     return lambda *inputs: run_in_pieces(reference, *inputs)
+
+
+_IN_PIECES = tuple(map(_outcome, (_Restarts, _TopLeft, _KeysNotTurned, _NothingTurned, _Forgets, _Repeats)))
+_WHOLE = tuple(map(_outcome, (_KeysNotTurned, _NothingTurned, _Repeats)))
 
 
 def _keeps_too_much(value: object, d_model: int, n_heads: int, n_kv_heads: int, x: torch.Tensor, sizes: list) -> bool:
@@ -504,29 +527,38 @@ LAB = Lab(
             difficulty=3,
             minutes=10,
             cases=(
-                Case("some tokens in the cache", inputs=past_and_new, expected=standing),
-                Case("one new token", inputs=lambda draw: (draw.integer(3, 9), 1), expected=standing),
-                Case("an empty cache", inputs=lambda draw: (0, draw.integer(2, 6)), expected=standing),
+                Case(
+                    "some tokens in the cache",
+                    inputs=past_and_new,
+                    expected=standing,
+                    separates=(_restarting, _top_left, _not_itself, _all_allowed),
+                ),
+                Case(
+                    "one new token",
+                    inputs=lambda draw: (draw.integer(3, 9), 1),
+                    expected=standing,
+                    separates=(_restarting, _top_left, _not_itself),
+                ),
+                Case(
+                    "an empty cache",
+                    inputs=lambda draw: (0, draw.integer(2, 6)),
+                    expected=standing,
+                    separates=(_not_itself, _all_allowed),
+                ),
             ),
             mistakes=(
                 Mistake(
                     "positions restart at 0, although `past` tokens came before",
-                    wrong=lambda past, T: (torch.arange(T), _standing(past, T)[1]),
+                    wrong=_restarting,
                 ),
                 Mistake(
                     "the mask is aligned top-left: the first new token should see all of the cache and itself",
-                    wrong=lambda past, T: (_standing(past, T)[0], torch.ones(T, past + T, dtype=torch.bool).tril()),
+                    wrong=_top_left,
                 ),
-                Mistake(
-                    "a token should also see itself",
-                    wrong=lambda past, T: (
-                        _standing(past, T)[0],
-                        torch.ones(T, past + T, dtype=torch.bool).tril(past - 1),
-                    ),
-                ),
+                Mistake("a token should also see itself", wrong=_not_itself),
                 Mistake(
                     "new tokens see later new tokens: everything in the cache is allowed, the future is not",
-                    wrong=lambda past, T: (_standing(past, T)[0], torch.ones(T, past + T, dtype=torch.bool)),
+                    wrong=_all_allowed,
                 ),
                 Mistake(
                     "the mask needs a column for every token in the cache, too: (T, past + T)",
@@ -550,8 +582,18 @@ LAB = Lab(
             recipe=run_in_pieces,
             uses=("lab04.q2", "lab04.q3", "lab04.q4"),
             cases=(
-                Case("the whole sequence at once", inputs=layer_whole, expected=_outcome(ReferenceCachedAttention)),
-                Case("in pieces", inputs=layer_in_pieces, expected=_outcome(ReferenceCachedAttention)),
+                Case(
+                    "the whole sequence at once",
+                    inputs=layer_whole,
+                    expected=_outcome(ReferenceCachedAttention),
+                    separates=_WHOLE,
+                ),
+                Case(
+                    "in pieces",
+                    inputs=layer_in_pieces,
+                    expected=_outcome(ReferenceCachedAttention),
+                    separates=_IN_PIECES,
+                ),
             ),
             mistakes=(
                 Mistake(
