@@ -1,9 +1,12 @@
 """Running an answer in the notebook's own process: what ``check`` asks, and the smallest input that shows a failure."""
 
 import contextlib
+import functools
 import inspect
 import io
 import time
+from collections.abc import Callable
+from types import CodeType
 
 from courseware.classroom import compare
 from courseware.classroom.cases import UNSET, Case, Lab, Question
@@ -37,7 +40,7 @@ def ask(lab: Lab, question: Question, answers: dict[str, object], request: Reque
                 inputs = wire.decode(wire.encode(request.inputs))  # the answer may change its inputs, not ours
                 if request.recipe is not None:
                     space: dict = {"__name__": "recipe"}
-                    exec(compare.recipe_text(request.recipe, "torch" in lab.preload), space)
+                    exec(_recipe_code(request.recipe, "torch" in lab.preload), space)
                     value = compare.apply(space[request.recipe.__name__], inputs, answer)
                 else:
                     value = compare.apply(answer, inputs)
@@ -49,6 +52,11 @@ def ask(lab: Lab, question: Question, answers: dict[str, object], request: Reque
         return Failure("error", str(error))
     except (Exception, SystemExit) as error:
         return Failure("error", _last_line(error))
+
+
+@functools.cache
+def _recipe_code(recipe: Callable, with_torch: bool) -> CodeType:
+    return compile(compare.recipe_text(recipe, with_torch), "<recipe>", "exec")
 
 
 def depends_on(lab: Lab, question: Question, raised_in: str) -> str:

@@ -320,6 +320,12 @@ MUTANTS = [
     Mutant("lab01.q3", "types", _new("len(asked - known) / len(asked)"), "not of types"),
     Mutant("lab01.q3", "what is known", _new("sum(g in known for g in places) / len(places)"), "was seen before"),
     Mutant("lab01.q3", "percent", _new("100 * sum(g not in known for g in places) / len(places)"), "not percent"),
+    Mutant(
+        "lab01.q3",
+        "the last n-gram of train unknown",
+        _new("sum(g not in set(windows(train)[:-1]) for g in places) / len(places)"),
+        "begins at len(train) - n",
+    ),
     Mutant("lab01.q3", "over all tokens", _new("sum(g not in known for g in places) / len(test)"), "not by its tokens"),
     Mutant(
         "lab01.q3",

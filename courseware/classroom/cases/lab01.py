@@ -120,8 +120,10 @@ def _different_ones(tokens: list[int], context: Context, token: int) -> float:
 
 
 def two_texts(draw: Draw) -> tuple[list[int], list[int], int]:
-    train = draw.numpy.integers(4, size=draw.integer(6, 24)).tolist()
-    return train, draw.numpy.integers(4, size=draw.integer(5, 20)).tolist(), draw.choice([2, 3])
+    """The first and the last n-gram of train stand nowhere else in it, and both stand in test."""
+    n = draw.choice([2, 3])
+    train = [4, *draw.numpy.integers(4, size=draw.integer(5, 22)).tolist(), 5]
+    return train, [*train[-n:], *draw.numpy.integers(4, size=draw.integer(5, 20)).tolist(), *train[:n]], n
 
 
 def single_texts(draw: Draw) -> tuple[list[int], list[int], int]:
@@ -154,6 +156,14 @@ def _seen_instead(train: list[int], test: list[int], n: int) -> float:
 
 def _percent(train: list[int], test: list[int], n: int) -> float:
     return 100 * share_new(train, test, n)
+
+
+def _last_not_known(train: list[int], test: list[int], n: int) -> float:
+    return share_new(train[:-1], test, n)
+
+
+def _first_not_known(train: list[int], test: list[int], n: int) -> float:
+    return share_new(train[1:], test, n)
 
 
 def _missed_training(train: list[int], test: list[int], n: int) -> float:
@@ -476,6 +486,8 @@ LAB = Lab(
                         _missed_training,
                         _seen_instead,
                         _percent,
+                        _last_not_known,
+                        _first_not_known,
                     ),
                 ),
                 Case(
@@ -490,6 +502,7 @@ LAB = Lab(
                 Mistake("that is the share that was seen before", wrong=_seen_instead),
                 Mistake("a share between 0 and 1, please, not percent", wrong=_percent),
                 Mistake("the other way round: how much of test is not in train?", wrong=_missed_training),
+                Mistake("the last n-gram of train is known, too: it begins at len(train) - n", wrong=_last_not_known),
                 Mistake("whole n-grams, not only their contexts", wrong=_new_contexts),
                 Mistake("divide by the number of n-grams in test, not by its tokens", wrong=_over_all_tokens),
             ),
