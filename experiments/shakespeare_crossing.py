@@ -41,14 +41,25 @@ def sliding_bits(model: Transformer, tokens: Tensor, context: int) -> float:
     return torch.cat([nats[0, :-stride], nats[:, -stride:].flatten()]).mean().item() / math.log(2)
 
 
-def run(context: int, seed: int, train: Tensor, choose: Tensor, report: Tensor, vocab_size: int) -> dict:
-    """One training run: steps, characters read, seconds and the bits per character on the report split."""
+def trainer_for(context: int, seed: int, train: Tensor, vocab_size: int) -> Trainer:
+    """The course's recipe for small models, with another context and more steps of as many characters."""
     torch.manual_seed(seed)
     config = train_preset("shakespeare-cpu").replace(
         steps=STEPS, batch_size=TOKENS_PER_STEP // context, seq_len=context, seed=seed, device="cpu", progress=False
     )
     shape = preset("shakespeare-cpu").replace(vocab_size=vocab_size, max_seq_len=context)
-    trainer = Trainer(Transformer(shape), config, train)
+    return Trainer(Transformer(shape), config, train)
+
+
+def beginning(context: int, train: Tensor, vocab_size: int) -> list[float]:
+    """The training losses of the first steps in nats, to tell whether changed code still gives the same run."""
+    trainer = trainer_for(context, 0, train, vocab_size)
+    return [round(trainer.train_step(), 5) for _ in range(40)]
+
+
+def run(context: int, seed: int, train: Tensor, choose: Tensor, report: Tensor, vocab_size: int) -> dict:
+    """One training run: steps, characters read, seconds and the bits per character on the report split."""
+    trainer = trainer_for(context, seed, train, vocab_size)
     log: dict = {"seed": seed, "context": context, "steps": [], "characters": [], "seconds": [], "report_bits": []}
     seconds = 0.0
     for step in range(1, STEPS + 1):
@@ -78,8 +89,13 @@ def main() -> None:
     experiment = Experiment(
         "shakespeare_crossing",
         script=__file__,
-        modules=["llmlib.model.transformer", "llmlib.model.attention", "llmlib.model.presets", "llmlib.train"],
-    )
+        modules=[
+            "llmlib.model.transformer", "llmlib.model.attention", "llmlib.model.presets", "llmlib.train.loop",
+            "llmlib.train.muon", "llmlib.train.averaging", "llmlib.train.schedules", "llmlib.train.presets",
+        ],
+    )  # fmt: skip
+    for context in (128, 64):  # the first parts, so that `--confirm` need not run a whole training again
+        experiment.once(f"context {context}, beginning", beginning, context, splits[0], tokenizer.vocab_size)
     results: dict = {}
     for label, context, seed in RUNS:
         key = f"{label}, seed {seed}"
