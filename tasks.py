@@ -191,7 +191,9 @@ def task_author(options, rest) -> int:
 
 def task_test(options, rest) -> int:
     """run every check, every test and every notebook"""
-    unit = {"unit tests": ["-m", "pytest", "-q", "--durations=8", "-n", str(options.workers), *rest]}
+    # A module stays on one worker: what its tests share (a trained model, a lab's judged mutants) is made once.
+    spread = ["-n", str(options.workers), "--dist", "loadscope"]
+    unit = {"unit tests": ["-m", "pytest", "-q", "--durations=8", *spread, *rest]}
     notebooks = {"every notebook, from an empty folder": ["-m", "courseware", "run"]}
     return steps({**CHECKS, **unit, **notebooks})
 

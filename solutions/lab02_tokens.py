@@ -198,7 +198,7 @@ check("lab02.q7", encode)
 
 # %% tags=["not-graded"]
 plays, other_plays = split_text(tiny_shakespeare(), val_fraction=0.1)
-texts = {"text it learned from": plays[:60_000], "other plays": other_plays[:60_000], "a novel": botchan()[:60_000]}
+texts = {"text it learned from": plays[:30_000], "other plays": other_plays[:60_000], "a novel": botchan()[:60_000]}
 
 
 def characters_per_token(text: str, ranks: dict[bytes, int]) -> float:
@@ -297,7 +297,7 @@ def count_tokens(tokens: list[bytes], vocabulary: set[bytes]) -> int:
 
 try:
     with Stopwatch(120) as clock:
-        learned = [left + right for left, right in train_bpe(plays[:60_000], 244)]
+        learned = [left + right for left, right in train_bpe(plays[:30_000], 244)]
         ranks = {token: rank for rank, token in enumerate([*(bytes([b]) for b in range(256)), *learned])}
         cut = {word: encode_word(word.encode(), ranks) for word in set(split_words(other_plays))}
         score = count_tokens([token for word in split_words(other_plays) for token in cut[word]], set(ranks))

@@ -215,3 +215,11 @@ def test_every_wrong_value_with_a_name_is_separated_by_construction(lab_id):
         separated = {wrong for case in question.cases for wrong in case.separates}
         named = [m for m in question.mistakes if callable(m.wrong)]
         assert [m.message for m in named if m.wrong not in separated] == [], question.id
+
+
+@pytest.mark.parametrize("lab_id", LABS)
+def test_the_kept_mutation_report_covers_every_reference_and_explains_every_survivor(lab_id):
+    text = (Path(__file__).parent / "mutation_report.md").read_text(encoding="utf-8")
+    assert "200 salts each: all refused, every time." in text and "not explained" not in text
+    rows = set(re.findall(rf"^\| ({lab_id}\.q\d+) \|", text, re.MULTILINE))
+    assert rows == {q.id for q in cases.load_lab(lab_id).questions if q.kind == "write"}
