@@ -176,7 +176,39 @@ def test_lecture_outputs_hold_no_debris(path):
     assert [o for o in outputs(path) if o.output_type == "error"] == []
     assert [o for o in outputs(path) if WIDGET_VIEW in o.get("data", {})] == []
     assert [o for o in outputs(path) if re.search(r"\d+%\|", str(o.get("text", "")))] == []
+    assert [text for o in outputs(path) if (text := bare_object(o))] == [], "end the cell with a semicolon or a show()"
     assert [c["id"] for c in code_cells(path) if "execution" in c.metadata] == []
+
+
+def bare_object(output: nbformat.NotebookNode) -> str:
+    """What Python prints for an object without a form of its own, <Axes: ...> or <a.B at 0x...>; "" if none shows."""
+    shown = output.get("text", "")
+    if not any(mime in output.get("data", {}) for mime in ("text/html", "text/markdown", "text/latex")):
+        shown += output.get("data", {}).get("text/plain", "")
+    found = re.search(
+        r"<(?:matplotlib\b|Axes|Figure\b|[\w.]+ at 0x|[^<>\n]*\b(?:object|function) [^<>\n]*at 0x)[^\n]*", shown
+    )
+    return found.group() if found else ""
+
+
+def test_a_bare_object_is_recognised():
+    def result(text, **other):
+        return nbformat.v4.new_output("execute_result", data={"text/plain": text, **other}, execution_count=1)
+
+    image = "<matplotlib.image.AxesImage at 0xADDRESS>"
+    drawn = [
+        image,
+        "[<matplotlib.lines.Line2D at 0xADDRESS>]",
+        "<Axes: xlabel='x'>",
+        "<Figure size 640x480 with 1 Axes>",
+    ]
+    others = ["<llmlib.data.Batches object at 0xADDRESS>", "<function f at 0xADDRESS>", "<zip at 0xADDRESS>"]
+    for bare in [*drawn, *others]:
+        assert bare_object(result(bare)) in bare and bare_object(result(bare))
+    assert bare_object(nbformat.v4.new_output("stream", text=f"here: {image}\n")) == image
+    assert not bare_object(result(image, **{"text/html": "<b>a picture</b>"}))
+    for good in ("a < b and c > d", "<s> the object </s>", "<|im_start|>user", "<unk> at 3", "tensor([1])"):
+        assert not bare_object(result(good))
 
 
 @every_lecture

@@ -586,25 +586,25 @@ poll(
 # A model answers 60 questions and gets 70 % right. With other 60 questions of the same kind it would have got another number. The **95 % interval** says how far off such a number usually is. For $k$ right of $n$, Wilson's (1927) works even near 0 and 100 %:
 
 # %%
-def interval(k, n, z=1.96):
+def wilson_interval(k, n, z=1.96):
     """Wilson's 95 % interval for a proportion, as two fractions."""
     centre = (k + z * z / 2) / (n + z * z)
     half = z * np.sqrt(k * (n - k) / n + z * z / 4) / (n + z * z)
     return centre - half, centre + half
 
 
-low, high = interval(42, 60)
+low, high = wilson_interval(42, 60)
 print(f"42 of 60: 70 %, interval {100 * low:.0f} to {100 * high:.0f} %")
 simulated = np.random.default_rng(0).binomial(60, 0.7, size=20_000)     # true rate 70 %
-lows, highs = interval(simulated, 60)
+lows, highs = wilson_interval(simulated, 60)
 coverage = ((lows <= 0.7) & (0.7 <= highs)).mean()
 print(f"the interval holds the truth in {100 * coverage:.0f} % of 20,000 tests")
 for n in (60, 240, 1000, 2000, 10_000):
-    low, high = interval(n // 2, n)
+    low, high = wilson_interval(n // 2, n)
     print(f"n = {n:6,}: ±{50 * (high - low):.1f} points at 50 %")
 
 # %% [markdown]
-# (93 rather than 95: with 60 questions the number right moves in steps, so no interval can hit 95 exactly at every rate.)
+# (93 rather than 95: with 60 questions the number right moves in steps, so no interval can hit 95 exactly at every rate. From here on it is `llmlib.infer.wilson_interval`.)
 #
 # So **n = 60 means ±12 points**. Now two models, one truly right on 70 % of all such questions, the other on 75 %. **Predict:** if each is tested on 60 questions of its own, how often does the *worse* one look better or equal?
 
@@ -653,7 +653,7 @@ exceptions = [
     f"{name}, {SIZES[step]} to {SIZES[step + 1]}"
     for name, steps in improves.items() for step in np.flatnonzero(~steps)
 ]
-cbt_low, cbt_high = interval(0.933 * 2000, 2000)
+cbt_low, cbt_high = wilson_interval(0.933 * 2000, 2000)
 print(f"{n_improve} of {n_steps} steps improve; not: {exceptions}")
 print(f"93.30 % of 2,000 questions: {100 * cbt_low:.1f} to {100 * cbt_high:.1f} %, "
       "which includes 93.45")

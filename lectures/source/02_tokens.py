@@ -39,6 +39,7 @@ from llmlib.data import (
     alice, all_plays, botchan, recorded, split_text, tiny_shakespeare,
 )
 from llmlib.hub import is_stand_in, load_smollm2
+from llmlib.infer import wilson_interval
 from llmlib.text import GPT2_PATTERN, BPETokenizer, encode_chat, gpt2_tokenizer
 
 setup_style(compact=True)
@@ -701,13 +702,6 @@ print(f"4 random pairs of two digits: {live[1]} right; with a minus: {live[-1]} 
 # Four pairs are an anecdote, and each was asked about in one order only. **Recorded** (`experiments/tokens_numbers.py`): 60 pairs for each number of digits and each sign, each pair in both orders, with 95 % intervals. **Look for**, from left to right: how often the likelier answer is right; how often it is right once we take the liking for a place out (the number that is preferred *on the whole*, both orders together); and how often that preferred number is the one that comes later *in a dictionary*, where 9 comes after 10, as *b* comes after *ab*.
 
 # %%
-def wilson(share, n, z=1.96):
-    """The 95 % interval of a share in percent (Wilson, 1927; lecture 00)."""
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return 100 * (centre - half), 100 * (centre + half)
-
-
 numbers = recorded("tokens_numbers")["results"]
 cells = {(tuple(row["digits"]), row["sign"]): row for row in numbers["comparisons"]}
 
@@ -715,6 +709,13 @@ cells = {(tuple(row["digits"]), row["sign"]): row for row in numbers["comparison
 def share(key, digits, sign):
     row = cells[tuple(digits), sign]
     return row[key] / row["n"] / (2 if key == "right" else 1)
+
+
+def with_interval(key, digits, sign):
+    """Percent, and the ends of its 95 % interval (Wilson, 1927; lecture 00)."""
+    n = cells[digits, sign]["n"]
+    low, high = (100 * end for end in wilson_interval(n * share(key, digits, sign), n))
+    return f"{100 * share(key, digits, sign):.0f} ({low:.0f}–{high:.0f})"
 
 # %%
 KINDS = {
@@ -738,8 +739,7 @@ for row in numbers["smaller"]:
     )
 
 # %% tags=["figure"]
-table([{"numbers": f"{name}{' with a minus' if sign < 0 else ''}"} | {title: "{:.0f} ({:.0f}–{:.0f})".format(100 * share(key, digits, sign),
-       *wilson(share(key, digits, sign), cells[digits, sign]["n"])) for key, title in QUESTIONS.items()} for sign in (1, -1) for name, digits in KINDS.items()],
+table([{"numbers": f"{name}{' with a minus' if sign < 0 else ''}"} | {title: with_interval(key, digits, sign) for key, title in QUESTIONS.items()} for sign in (1, -1) for name, digits in KINDS.items()],
       caption="SmolLM2: percent of 60 pairs (95 % interval); in the first column each pair is asked in both orders. Guessing is 50.")
 
 # %% [markdown]

@@ -4,6 +4,7 @@ from llmlib.infer.cpu_decoder import decoding_layout, token_step
 from llmlib.infer.decoding import decode_steps, evaluation_mode, prefill
 from llmlib.infer.detokenize import StopFilter, TokenDecoder, Tokenizer
 from llmlib.infer.generation import Generation, generate
+from llmlib.infer.intervals import wilson_interval
 from llmlib.infer.sampling import Sampling, Step, filter_logits, log_probability, sample_next, sample_step
 from llmlib.infer.streaming import stream
 
@@ -25,4 +26,5 @@ __all__ = [
     "sample_step",
     "stream",
     "token_step",
+    "wilson_interval",
 ]
