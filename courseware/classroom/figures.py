@@ -92,7 +92,7 @@ def curves(
     for note, (mark_x, mark_y) in (marks or {}).items():
         ax.plot([mark_x], [mark_y], "o", color="black", markersize=7, zorder=5)
         ax.annotate(note, (mark_x, mark_y), xytext=(7, 7), textcoords="offset points", fontsize=11.5)
-    _finish(ax, x, _with_spread(y, band, seeds), title, xlim, ylim)
+    _finish(ax, x, y if _is_said_before(ax, y) else _with_spread(y, band, seeds), title, xlim, ylim)
     if "x" in log:
         ax.set_xscale("log")
         _few_ticks(ax.xaxis)
@@ -153,7 +153,7 @@ def bars(
     (ax.set_yticks if horizontal else ax.set_xticks)(range(len(names)), names)
     if horizontal:
         ax.invert_yaxis()
-        ax.margins(x=0.14)
+        ax.margins(x=0.24 if fmt and any(bar.get_width() < 0 for bar in ax.patches) else 0.14)  # for the values
     else:
         ax.margins(y=0.14)
     ax.grid(False, axis="y" if horizontal else "x")
@@ -244,6 +244,11 @@ def _with_spread(label: str, band: str | None, seeds: int) -> str:
     return f"{label}\n(mean and {BANDS[band]} of {seeds} seeds)".strip()
 
 
+def _is_said_before(ax: Axes, y: str) -> bool:
+    """Whether a panel without a y label of its own shares the axis, and so the label, of the first."""
+    return not y and ax.get_shared_y_axes().joined(ax, ax.figure.axes[0]) and ax is not ax.figure.axes[0]
+
+
 def _finish(ax: Axes, x: str, y: str, title: str, xlim: Any, ylim: Any) -> None:
     ax.set(xlabel=x, ylabel=y)
     if title:
@@ -268,7 +273,9 @@ def _label_ends(ax: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
     height = ax.get_position().height * ax.figure.get_figheight() * 72  # points
     to_axes = ax.transData + ax.transAxes.inverted()
     wanted = sorted((to_axes.transform((ax.get_xlim()[1], level))[1], name, color) for name, level, color in ends)
-    places = pushed_apart([min(max(place, 0.0), 1.0) for place, _, _ in wanted], 12 * _MARGIN / height)
+    gap, last = 12 * _MARGIN / height, len(wanted) - 1
+    inside = [(i * gap, 1 - (last - i) * gap) for i in range(len(wanted))]  # with room below and above for the others
+    places = pushed_apart([max(low, min(place, high)) for (place, _, _), (low, high) in zip(wanted, inside)], gap)
     for place, (_, name, color) in zip(places, wanted):
         ax.annotate(
             name,

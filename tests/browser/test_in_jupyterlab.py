@@ -35,6 +35,15 @@ class Notebook:
         hidden = {n for n, cell in enumerate(self.cells()) if cell["metadata"].get("jupyter", {}).get("source_hidden")}
         return [n for n in self.find(r"\S") if n not in hidden]
 
+    def errors(self) -> list[str]:
+        """What went wrong, and in which cell."""
+        return [
+            f"cell {n}: {output['ename']}: {output['evalue']}"
+            for n, cell in enumerate(self.cells())
+            for output in cell.get("outputs", [])
+            if output["output_type"] == "error"
+        ]
+
     def show(self, number: int):
         """Scroll to a cell; returns where it is on the page."""
         self.page.evaluate(
@@ -67,23 +76,24 @@ class Notebook:
         self.page.wait_for_function(script, timeout=1000 * seconds)
 
     def save(self) -> None:
-        """Ctrl+S, and wait until the file is written."""
-        before = self.file.stat().st_mtime_ns
+        """Ctrl+S, and wait until nothing is left to be written."""
         self.page.keyboard.press("Control+s")
-        deadline = time.monotonic() + 10
-        while self.file.stat().st_mtime_ns == before and time.monotonic() < deadline:
-            time.sleep(0.1)
+        self.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
 
-    def write(self, number: int, text: str) -> str:
-        """Replace a cell's text, run it as one does, and return what it then says."""
+    def write(self, number: int, text: str, says: str) -> str:
+        """Replace a cell's text, run it as one does, wait until it says something, and return all that it says."""
         cell = self.show(number)
         cell.locator(".cm-content").click()
         self.page.keyboard.press("Control+a")
         self.page.keyboard.insert_text(text)
+        count = "window.jupyterapp.shell.currentWidget.content.activeCell.model.executionCount"
+        before = self.page.evaluate(count)
         self.page.keyboard.press("Control+Enter")
-        self.page.wait_for_timeout(500)
-        self.idle(60)
-        return "\n".join(cell.locator(".jp-OutputArea-output").all_inner_texts())
+        # The number comes with the kernel's last word on the cell, and what it printed is drawn a little later.
+        self.page.wait_for_function(f"before => {count} && {count} !== before", arg=before)
+        output = cell.locator(".jp-OutputArea-output")
+        output.filter(has_text=says).first.wait_for()
+        return "\n".join(output.all_inner_texts())
 
 
 def open_from_the_page(page, course, kind: str, number: str) -> Notebook:
@@ -103,8 +113,7 @@ def the_course_is_untouched(course):
 def test_a_lecture_from_the_first_page_to_the_next_day(page, course):
     book = open_from_the_page(page, course, "lectures", LECTURE)
     book.run_all()
-    errors = [o["ename"] for cell in book.cells() for o in cell.get("outputs", []) if o["output_type"] == "error"]
-    assert errors == []
+    assert book.errors() == []
 
     moved = 0
     for number in book.find(r"^explore\("):
@@ -132,7 +141,7 @@ def test_a_lecture_from_the_first_page_to_the_next_day(page, course):
     page.wait_for_function("node => node.innerText.trim().length > 10", arg=said)
 
     first = book.open_cells()[0]
-    book.write(first, "".join(book.cells()[first]["source"]) + "\n# my note")
+    book.write(first, "".join(book.cells()[first]["source"]) + "\nprint('noted')  # my note", says="noted")
     book.save()
     page.reload()
     again = Notebook(page, course, book.file.relative_to(course.folder).as_posix())
@@ -146,10 +155,8 @@ def test_a_lab_with_a_failing_and_a_passing_check(page, course):
     solved = {cell["id"]: cell["source"] for cell in build.solution_notebook(source, course.folder).cells}
     number = next(n for n in book.find(r"raise NotImplementedError") if "check(" in "".join(book.cells()[n]["source"]))
     cell = book.cells()[number]
-    wrong = book.write(number, re.sub(r"raise NotImplementedError.*", "return None", "".join(cell["source"])))
-    assert "wrong" in wrong
-    right = book.write(number, solved[cell["id"]])
-    assert "wrong" not in right and "pass" in right
+    book.write(number, re.sub(r"raise NotImplementedError.*", "return None", "".join(cell["source"])), says="wrong")
+    assert "wrong" not in book.write(number, solved[cell["id"]], says="pass")
     book.save()
     said = course.run("-m", "courseware", "check", str(book.file)).stdout
     assert "lab01.q1" in said
@@ -168,9 +175,13 @@ def test_an_original_runs_but_cannot_be_saved(page, course, server):
     book = Notebook(page, course, f"labs/{path.name}")
     before = path.read_bytes()
     number = book.open_cells()[0]
-    assert "42" in book.write(number, "print(6 * 7)")
+    book.write(number, "print(6 * 7)", says="42")
+    page.get_by_text("notebook is read-only").locator("visible=true").first.wait_for()
     page.keyboard.press("Control+s")
-    page.get_by_text("read-only").first.wait_for()
+    saved = """() => { const { model, path } = window.jupyterapp.shell.currentWidget.context;
+        return window.jupyterapp.serviceManager.contents.save(path, { type: 'notebook', format: 'json', content: model })
+            .then(() => 'saved', error => String(error.response.status)); }"""
+    assert page.evaluate(saved) == "403", "what JupyterLab leaves out, the server refuses"
     assert path.read_bytes() == before
 
 

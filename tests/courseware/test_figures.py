@@ -172,6 +172,33 @@ def test_labels_move_as_little_as_they_must():
     assert pushed_apart([0.0, 0.5, 0.5, 0.5], 0.1) == pytest.approx([0.0, 0.4, 0.5, 0.6])
 
 
+def test_names_of_lines_that_end_together_at_the_top_stay_beside_the_panel(ax):
+    curves({name: [0.0, 1.0] for name in "abcd"}, ylim=(0, 1), ax=ax)
+    places = sorted(text.xy[1] for text in ax.texts)
+    assert places[-1] == pytest.approx(1.0)
+    assert np.diff(places).min() > 0.05
+
+
+def test_panels_that_share_an_axis_say_once_what_the_band_is():
+    _, axes = panels(3, share_y=True)
+    for i, ax in enumerate(axes):
+        curves({"a": np.ones((3, 4))}, y="" if i else "loss", ax=ax)
+    assert [ax.get_ylabel() for ax in axes] == ["loss\n(mean and range of 3 seeds)", "", ""]
+    _, axes = panels(2)
+    for ax in axes:
+        curves({"a": np.ones((3, 4))}, ax=ax)
+    assert [ax.get_ylabel() for ax in axes] == ["(mean and range of 3 seeds)"] * 2, "panels with axes of their own"
+
+
+@pytest.mark.parametrize("errors", [None, {"RoPE": 0.036, "ReLU": 0.02}])
+def test_the_value_of_a_negative_bar_does_not_reach_the_names(errors):
+    _, ax = panels(1, width=4)
+    bars({"RoPE": -0.216, "ReLU": 0.002}, errors=errors, fmt="+.3f", ax=ax)
+    ax.figure.canvas.draw()
+    edge = ax.get_window_extent().x0
+    assert min(text.get_window_extent().x0 for text in ax.texts) >= edge
+
+
 # ------------------------------------------------------------------------------------------------------------ tables
 
 
