@@ -92,7 +92,9 @@ def curves(
     for note, (mark_x, mark_y) in (marks or {}).items():
         ax.plot([mark_x], [mark_y], "o", color="black", markersize=7, zorder=5)
         ax.annotate(note, (mark_x, mark_y), xytext=(7, 7), textcoords="offset points", fontsize=11.5)
-    _finish(ax, x, y if _is_said_before(ax, y) else _with_spread(y, band, seeds), title, xlim, ylim)
+    flat = ax.figure.get_figheight() < 3.0
+    y = y if _is_said_before(ax, y) else _with_spread(y, band, seeds, flat)
+    _finish(ax, x, y, title, xlim, ylim)
     if "x" in log:
         ax.set_xscale("log")
         _few_ticks(ax.xaxis)
@@ -237,11 +239,11 @@ def _points(name: str, values: Any, at: Any) -> tuple[np.ndarray, np.ndarray]:
     return xs, ys
 
 
-def _with_spread(label: str, band: str | None, seeds: int) -> str:
-    """The axis label, with what the band or whisker means."""
+def _with_spread(label: str, band: str | None, seeds: int, flat: bool = False) -> str:
+    """The axis label, with what the band or whisker means; on two lines beside a flat figure."""
     if seeds < 2 or not band:
         return label
-    return f"{label}\n(mean and {BANDS[band]} of {seeds} seeds)".strip()
+    return f"{label}\n(mean and {BANDS[band]}{chr(10) if flat else ' '}of {seeds} seeds)".strip()
 
 
 def _is_said_before(ax: Axes, y: str) -> bool:

@@ -175,7 +175,8 @@ def _name_ticks(ax: Axes, rows: Sequence[str] | None, columns: Sequence[str] | N
     if rows is None:
         ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     else:
-        ax.set_yticks(range(len(rows)), rows)
+        room = ax.get_position().height * ax.figure.get_figheight() * 72 / len(rows)
+        ax.set_yticks(range(len(rows)), rows, fontsize=max(6.0, min(11.5, 0.95 * room)))
     if columns is None:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     else:

@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from tqdm import tqdm
 
+from courseware.classroom import pictures
 from courseware.classroom.diagrams import Diagram
-from courseware.classroom.pictures import display_picture, image_html, need_alt, render, stack, titled
+from courseware.classroom.pictures import WIDTH, display_picture, image_html, need_alt, render, stack, titled
 
 Values = dict[str, Any]
 View = Figure | Diagram | str
@@ -39,7 +40,7 @@ def explore(
     fn:      called as fn(name=value, ...) for every slider name; returns a Figure, a Diagram, or a str (shown as it is,
              for texts that a model writes). A figure without any title gets one naming its setting.
     panels:  the settings shown without a kernel: values if there is one slider, dicts {name: value} if there are more.
-             Figures 3.5 inches wide stand two to a row.
+             Figures 3.5 inches wide stand two to a row; three are drawn narrower, to stand in one.
     alt:     what the pictures show, or a function of the same arguments as fn that says it. Needed for figures.
     sliders: name=(lo, hi, step) for a number; name=[...] for a choice among a list.
     """
@@ -48,15 +49,19 @@ def explore(
         raise ValueError(
             f"panels={list(panels)!r}: give two or three settings, so that a page without a kernel shows the point"
         )
-    views = [_draw(fn, setting) for setting in settings]
-    if isinstance(views[0], Image.Image):
+    made = [fn(**setting) for setting in settings]
+    views = [_pictured(view, setting) for view, setting in zip(made, settings)]
+    first = views[0]
+    if isinstance(first, Image.Image):
+        if len(views) == 3 and sum(view.width for view in views) > round(WIDTH * pictures.DPI) + 1:
+            views = [render(_narrow(m)) if isinstance(m, Figure) else view for m, view in zip(made, views)]
         alts = [_alt_for(alt, s) for s in settings]
         need_alt(alts[0])
         text = " ".join(alts) if callable(alt) else f"{alt} Panels: {'; '.join(_label(s) for s in settings)}."
         display_picture(stack(views), text)
     else:
         _display_texts([_label(s) for s in settings], views)
-    display(_live(fn, sliders, alt, settings[0], views[0]))
+    display(_live(fn, sliders, alt, settings[0], first))
 
 
 def _setting(panel: Any, sliders: Mapping[str, Any]) -> Values:
@@ -82,8 +87,23 @@ def _alt_for(alt: str | Callable[..., str], setting: Values) -> str:
     return alt(**setting) if callable(alt) else alt
 
 
+def _narrow(fig: Figure) -> Figure:
+    """A third of the page wide, in smaller type: three panels and the sentence on them share a screen."""
+    fig.set_size_inches(WIDTH / 3, min(fig.get_figheight(), 2.5))
+    for ax in fig.axes:
+        for text in (ax.title, ax.xaxis.label, ax.yaxis.label):
+            text.set_fontsize(min(text.get_fontsize(), 10))
+        for axis in (ax.xaxis, ax.yaxis):
+            size = min(label.get_fontsize() for label in axis.get_ticklabels()) if axis.get_ticklabels() else 10
+            axis.set_tick_params(labelsize=min(size, 10))
+    return fig
+
+
 def _draw(fn: Callable[..., View], setting: Values) -> Image.Image | str:
-    view = fn(**setting)
+    return _pictured(fn(**setting), setting)
+
+
+def _pictured(view: Any, setting: Values) -> Image.Image | str:
     if isinstance(view, Diagram):
         return titled(render(view.figure()), _label(setting))
     if isinstance(view, str):

@@ -102,8 +102,8 @@ placed = [d.box(1 + 1.7 * i, 2.3, w, w=1.4, color="orange" if w == "?" else "blu
                 dashed=i < 3) for i, w in enumerate(words)]
 d.bracket((placed[3].left[0], 1.75), (placed[4].right[0], 1.75), "context of order 3: two tokens", side="below")
 d.bracket((placed[0].left[0], 2.85), (placed[2].right[0], 2.85), "forgotten", side="above")
-d.arrow((8.6, 1.05), (9.5, 1.8), bend=0.2)
-d.label(10.6, 1.0, r"$P(x_t \mid x_{t-2}, x_{t-1})$")
+d.arrow((9.5, 1.1), (9.5, 1.85))
+d.label(10.0, 0.8, r"$P(x_t \mid x_{t-2}, x_{t-1})$")
 d.show(alt="Six boxes: the, cat, sat, on, the, and a question mark. The first three are dashed and "
        "marked forgotten; the last two before the question mark are the context of order 3.")
 
@@ -622,7 +622,7 @@ for n in (6, 7, 8):
         grid[n, discount] = model.bits_per_token(choose)
 n_kn, D_kn = min(grid, key=grid.get)
 fixed = NGramModel(6, "jelinek_mercer", vocab_size=V).fit(train)
-fixed.tune_lambdas(choose, n_steps=10)
+fixed = fixed.tune_lambdas(choose, n_steps=10)
 
 # %%
 chosen = {

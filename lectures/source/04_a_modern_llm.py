@@ -64,8 +64,8 @@ from llmlib.model import (
 from llmlib.text import CharTokenizer
 from llmlib.train import TrainConfig, Trainer
 
-setup_style(compact=True)
 torch.manual_seed(0)
+setup_style(compact=True)
 
 # %% [markdown]
 # ## I. What changed
@@ -85,14 +85,15 @@ for field in FIELDS:
 d = Diagram(12, 4.3)
 for x0, name, parts in ((0.2, "GPT-2", ["LayerNorm", "attention", "LayerNorm", "GELU MLP"]),
                         (6.3, "Llama", ["RMSNorm", "attention, RoPE\ngrouped queries", "RMSNorm", "SwiGLU MLP"])):
-    d.stream((x0, 3.6), (x0 + 5.5, 3.6), f"residual stream of {name}")
+    d.stream((x0, 3.4), (x0 + 5.5, 3.4))
+    d.label(x0 + 2.7, 4.05, f"residual stream of {name}", size=11)
     for i in (0, 1):
         x = x0 + 1.3 + 2.7 * i
         norm = d.box(x - 0.6, 2.4, parts[2 * i], w=1.35, h=0.6, color="sky", size=10)
         part = d.box(x - 0.1, 1.0, parts[2 * i + 1], w=2.2, h=0.9, color="orange" if i else "blue", size=10)
-        d.arrow((x - 0.6, 3.6), norm)
+        d.arrow((x - 0.6, 3.4), norm)
         d.arrow(norm, part)
-        d.arrow(part, d.plus(x + 1.1, 3.6))
+        d.arrow(part, d.plus(x + 1.1, 3.4))
 d.show(alt="Two blocks side by side, each reading from a residual stream and adding back to it. GPT-2: LayerNorm, attention, LayerNorm, GELU MLP. "
        "Llama: RMSNorm, attention with RoPE and grouped queries, RMSNorm, SwiGLU MLP.")
 
@@ -228,7 +229,7 @@ gradients = {
 first = {key: values[0][0] for key, values in inside.items()}
 
 # %% tags=["figure"]
-fig, (left, right) = panels(2, titles=["training loss (nats)", "gradient norm, by block"], width=7.6)
+fig, (left, right) = panels(2, titles=["training loss (nats)", "gradient norm"], width=7.6)
 curves(norm_losses, x="step", reference={"letter frequencies": letter_loss}, ylim=(2.5, 4.5), ax=left)
 curves(gradients, at=range(1, 17), x="block", log="y", ax=right)
 show(fig, alt=f"Left: the pre-norm loss passes below the letter frequencies at {letter_loss:.2f} nats, post-norm stays there. Right: before training gradients are near {first['pre', 0]:.1f} "
@@ -344,18 +345,13 @@ def least_times(functions, rounds=15):
 def timed_norms(d, rows=256):
     x, out = torch.randn(rows, d, requires_grad=True), torch.randn(rows, d)
     gain, shift = torch.ones(d, requires_grad=True), torch.zeros(d, requires_grad=True)
-    return least_times(
-        {
-            "LayerNorm, written out": lambda: layer_norm(x, gain, shift).backward(out),
-            "RMSNorm, written out": lambda: rms_norm(x, gain).backward(out),
-            "LayerNorm, one operation": lambda: F.layer_norm(
-                x, (d,), gain, shift
-            ).backward(out),
-            "RMSNorm, one operation": lambda: F.rms_norm(x, (d,), gain, 1e-5).backward(
-                out
-            ),
-        }
-    )
+    forward = {
+        "LayerNorm, written out": lambda: layer_norm(x, gain, shift),
+        "RMSNorm, written out": lambda: rms_norm(x, gain),
+        "LayerNorm, one operation": lambda: F.layer_norm(x, (d,), gain, shift),
+        "RMSNorm, one operation": lambda: F.rms_norm(x, (d,), gain, 1e-5),
+    }
+    return least_times({n: lambda f=f: f().backward(out) for n, f in forward.items()})
 
 
 norm_times = {d: timed_norms(d) for d in (64, 256, 1024)}
@@ -452,9 +448,7 @@ for layout in ("half", "interleaved"):
     )
     scores = at(q, positions) @ at(k, positions).transpose(-2, -1)
     moved = at(q, positions + 500) @ at(k, positions + 500).transpose(-2, -1)
-    torch.testing.assert_close(
-        scores, moved, atol=1e-3, rtol=1e-3
-    )  # moved alike: equal
+    torch.testing.assert_close(scores, moved, atol=1e-3, rtol=1e-3)  # moved alike
 
 # %% [markdown]
 # **Look for** what the speeds do together. Take a key that equals its query, with pairs of equal length: every pair contributes $\cos(\text{distance} \cdot \theta_i)$. What would happen if all pairs turned at the same speed?
@@ -549,9 +543,8 @@ def loss_in_and_out(model, trained_on=32, read_at=128):
     windows = report_tokens[: 100 * read_at + 1]
     x, y = windows[:-1].view(100, read_at), windows[1:].view(100, read_at)
     losses = F.cross_entropy(model(x).transpose(1, 2), y, reduction="none").mean(0)
-    return losses[trained_on // 2 : trained_on].mean().item(), losses[
-        read_at // 2 :
-    ].mean().item()
+    inside, outside = losses[trained_on // 2 : trained_on], losses[read_at // 2 :]
+    return inside.mean().item(), outside.mean().item()
 
 
 for position in ("learned", "rope"):
@@ -660,7 +653,7 @@ for name in ("llama2-7b", "llama2-13b", "llama2-70b", "smollm2-135m"):
 
 # %% tags=["diagram"]
 d = Diagram(12, 3.2)
-for x0, n_keys, name in ((0.3, 8, "multi-head"), (4.5, 2, "grouped"), (8.7, 1, "multi-query")):
+for x0, n_keys, name in ((0.1, 8, "multi-head"), (4.3, 2, "grouped"), (8.4, 1, "multi-query")):
     queries = [d.box(x0 + 0.22 + 0.42 * i, 2.5, "", w=0.34, h=0.5, color="blue") for i in range(8)]
     keys = [d.box(x0 + 0.22 + 0.42 * (8 / n_keys * (j + 0.5) - 0.5), 1.0, "", w=0.34, h=0.5, color="orange") for j in range(n_keys)]
     for i, query in enumerate(queries):
@@ -710,6 +703,8 @@ def cache_calculator(model, context, users):
     ax.bar_label(drawn, [f" {size:.3g}" for size in (weights, *sizes.values())], fontsize=11)
     ax.axvline(80, color="0.3", linestyle=":")
     ax.set(xlabel="GB in 16 bits", xlim=(0, 1.3 * max(90, weights, *sizes.values())))
+    for text in ax.texts:
+        text.set_backgroundcolor("white")
     ax.invert_yaxis()
     ax.set_title(f"{model}, {users} x {context:,} tokens", fontsize=12)
     return fig
@@ -757,7 +752,7 @@ for past, ratio in gqa_speed.items():
     print(f"after {past:5,} tokens: 8 key heads take {ratio:.1f} times as long as 1")
 
 # %% tags=["figure"]
-bars({f"{past:,} in the cache": {f"{heads} key heads": ms for heads, ms in row.items()} for past, row in decode_ms.items()}, x="ms for one token", fmt=".1f", height=2.9,
+bars({f"{past:,} in the cache": {f"{heads} key head{'s' * (heads > 1)}": ms for heads, ms in row.items()} for past, row in decode_ms.items()}, x="ms for one token", fmt=".1f", height=2.9,
      alt="Milliseconds for one token. " + " ".join(f"With {past:,} in the cache: " + ", ".join(f"{heads} key heads {ms:.1f}" for heads, ms in row.items()) + "." for past, row in decode_ms.items()))
 
 # %% [markdown]

@@ -190,13 +190,12 @@ def test_panels_that_share_an_axis_say_once_what_the_band_is():
     assert [ax.get_ylabel() for ax in axes] == ["(mean and range of 3 seeds)"] * 2, "panels with axes of their own"
 
 
-@pytest.mark.parametrize("errors", [None, {"RoPE": 0.036, "ReLU": 0.02}])
-def test_the_value_of_a_negative_bar_does_not_reach_the_names(errors):
-    _, ax = panels(1, width=4)
-    bars({"RoPE": -0.216, "ReLU": 0.002}, errors=errors, fmt="+.3f", ax=ax)
-    ax.figure.canvas.draw()
-    edge = ax.get_window_extent().x0
-    assert min(text.get_window_extent().x0 for text in ax.texts) >= edge
+def test_the_value_of_a_negative_bar_does_not_reach_the_names():
+    fig, ax = panels(1, height=3.0)
+    means = {"ReLU (89,424 parameters)": 0.01, "RoPE (86,352 parameters)": -0.216, "all (77,136 parameters)": -0.209}
+    bars(means, errors=dict(zip(means, (0.019, 0.036, 0.03))), fmt="+.3f", x="difference (nats)", ax=ax)
+    fig.canvas.draw()
+    assert min(text.get_window_extent().x0 for text in ax.texts) >= ax.get_window_extent().x0
 
 
 # ------------------------------------------------------------------------------------------------------------ tables
