@@ -38,7 +38,8 @@ _FLAGS = [
     "--hide-scrollbars",
     f"--force-device-scale-factor={ZOOM}",
 ]
-# JupyterLab's own page, with the code of folded cells under a line that opens it.
+# JupyterLab's own page, with the code of folded cells under a line that opens it. The line that nobody sees beside a
+# picture keeps screens from being cut where the picture has nothing but white.
 _TEMPLATE = """\
 {% extends 'lab/index.html.j2' %}
 {% block notebook_css %}
@@ -46,7 +47,7 @@ _TEMPLATE = """\
 <style>
 details.folded-code > summary { cursor: pointer; padding: 2px 8px; opacity: 0.7; font: 13px system-ui, sans-serif; }
 .jp-RenderedHTMLCommon details > summary { cursor: pointer; }
-.jp-OutputArea-output img { max-width: 100%; height: auto; }
+.jp-OutputArea-output img { max-width: 100%; height: auto; border-left: 1px solid #fdfdfd; }
 </style>
 {% endblock notebook_css %}
 {% block input_group %}

@@ -182,4 +182,5 @@ def _name_ticks(ax: Axes, rows: Sequence[str] | None, columns: Sequence[str] | N
     else:
         room = ax.get_position().width * ax.figure.get_figwidth() * 72 / len(columns)
         turned = max(map(len, columns)) * 7 > room
-        ax.set_xticks(range(len(columns)), columns, rotation=90 if turned else 0)
+        size = max(6.0, min(11.5, 0.95 * room)) if turned else 11.5
+        ax.set_xticks(range(len(columns)), columns, rotation=90 if turned else 0, fontsize=size)

@@ -51,6 +51,10 @@ class Course:
             git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *command]
             subprocess.run(git, cwd=folder, check=True)
         private = {f"JUPYTER_{kind}_DIR": str(folder.parent / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
+        # A save that meets JupyterLab's own on a slow machine asks whether to overwrite; the tests save when they mean to.
+        settings = folder.parent / "CONFIG" / "lab" / "user-settings" / "@jupyterlab" / "docmanager-extension"
+        settings.mkdir(parents=True)
+        (settings / "plugin.jupyterlab-settings").write_text('{"autosave": false}')
         self.environment = {**os.environ, **private, "PYTHONPATH": str(folder), "OMP_WAIT_POLICY": "passive"}
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
