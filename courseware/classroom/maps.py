@@ -181,6 +181,7 @@ def _name_ticks(ax: Axes, rows: Sequence[str] | None, columns: Sequence[str] | N
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     else:
         room = ax.get_position().width * ax.figure.get_figwidth() * 72 / len(columns)
-        turned = max(map(len, columns)) * 7 > room
-        size = max(6.0, min(11.5, 0.95 * room)) if turned else 11.5
+        longest = max(map(len, columns))
+        turned = longest * 7 > room
+        size = max(6.0, min(11.5, 0.85 * room if turned else room / (0.8 * longest)))
         ax.set_xticks(range(len(columns)), columns, rotation=90 if turned else 0, fontsize=size)

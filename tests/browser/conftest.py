@@ -51,7 +51,7 @@ class Course:
             git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *command]
             subprocess.run(git, cwd=folder, check=True)
         private = {f"JUPYTER_{kind}_DIR": str(folder.parent / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
-        # A save that meets JupyterLab's own on a slow machine asks whether to overwrite; the tests save when they mean to.
+        # On a slow machine a save that meets JupyterLab's own asks whether to overwrite; here the tests save.
         settings = folder.parent / "CONFIG" / "lab" / "user-settings" / "@jupyterlab" / "docmanager-extension"
         settings.mkdir(parents=True)
         (settings / "plugin.jupyterlab-settings").write_text('{"autosave": false}')

@@ -1,5 +1,7 @@
 """Heat maps and attention maps: values in their places, annotations that can be read."""
 
+from itertools import pairwise
+
 import matplotlib
 
 matplotlib.use("agg")
@@ -33,6 +35,19 @@ def test_every_annotation_stands_out_from_its_cell(ax):
 def test_a_center_takes_two_hues_and_lies_in_the_middle(ax):
     image = heat_map([[-1.0, 4.0]], center=0, ax=ax)
     assert image.norm(0) == pytest.approx(0.5) and image.norm(-4) == pytest.approx(0)
+
+
+@pytest.mark.parametrize(("width", "bar"), [(3.5, ""), (5.4, "probability")])
+def test_the_names_of_many_rows_and_columns_do_not_overlap(width, bar):
+    _, ax = panels(1, width=width, height=3.4)
+    names = list("abcdefghijklmnopqrstuvwxyz")
+    heat_map(np.eye(26), rows=names, columns=names, x="next", y="before", color=bar, ax=ax)
+    ax.figure.canvas.draw()
+    tops = [label.get_window_extent() for label in ax.get_yticklabels()]
+    assert all(below.y1 <= above.y0 + 1 for above, below in pairwise(tops))
+    sides = [label.get_window_extent() for label in ax.get_xticklabels()]
+    assert all(left.x1 <= right.x0 + 1 for left, right in pairwise(sides))
+    plt.close("all")
 
 
 def test_names_marks_blanks_and_the_colour_bar(ax):
