@@ -91,6 +91,10 @@ class Server:
                     pass
         self.url, self.token = info["url"], info["token"]
 
+    def address(self, path: str, workspace: str) -> str:
+        """Where JupyterLab opens a file, in a workspace of its own: without the tabs that other tests have left."""
+        return f"{self.url}lab/workspaces/{workspace}/tree/{path}?token={self.token}"
+
     def said(self) -> str:
         return Path(self.log.name).read_text()
 
@@ -139,7 +143,7 @@ def page(chromium, server, request):
     context = chromium.new_context(viewport={"width": 1280, "height": 720})
     page = context.new_page()
     page.set_default_timeout(60_000)
-    page.goto(f"{server.url}lab/tree/work/README.md?token={server.token}")
+    page.goto(server.address("work/README.md", request.node.name))
     page.locator(".jp-RenderedMarkdown table").first.wait_for()
     failed = request.session.testsfailed
     yield page

@@ -18,6 +18,11 @@ class Notebook:
 
     def __init__(self, page, course, path: str) -> None:
         self.page, self.file = page, course.folder / path
+        self.page.wait_for_function(
+            "path => { const book = window.jupyterapp?.shell.currentWidget; return book?.context?.path === path"
+            " && book.context.isReady && book.content.isAttached; }",
+            arg=path,
+        )
         self.page.locator(".jp-Notebook:visible .jp-Cell").first.wait_for()
         self.idle(60)
 
@@ -171,7 +176,7 @@ def test_a_lab_with_a_failing_and_a_passing_check(page, course):
 
 def test_an_original_runs_but_cannot_be_saved(page, course, server):
     path = next(p for p in sorted((course.folder / "labs").glob("*.ipynb")))
-    page.goto(f"{server.url}lab/tree/labs/{path.name}?token={server.token}")
+    page.goto(server.address(f"labs/{path.name}", "originals"))
     book = Notebook(page, course, f"labs/{path.name}")
     before = path.read_bytes()
     number = book.open_cells()[0]
