@@ -601,7 +601,7 @@ for name, row in chosen.items():
 
 # %% tags=["figure"]
 bars({f"{name} ({chosen[name]['parameters']:,})": mean for name, (mean, _) in gain.items()}, errors={f"{name} ({chosen[name]['parameters']:,})": half for name, (_, half) in gain.items()},
-     x="report loss minus that of GPT-2's recipe (nats); left is better", fmt="+.3f", height=3.0, alt="Difference in report loss from GPT-2's recipe with "
+     x="report loss against GPT-2's recipe (nats); left is better", fmt="+.3f", height=3.0, alt="Difference in report loss from GPT-2's recipe with "
      "95 % intervals over three seeds. " + " ".join(f"{n}: {m:+.3f} ± {h:.3f}." for n, (m, h) in gain.items()))
 
 # %% [markdown]
@@ -700,13 +700,12 @@ def cache_calculator(model, context, users):
     sizes = {name: kv_bytes_per_token(c.replace(n_kv_heads=n), torch.float16) * context * users / 1e9 for name, n in heads.items()}
     fig, ax = plt.subplots(figsize=(3.5, 2.6))
     drawn = ax.barh(["weights", *sizes], [weights, *sizes.values()], color=["#999999", "#D55E00", "#0072B2", "#009E73"])
-    ax.bar_label(drawn, [f" {size:.3g}" for size in (weights, *sizes.values())], fontsize=11)
+    ax.bar_label(drawn, [f"{size:.3g}" for size in (weights, *sizes.values())], fontsize=11, padding=4,
+                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
     ax.axvline(80, color="0.3", linestyle=":")
     ax.set(xlabel="GB in 16 bits", xlim=(0, 1.3 * max(90, weights, *sizes.values())))
-    for text in ax.texts:
-        text.set_backgroundcolor("white")
     ax.invert_yaxis()
-    ax.set_title(f"{model}, {users} x {context:,} tokens", fontsize=12)
+    ax.set_title(f"{model}, {users} x {context:,} tokens", fontsize=10.5)
     return fig
 
 
