@@ -106,7 +106,7 @@ class Server:
 
     def close(self) -> None:
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(60)
         os.close(self.terminal)
         self.log.close()
 

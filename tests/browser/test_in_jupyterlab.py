@@ -184,7 +184,7 @@ def test_an_original_runs_but_cannot_be_saved(page, course, server):
     page.get_by_text("notebook is read-only").locator("visible=true").first.wait_for()
     page.keyboard.press("Control+s")
     saved = """() => { const { model, path } = window.jupyterapp.shell.currentWidget.context;
-        const file = { type: 'notebook', format: 'json', content: model };
+        const file = { type: 'notebook', format: 'json', content: model.toJSON() };
         return window.jupyterapp.serviceManager.contents.save(path, file)
             .then(() => 'saved', error => String(error.response.status)); }"""
     assert page.evaluate(saved) == "403", "what JupyterLab leaves out, the server refuses"
