@@ -97,7 +97,7 @@ def curves(
     _finish(ax, x, y, title, xlim, ylim)
     if "x" in log:
         ax.set_xscale("log")
-        _few_ticks(ax.xaxis)
+        _few_ticks(ax.xaxis, narrow=ax.get_position().width * ax.figure.get_figwidth() < 3.2)
     if "y" in log:
         ax.set_yscale("log")
         _few_ticks(ax.yaxis)
@@ -136,6 +136,8 @@ def bars(
     count = len(values) * max(1, len(groups))
     own, ax = own_axes(ax, width, height or (min(3.6, 0.9 + 0.36 * count) if horizontal else HEIGHT), alt)
     names, seeds, thick, highlight = list(values), 0, 0.8 / max(1, len(groups)), set(highlight)
+    room = ax.get_position().height * ax.figure.get_figheight() * 72 / len(names) * thick  # points of height for a bar
+    size = max(6.5, min(11.5, room)) if horizontal else 11.5
     for g, group in enumerate(groups or [None]):
         for i, name in enumerate(names):
             if group is not None and group not in values[name]:
@@ -145,7 +147,7 @@ def bars(
             place = i + (g - (max(1, len(groups)) - 1) / 2) * thick
             color = PALETTE[g % len(PALETTE)] if groups else COLORS["orange" if name in highlight else "blue"]
             low, high = _interval(samples, interval, None if errors is None else errors.get(name))
-            _bar(ax, place, samples, low, high, color, thick, fmt, horizontal)
+            _bar(ax, place, samples, low, high, color, thick, fmt, horizontal, size)
     for name, level in (reference or {}).items():
         (ax.axvline if horizontal else ax.axhline)(level, color="black", linestyle=(0, (5, 3)), linewidth=1.6)
         where = {"xy": (level, 1), "xycoords": ("data", "axes fraction"), "xytext": (4, 2), "va": "bottom"}
@@ -261,12 +263,13 @@ def _finish(ax: Axes, x: str, y: str, title: str, xlim: Any, ylim: Any) -> None:
         ax.set_ylim(*ylim)
 
 
-def _few_ticks(axis: Axis) -> None:
-    """A logarithmic axis names its decades, and 2 and 5 between them where it spans less than two."""
+def _few_ticks(axis: Axis, narrow: bool = False) -> None:
+    """A logarithmic axis names its decades, and 2 and 5 (or 3, if narrow) between them where it spans less than two."""
     low, high = axis.get_view_interval()
     if high / low < 100:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_locator(LogLocator(subs=(1, 3) if narrow else (1, 2, 5)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+        axis.set_tick_params(labelsize=10 if narrow else 11.5)
     axis.set_minor_formatter(NullFormatter())
 
 
@@ -349,7 +352,16 @@ def _student(freedom: int) -> float:
 
 
 def _bar(
-    ax: Axes, place: float, samples: np.ndarray, low: Any, high: Any, color: str, thick: float, fmt: str, flat: bool
+    ax: Axes,
+    place: float,
+    samples: np.ndarray,
+    low: Any,
+    high: Any,
+    color: str,
+    thick: float,
+    fmt: str,
+    flat: bool,
+    size: float,
 ) -> None:
     mean = float(samples.mean())
     (ax.barh if flat else ax.bar)(place, mean, thick * 0.9, color=color)
@@ -371,7 +383,7 @@ def _bar(
             textcoords="offset points",
             ha=("left" if side > 0 else "right") if flat else "center",
             va="center" if flat else ("bottom" if side > 0 else "top"),
-            fontsize=11.5,
+            fontsize=size,
         )
 
 

@@ -1,5 +1,7 @@
 """Curves, bars, panels and tables: what is drawn is what was given, and it can be read."""
 
+from itertools import pairwise
+
 import matplotlib
 
 matplotlib.use("agg")
@@ -170,6 +172,25 @@ def test_labels_move_as_little_as_they_must():
     assert pushed_apart([0.1, 0.5, 0.9], 0.1) == pytest.approx([0.1, 0.5, 0.9])
     assert pushed_apart([0.5, 0.5], 0.2) == pytest.approx([0.4, 0.6])
     assert pushed_apart([0.0, 0.5, 0.5, 0.5], 0.1) == pytest.approx([0.0, 0.4, 0.5, 0.6])
+
+
+def test_a_logarithmic_axis_of_a_narrow_panel_names_fewer_values():
+    fig, axes = panels(2, width=7.6)
+    for ax, name in zip(axes, ("text it was learned from", "85M (GPT-2)")):
+        curves({name: range(4)}, at=[257, 1000, 4000, 8000], x="tokens", log="x", ax=ax)
+    fig.canvas.draw()
+    low, high = axes[0].get_xlim()
+    shown = [t.label1 for t in axes[0].xaxis.get_major_ticks() if low <= t.get_loc() <= high]
+    assert [label.get_text() for label in shown] == ["300", "1,000", "3,000"]
+    places = [label.get_window_extent() for label in shown]
+    assert all(left.x1 < right.x0 for left, right in pairwise(places))
+
+
+def test_values_of_many_bars_do_not_overlap(ax):
+    bars({name: {"GPT-2": 1.9, "SmolLM2": 1.8} for name in "abcdefghijk"}, fmt=".1f", ax=ax)
+    ax.figure.canvas.draw()
+    places = sorted((text.get_window_extent() for text in ax.texts), key=lambda box: box.y0)
+    assert all(below.y1 <= above.y0 + 1.5 for below, above in pairwise(places))
 
 
 def test_names_of_lines_that_end_together_at_the_top_stay_beside_the_panel(ax):
