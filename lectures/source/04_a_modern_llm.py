@@ -745,7 +745,7 @@ def decoder_step(key_heads, past):
 decode_ms = {}
 for past in (512, 8192):
     functions = {heads: decoder_step(heads, past) for heads in (8, 4, 2, 1)}
-    decode_ms[past] = {h: 1e3 * s for h, s in least_times(functions, rounds=20).items()}
+    decode_ms[past] = {h: 1e3 * s for h, s in least_times(functions, rounds=60).items()}
 gqa_speed = {past: ms[8] / ms[1] for past, ms in decode_ms.items()}
 for past, ratio in gqa_speed.items():
     print(f"after {past:5,} tokens: 8 key heads take {ratio:.1f} times as long as 1")
