@@ -572,9 +572,9 @@ def after(context, discount):
     fig, ax = plt.subplots(figsize=(3.5, 2.6))
     ax.bar(range(8), smooth[top], color="#56B4E9", label="Kneser-Ney")
     ax.bar(range(8), bare[top], fill=False, edgecolor="black", linewidth=1.5, label="frequency")
-    ax.set(xlabel="next character", ylabel="probability", ylim=(0, 1.05), xticks=range(8),
+    ax.set(xlabel=f"next character, D = {discount:.2f}", ylabel="probability", ylim=(0, 1.05), xticks=range(8),
            xticklabels=[{" ": "␣", "\n": "⏎"}.get(c, c) for c in tokenizer.decode(top.tolist())])
-    ax.set_title(f"{context!r}, seen {kn5.count(ids)} times, D = {discount:.2f}", fontsize=11)
+    ax.set_title(f"{context!r}, seen {kn5.count(ids):,} times", fontsize=11)
     ax.legend(loc="upper right", fontsize=10)
     return fig
 
