@@ -11,6 +11,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -99,10 +101,19 @@ class Server:
         return Path(self.log.name).read_text()
 
     def kernels(self) -> list[dict]:
-        from urllib.request import Request, urlopen
-
         request = Request(f"{self.url}api/kernels", headers={"Authorization": f"token {self.token}"})
-        return json.loads(urlopen(request, timeout=10).read())
+        return json.loads(urlopen(request, timeout=60).read())
+
+    def put(self, path: str, notebook: dict) -> tuple[int, str]:
+        """Try to write a notebook: the server's status and words."""
+        body = json.dumps({"type": "notebook", "format": "json", "content": notebook}).encode()
+        headers = {"Authorization": f"token {self.token}", "Content-Type": "application/json"}
+        request = Request(f"{self.url}api/contents/{path}", body, headers, method="PUT")
+        try:
+            with urlopen(request, timeout=60) as answer:
+                return answer.status, answer.read().decode()
+        except HTTPError as error:
+            return error.code, error.read().decode()
 
     def close(self) -> None:
         self.process.terminate()
