@@ -98,7 +98,7 @@ print(f"the product is zero from letter {end_32 + 1} on in 32 bits, {end_64 + 1}
 
 # %% tags=["figure"]
 ends = {f"32 bits end at letter {end_32}": (end_32, log_sum[end_32 - 1]), f"64 bits end at letter {end_64}": (end_64, log_sum[end_64 - 1])}
-curves({"sum of logarithms": log_sum}, at=range(1, 401), x="letters of the text", y="log₂ of its probability (bits)", marks=ends,
+curves({"sum of logarithms": log_sum}, at=range(1, 401), x="letters of the text", y="log₂ probability (bits)", marks=ends,
        height=2.6, alt=f"Log probability against letters, a nearly straight line to {log_sum[-1]:.0f} bits at letter 400. Marked: the 32-bit product "
        f"ends after {end_32} letters, the 64-bit one after {end_64}.")
 
@@ -616,9 +616,9 @@ def two_models(questions):
     fig, ax = plt.subplots(figsize=(3.5, 2.6))
     bins = np.linspace(0.45, 0.95, 41) if questions > 60 else (np.arange(26, 60) - 0.5) / questions
     for scores, label in ((worse, "70 %"), (better, "75 %")):
-        ax.hist(scores / questions, bins, alpha=0.6, density=True, label=f"true rate {label}")
+        ax.hist(scores / questions, bins, alpha=0.6, density=True, label=label)
     ax.set(title=f"n = {questions:,}: upset in {100 * upset:.0f} %", xlabel="measured accuracy", yticks=[], xlim=(0.45, 0.95))
-    ax.legend(fontsize=10)
+    ax.legend(fontsize=10, title="true rate", title_fontsize=10, loc="upper left", handlelength=1)
     return fig
 
 
