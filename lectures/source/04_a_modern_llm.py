@@ -369,7 +369,7 @@ bars({f"width {d}": {kind: ratios[d] for kind, ratios in norm_ratio.items()} for
      f"{r:.1f} at width {d}" for d, r in ratios.items()) + "." for kind, ratios in norm_ratio.items()))
 
 # %% [markdown]
-# Written out in the same way, RMSNorm needs about two thirds of the time. As a single operation the picture is reversed on the machine that made this page: PyTorch's LayerNorm has a hand-written kernel for the CPU, while its RMSNorm is assembled from small steps, like ours, and takes as long as ours. Fewer operations are an opportunity; it takes a kernel to collect it. (Your numbers may differ, above all on a GPU, and either way a norm is a small part of a model's time.)
+# Written out in the same way, RMSNorm needs two thirds of the time or less. As a single operation the picture is reversed on the machine that made this page: PyTorch's LayerNorm has a hand-written kernel for the CPU, while its RMSNorm is assembled from small steps, like ours, and takes as long as ours. Fewer operations are an opportunity; it takes a kernel to collect it. (Your numbers may differ, above all on a GPU, and either way a norm is a small part of a model's time.)
 #
 # As to "stability": Zhang and Sennrich claim time, not stability. The Llama paper does say "stability", one sentence earlier, as its reason to *normalise the input* of each sublayer, and that is part II. Does RMSNorm cost quality? Part V has the loss.
 
