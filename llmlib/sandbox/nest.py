@@ -91,6 +91,8 @@ def _mount_own(libc: ctypes.CDLL, tmp_mb: int, controls: list[str]) -> None:
     mount("proc", "/proc", "proc", plain | NOEXEC)
     with open("/proc/sys/user/max_user_namespaces", "w") as limit:
         limit.write("0")
+    with contextlib.suppress(OSError), open("/proc/sys/kernel/pid_max", "w") as limit:
+        limit.write("301")  # of this namespace alone, from Linux 6.14 on; the least the kernel takes
     for path in filter(os.path.exists, controls):
         mount(path, path, None, BIND | REC)
         mount("none", path, None, BIND | REMOUNT | RDONLY | plain | NOEXEC)

@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from llmlib.sandbox import backends, standins
+from llmlib.sandbox.groups import PidsGroup, pids_group
 from llmlib.sandbox.limits import Limits
 from llmlib.sandbox.wire import MAX_NODES, UnsupportedValue, decode, encode, printable, shown
 from llmlib.sandbox.zygote import Zygote
 
 START_SECONDS = 120.0
 WATCH_SECONDS = 0.05
+OWN_PROCESSES = 4  # the worker and the sandbox's own
 
 
 class CodeError(Exception):
@@ -88,15 +90,18 @@ class Session:
     ) -> None:
         self.limits = limits or Limits()
         setup: dict[str, object] = {"limits": vars(self.limits), "capture": capture}
+        self._group: PidsGroup | None = None
         if zygote is not None:
             given = {"preload": preload, "provide": provide, "stubs": stubs, "withhold": withhold, "lend": lend}
             for name, value in (given | {"env": env, "backend": backend}).items():
                 if value:
                     raise ValueError(f"{name}={value!r}: sessions of a zygote have what it has; give it to Zygote")
             self.backend = "bubblewrap"
+            self._group = pids_group(self.limits.processes + OWN_PROCESSES)
             try:
-                self._process = zygote.spawn(self.limits.file_mb, capture)
+                self._process = zygote.spawn(self.limits.file_mb, capture, self._group)
             except OSError as error:
+                self._remove_group()
                 raise backends.SandboxUnavailable(f"the zygote did not start a session: {error}") from None
         else:
             self.backend = backend or backends.choose_backend(unsafe)
@@ -105,6 +110,8 @@ class Session:
             command = [backends.PYTHON, "-I", backends.WORKER if walled else str(backends.HERE / "worker.py")]
             if walled:
                 command = backends.BUILDERS[self.backend](command, view)
+                self._group = pids_group(self.limits.processes + OWN_PROCESSES)
+                command = self._group.wrap(command) if self._group else command
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -132,6 +139,7 @@ class Session:
         try:
             self._ask(setup, START_SECONDS)
         except SandboxDied as died:
+            self._remove_group()
             raise backends.SandboxUnavailable(f"the {self.backend} sandbox did not start: {died}") from None
         self._own = set(self._tree())
         # A fork still shares its pages: it may come to own each of them.
@@ -209,6 +217,7 @@ class Session:
         self._closed.set()
         self._kill()
         self._process.wait()
+        self._remove_group()
         self._outbox.put(None)
         for thread in self._threads:
             thread.join(timeout=1)
@@ -319,7 +328,7 @@ class Session:
         """Limits on the whole tree of processes, kept by the clock: whatever the code says or does, every 50 ms."""
         while not self._closed.wait(WATCH_SECONDS):
             tree = self._tree()
-            if len(tree) > self.limits.processes + 4:  # the worker and the sandbox's own
+            if len(tree) > self.limits.processes + OWN_PROCESSES:
                 self._break("processes")
             allowed = self._baseline_mb + self.limits.memory_mb + 64
             if self._memory_mb(tree) > allowed and self._memory_mb(tree, exact=True) > allowed:
@@ -331,6 +340,11 @@ class Session:
         self._kill()
         self._lines.put(None)
 
+    def _remove_group(self) -> None:
+        if self._group:
+            self._group.remove()
+            self._group = None
+
     def _kill(self) -> None:
         if isinstance(self._process, subprocess.Popen) and os.name == "posix":
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -340,7 +354,7 @@ class Session:
     def _tree(self) -> list[int]:
         """Ids of our process and all below it, by whichever thread they were started; empty where /proc is not."""
         found, todo = [], [self._process.pid]
-        while todo and len(found) <= self.limits.processes + 4:
+        while todo and len(found) <= self.limits.processes + OWN_PROCESSES:
             pid = todo.pop()
             try:
                 for task in os.listdir(f"/proc/{pid}/task"):

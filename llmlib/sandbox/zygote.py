@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from llmlib.sandbox import backends
+from llmlib.sandbox.groups import PidsGroup
 from llmlib.sandbox.limits import Limits
 from llmlib.sandbox.nest import HOST_PROC
 
@@ -74,8 +75,8 @@ class Zygote:
             self.close()
             raise backends.SandboxUnavailable(f"the zygote did not start: {error}") from None
 
-    def spawn(self, tmp_mb: int, capture: bool = False) -> "Fork":
-        """A forked worker that waits for its first request. OSError if it does not come up."""
+    def spawn(self, tmp_mb: int, capture: bool = False, group: PidsGroup | None = None) -> "Fork":
+        """A forked worker, in ``group``, that waits for its first request. OSError if it does not come up."""
         lifeline, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         lifeline.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         (requests, to_requests), (from_replies, replies) = os.pipe(), os.pipe()
@@ -95,6 +96,8 @@ class Zygote:
             if message != b"here" or not pids:
                 raise OSError("a session did not start")
             ended = os.pidfd_open(pids[0])  # it waits for our answer, so the number is still its own
+            if group is not None:
+                group.add(pids[0])  # it has started nothing yet
             lifeline.send(b"go")
         except OSError:
             lifeline.close()
