@@ -9,7 +9,7 @@ import torch
 from llmlib.train.registry import optimizer_names
 
 SCHEDULES = ("cosine", "wsd")
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,9 @@ class TrainConfig:
     - average: decay of a moving average of the weights that is evaluated, sampled and kept in place of the last
       weights (0.98: over some 50 updates); 0 for none.
     - eval_every: steps between evaluations on the whole validation split, 0 for only the first and the last.
-    - seed: fixes the batches. device: None takes what `default_device()` finds. dtype "bfloat16" computes under
-      autocast while the weights stay fp32. compile: torch.compile the model, or go on without it and say so.
+    - seed: fixes the batches. device: None takes what `default_device()` finds. dtype "bfloat16" or "float16" computes
+      under autocast while the weights stay fp32; float16, of small range, has its loss scaled. compile: torch.compile
+      the model, or go on without it and say so.
     - progress: show a progress line with the time left.
     """
 

@@ -1,14 +1,14 @@
 """The training loop: draw a batch, measure the loss, follow the gradient, look at the held-out split now and then."""
 
+import math
 import time
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import clip_grad_norm_, get_total_norm
 from torch.optim import Optimizer
 
 from llmlib.data.batches import RandomWindows
@@ -16,10 +16,12 @@ from llmlib.model import default_device
 from llmlib.train import distributed
 from llmlib.train.averaging import WeightAverage
 from llmlib.train.checkpoint import Checkpoint, Contents, save_checkpoint
+from llmlib.train.compiled import Compiled
 from llmlib.train.config import DTYPES, TrainConfig
 from llmlib.train.evaluation import mean_loss, split_batches
 from llmlib.train.feed import Feed, to_device
 from llmlib.train.history import History
+from llmlib.train.interrupts import finish_on_interrupt
 from llmlib.train.losses import Batch, Loss, next_token_loss, refuse_readers
 from llmlib.train.parameter_groups import build_optimizers
 from llmlib.train.progress import ProgressBar
@@ -34,12 +36,13 @@ def accumulate_gradients(
     parts: Sequence[Batch],
     loss: Loss = next_token_loss,
     autocast: AbstractContextManager | None = None,
+    scaler: torch.amp.GradScaler | None = None,
 ) -> float:
     """Add the gradient of the mean loss over all parts, of all processes, to the parameters' .grad; returns that mean.
 
     loss(model, part) -> (sum, count). Every target weighs the same, so the result is that of one large batch even when
-    the parts hold different numbers of targets; the mean of the parts' means would not be (lecture 07). ValueError if
-    no part has a target; then the gradients mean nothing.
+    the parts hold different numbers of targets; the mean of the parts' means would not be (lecture 07). With `scaler`
+    the gradients are left scaled by it. ValueError if no part has a target; then the gradients mean nothing.
     """
     world_size = distributed.world_size()
     unit: Tensor | None = None  # what a sum is divided by before its backward pass: near the mean, and the same for all
@@ -53,7 +56,7 @@ def accumulate_gradients(
             if unit is None:
                 unit = distributed.all_sum(count) / world_size
                 unit = torch.where(unit > 0, unit, torch.ones_like(unit))
-            (value / unit).backward()
+            (value / unit if scaler is None else scaler.scale(value / unit)).backward()
         total, n_targets = total + value.detach().float(), n_targets + count
     total, n_targets = distributed.all_sum(torch.stack([total, n_targets])).unbind()
     if len(parts) > 1:  # processes average their gradients, which leaves n_targets / world_size to divide by
@@ -81,6 +84,9 @@ class Trainer:
     each evaluation) or "end", on every process; they may read `trainer.step`, `.history`, `.model` and `.config`, and
     set `trainer.stop = True` to end the run. `run` leaves the model in evaluation mode, with its averaged weights if
     `config.average` is set.
+    A loss or gradient that is no finite number ends the run with a FloatingPointError, before any weight is touched.
+    Ctrl-C, or a notebook's stop button, lets the present update finish and then ends the run as `stop` would; a second
+    one breaks it off.
     The same seed, model and thread count give the same run. `train_step()` makes one update by itself; `save(path)` and
     `resume(path)` break a run off and go on as if it had not been.
     """
@@ -121,7 +127,9 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["base_lr"] = group["lr"]
         self.average = WeightAverage(self.parameters, config.average) if config.average else None
+        self.scaler = torch.amp.GradScaler(self.device.type) if config.dtype == "float16" else None
         self.callbacks = list(callbacks)
+        self.last_saved: Path | None = None  # what to go on from if this run fails
         self.history = History()
         self.step = 0  # finished updates
         self.stop = False
@@ -164,12 +172,8 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = group["base_lr"] * share
         parts = [self.draw_batch() for _ in range(self.config.accumulate)]
-        loss = accumulate_gradients(self._forward, parts, self.loss, self._autocast())
-        if self.config.grad_clip:
-            clip_grad_norm_(self.parameters, self.config.grad_clip)
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        loss = accumulate_gradients(self._forward, parts, self.loss, self._autocast(), self.scaler)
+        self._update(loss)
         if self.average:
             self.average.update()
         self.step += 1
@@ -177,6 +181,38 @@ class Trainer:
         self.history.train_loss.append(loss)
         self.history.seconds.append(self.history.training_seconds + time.perf_counter() - started)
         return loss
+
+    def _update(self, loss: float) -> None:
+        """Clip the gradients, check them, and let the optimizers use them."""
+        for optimizer in self.optimizers if self.scaler else ():
+            self.scaler.unscale_(optimizer)
+        if self.config.grad_clip:
+            norm = clip_grad_norm_(self.parameters, self.config.grad_clip)
+        else:
+            norm = get_total_norm([w.grad for w in self.parameters if w.grad is not None])
+        norm = float(distributed.whole(norm))
+        too_large = self.scaler is not None and math.isfinite(loss)  # then the scaler skips the update and goes lower
+        if not (math.isfinite(loss) and math.isfinite(norm)) and not too_large:
+            for optimizer in self.optimizers:
+                optimizer.zero_grad(set_to_none=True)
+            raise FloatingPointError(self._non_finite(loss, norm))
+        for optimizer in self.optimizers:
+            if self.scaler:
+                self.scaler.step(optimizer)
+            else:
+                optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        if self.scaler:
+            self.scaler.update()
+
+    def _non_finite(self, loss: float, norm: float) -> str:
+        saved = f"the last checkpoint is {str(self.last_saved)!r}" if self.last_saved else "no checkpoint was saved"
+        before = self.history.train_loss[-1] if self.history.train_loss else math.nan
+        return (
+            f"update {self.step + 1} has loss {loss} (the one before: {before:.3g}) and a gradient of norm {norm}; the "
+            f"weights are as they were and {saved}. Try a lower lr (now {self.config.lr:g}), a longer warm-up, "
+            "grad_clip=1.0 or dtype='float32', or look at the batch"
+        )
 
     def evaluate(self) -> float:
         """Loss over the full held-out split, noted in the history."""
@@ -203,17 +239,20 @@ class Trainer:
         """Train until config.steps updates are done, or a callback sets `stop`; returns the history."""
         show = self.config.progress and distributed.rank() == 0
         self.progress = ProgressBar(self.config.steps) if show else None
-        self._announce("start")
-        if self.evaluation is not None and self.step == 0:
-            self.evaluate()
-        while self.step < self.config.steps and not distributed.any_rank(self.stop, self.device):
-            loss = self.train_step()
-            if self.progress:
-                self.progress.update(self.step, self._note(loss))
-            self._announce("step")
-            every = self.config.eval_every
-            if self.evaluation is not None and (self.step == self.config.steps or (every and self.step % every == 0)):
+        with finish_on_interrupt(self):
+            self._announce("start")
+            if self.evaluation is not None and self.step == 0:
                 self.evaluate()
+            while self.step < self.config.steps and not distributed.any_rank(self.stop, self.device):
+                loss = self.train_step()
+                if self.progress:
+                    self.progress.update(self.step, self._note(loss))
+                self._announce("step")
+                every = self.config.eval_every
+                if self.evaluation is not None and (
+                    self.step == self.config.steps or (every and self.step % every == 0)
+                ):
+                    self.evaluate()
         if self.progress:
             self.progress.close()
         if self.average:
@@ -225,7 +264,8 @@ class Trainer:
     def save(self, path: str | Path, tokenizer: object | None = None) -> Path:
         """A checkpoint from which `resume` goes on: weights, optimizers, average, batches, random numbers."""
         state = collect_state(self)
-        return save_checkpoint(path, self.model, self.optimizers, self.step, tokenizer, state=state)
+        self.last_saved = save_checkpoint(path, self.model, self.optimizers, self.step, tokenizer, state=state)
+        return self.last_saved
 
     def resume(self, path: str | Path) -> Checkpoint:
         """Go on from a checkpoint of `save`, in a Trainer built as the saved one was.
@@ -278,29 +318,3 @@ def _check_tokens(name: str, tokens: Tensor, model: nn.Module, at_least: int) ->
     if vocab_size is not None and (largest >= vocab_size or smallest < 0):
         culprit = largest if largest >= vocab_size else smallest
         raise ValueError(f"{name} holds id {culprit}, outside the model's vocab_size={vocab_size}: check the tokenizer")
-
-
-class Compiled:
-    """The compiled model, or the model itself with a warning if compiling fails at the first call."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self._orig_mod, self.compiled = model, torch.compile(model)
-        self.works: bool | None = None
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.__dict__["_orig_mod"], name)
-
-    def __call__(self, *args: object, **kwargs: object) -> Tensor:
-        if self.works is False:
-            return self._orig_mod(*args, **kwargs)
-        try:
-            output = self.compiled(*args, **kwargs)
-        except Exception as problem:
-            if self.works:  # it ran before, so this is not about compiling
-                raise
-            self.works = False
-            first_line = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
-            warnings.warn(f"torch.compile failed, training goes on without it ({first_line})", stacklevel=2)
-            return self._orig_mod(*args, **kwargs)
-        self.works = True
-        return output

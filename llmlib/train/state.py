@@ -25,6 +25,7 @@ class Run(Protocol):
     device: torch.device
     feed: Feed
     average: WeightAverage | None
+    scaler: torch.amp.GradScaler | None
     history: History
     step: int
     stop: bool
@@ -39,6 +40,7 @@ def collect_state(trainer: Run) -> dict:
         config=trainer.config.to_dict(),
         history=asdict(trainer.history),
         average=trainer.average.state_dict() if trainer.average else None,
+        scaler=trainer.scaler.state_dict() if trainer.scaler else None,
         processes=distributed.gather_objects(own),
     )
 
@@ -70,6 +72,8 @@ def prepare_state(trainer: Run, state: object, step: int) -> Callable[[], None]:
     def apply() -> None:
         if average is not None:
             trainer.average.load_state_dict(average)
+        if trainer.scaler is not None and isinstance(state.get("scaler"), dict):
+            trainer.scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(rng)
         if cuda is not None and trainer.device.type == "cuda":
             torch.cuda.set_rng_state(cuda, trainer.device)
