@@ -58,9 +58,12 @@ def main() -> None:
     experiment = Experiment(
         "shakespeare_training",
         script=__file__,
-        modules=["llmlib.model.transformer", "llmlib.model.attention", "llmlib.model.presets", "llmlib.train"],
+        modules=[
+            "llmlib.model.transformer", "llmlib.model.attention", "llmlib.model.presets", "llmlib.train.loop",
+            "llmlib.train.muon", "llmlib.train.averaging", "llmlib.train.schedules", "llmlib.train.presets",
+        ],
         seeds=SEEDS,
-    )
+    )  # fmt: skip
     results: dict = {name: [] for name in RECIPES}
     for seed in SEEDS:
         for label, name in RECIPES.items():
