@@ -2,6 +2,8 @@
 
 from llmlib.train.adamw import AdamW
 from llmlib.train.averaging import WeightAverage
+from llmlib.train.bits_per_byte import BitsPerByte, bits_per_byte, document_nats
+from llmlib.train.callbacks import SaveEvery, StopEarly, WriteMetrics, read_metrics
 from llmlib.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from llmlib.train.config import TrainConfig
 from llmlib.train.energy import CARBON_INTENSITY, EnergyMeter, co2_grams, training_joules
@@ -35,6 +37,7 @@ __all__ = [
     "SGD",
     "SOAP",
     "AdamW",
+    "BitsPerByte",
     "Callback",
     "Checkpoint",
     "EnergyMeter",
@@ -44,18 +47,23 @@ __all__ = [
     "Muon",
     "PowerLaw",
     "ProgressBar",
+    "SaveEvery",
     "ScalingLaw",
+    "StopEarly",
     "TrainConfig",
     "Trainer",
     "WeightAverage",
+    "WriteMetrics",
     "accumulate_gradients",
     "activation_bytes",
     "bits",
+    "bits_per_byte",
     "bootstrap",
     "build_optimizers",
     "co2_grams",
     "cosine_schedule",
     "count_baselines",
+    "document_nats",
     "envelope",
     "evaluate_loss",
     "evaluation_mode",
@@ -73,6 +81,7 @@ __all__ = [
     "next_token_loss",
     "optimizer_names",
     "orthogonalize",
+    "read_metrics",
     "register_optimizer",
     "route_parameters",
     "save_checkpoint",
