@@ -1,6 +1,8 @@
 """Memory, energy and throughput: against hand counts, against what autograd really keeps, against fake counters."""
 
+import doctest
 import subprocess
+from pathlib import Path
 
 import pytest
 import torch
@@ -110,6 +112,12 @@ def test_a_plan_times_an_update():
 def test_mistakes_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_page_on_many_devices_says_what_the_library_computes():
+    page = Path(__file__).resolve().parents[2] / "docs" / "from_laptop_to_nodes.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert failed == 0 and tried >= 10
 
 
 def test_mfu_is_the_share_of_the_peak():
