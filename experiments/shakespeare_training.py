@@ -50,6 +50,14 @@ def run(name: str, seed: int, train: torch.Tensor, val: torch.Tensor, tokenizer:
     return log
 
 
+def beginning(name: str, train: torch.Tensor, vocab_size: int) -> list[float]:
+    """The training losses of the first steps in nats, to tell whether changed code still gives the same run."""
+    torch.manual_seed(0)
+    config = train_preset(name).replace(seed=0, device="cpu", progress=False)
+    trainer = Trainer(Transformer(preset(name).replace(vocab_size=vocab_size)), config, train)
+    return [round(trainer.train_step(), 5) for _ in range(40)]
+
+
 def main() -> None:
     torch.set_num_threads(1)
     text = tiny_shakespeare()
@@ -64,6 +72,8 @@ def main() -> None:
         ],
         seeds=SEEDS,
     )  # fmt: skip
+    for label, name in RECIPES.items():  # the first parts, so that `--confirm` need not run a whole training again
+        experiment.once(f"{label}, beginning", beginning, name, train, tokenizer.vocab_size)
     results: dict = {name: [] for name in RECIPES}
     for seed in SEEDS:
         for label, name in RECIPES.items():
