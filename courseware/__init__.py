@@ -10,6 +10,7 @@ _PLACES = {
     "COLORS": "classroom.pictures",
     "Claim": "classroom.claims",
     "Diagram": "classroom.diagrams",
+    "LiveCurve": "classroom.live",
     "PALETTE": "classroom.pictures",
     "Stopwatch": "classroom.recording",
     "as_number": "classroom.recording",
