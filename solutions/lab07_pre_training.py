@@ -31,7 +31,7 @@ STUDENT = "student-1"  # SOLUTION
 # %% [markdown]
 # ## Before you start: a prediction (logged, not graded)
 #
-# In the middle of this lab you train a small GPT on Shakespeare for 100 updates, with a warm-up of 20, and clip the gradient to a length of 0.5. Before the first update its length is about 5. **Which share of the 100 updates will be clipped, in percent?** Being wrong costs nothing; not having predicted costs you the surprise.
+# In the middle of this lab you train a small GPT on Shakespeare for 100 updates, with a warm-up of 20, and clip the gradient to a length of 0.5. Before the first update its length is about 1.2. **Which share of the 100 updates will be clipped, in percent?** Being wrong costs nothing; not having predicted costs you the surprise.
 
 # %%
 predicted_share = 30.0  # SOLUTION
@@ -182,6 +182,7 @@ def new_model(seed: int = 0) -> nn.Module:
     return Transformer(ModelConfig(vocab_size=tokenizer.vocab_size, n_layers=2, d_model=48, n_heads=4, max_seq_len=48))
 
 
+# %% tags=["not-graded"]
 def train(steps: int = 100, lr: float = 3e-3, warmup: int = 20, cooldown: int = 40, max_norm: float = 0.5, decay: float = 0.1):
     """Returns the model, the losses, the lengths of the gradient before clipping, and (step, validation loss) pairs."""
     model, generator = new_model(), torch.Generator().manual_seed(0)
@@ -204,6 +205,7 @@ def train(steps: int = 100, lr: float = 3e-3, warmup: int = 20, cooldown: int = 
     return model, losses, norms, validation
 
 
+# %% tags=["not-graded"]
 try:
     fig, axes = plt.subplots(1, 2, figsize=(10, 3.4))
     for name, warmup in (("warm-up of 20", 20), ("no warm-up", 0)):
@@ -227,9 +229,9 @@ except NotImplementedError:
 # In three or four sentences: How does the length of the gradient change during the run, and what does clipping therefore do in this run: rescue a few updates, or something else? Adam divides by the gradient's own size; which updates can clipping still change? Does the warm-up pay in *this* run, and what does one run with one seed allow you to say about that?
 
 # %%
-interpretation = """The gradient is ten times as long at the start as later, and then it stays above the threshold of 0.5 in nearly all updates (about 90 %), so
-clipping is no rescue here: it gives all gradients about the same length. Adam divides by a running size of the gradient, so a factor that is the same in every update
-cancels; clipping changes how single updates weigh against their neighbours, most of all the first ones, whose gradient is much longer. The run without a warm-up is ahead
+interpretation = """The length of the gradient moves between 0.3 and 2 all along, with no single peak, and is above the threshold of 0.5 in about nine of ten updates, so
+clipping is no rescue here: it gives nearly all gradients the same length. Adam divides by a running size of the gradient, so a factor that is the same in every update
+cancels; clipping changes how single updates weigh against their neighbours, most of all those that are much longer. The run without a warm-up is ahead
 and stays ahead: in 100 updates, 20 at lower rates are expensive. That is one seed, one model and one learning rate: before I say that the warm-up does not pay I would
 repeat both with three seeds, and at rates several times as high, where it should matter most."""  # SOLUTION
 
