@@ -229,8 +229,8 @@ except NotImplementedError:
 # In three or four sentences: How does the length of the gradient change during the run, and what does clipping therefore do in this run: rescue a few updates, or something else? Adam divides by the gradient's own size; which updates can clipping still change? Does the warm-up pay in *this* run, and what does one run with one seed allow you to say about that?
 
 # %%
-interpretation = """The length of the gradient moves between 0.3 and 2 all along, with no single peak, and is above the threshold of 0.5 in about nine of ten updates, so
-clipping is no rescue here: it gives nearly all gradients the same length. Adam divides by a running size of the gradient, so a factor that is the same in every update
+interpretation = """The length of the gradient moves between 0.3 and 2 all along, except for one peak of 3.5 without a warm-up, and is above the threshold of 0.5 in about
+nine of ten updates. So clipping may have tamed that peak, but mostly it gives nearly all gradients the same length. Adam divides by a running size of the gradient, so a factor that is the same in every update
 cancels; clipping changes how single updates weigh against their neighbours, most of all those that are much longer. The run without a warm-up is ahead
 and stays ahead: in 100 updates, 20 at lower rates are expensive. That is one seed, one model and one learning rate: before I say that the warm-up does not pay I would
 repeat both with three seeds, and at rates several times as high, where it should matter most."""  # SOLUTION
@@ -369,14 +369,14 @@ check("lab07.q7", examples, holds)
 # %% tags=["not-graded"]
 runs = {name: recorded("lab07_faults")["results"][name] for name in filter(None, ("correct", my_run("lab07.q8", STUDENT)))}
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.4))
-for name, run in runs.items():
-    axes[0].plot(run["evaluated"], run["held-out"], marker=".", label=f"{name}, held-out")
-    axes[0].plot(run["steps"], run["training"], linewidth=0.8, label=f"{name}, training")
+for color, (name, run) in zip(("C0", "C1"), runs.items()):
+    axes[0].plot(run["evaluated"], run["held-out"], color=color, marker=".", label=f"{name}, held-out")
+    axes[0].plot(run["steps"], run["training"], color=color, linewidth=0.6, label=f"{name}, training")
     axes[1].plot(run["steps"], run["update"], label=name)
     axes[2].plot(run["steps"], run["gradient"], linewidth=0.8, label=name)
 axes[0].set(xlabel="update", ylabel="loss (nats per character)", ylim=(1.5, 4.3))
 axes[1].set(xlabel="update", ylabel="size of the update", yscale="log")
-axes[2].set(xlabel="update", ylabel="length of the gradient before clipping", yscale="log")
+axes[2].set(xlabel="update", ylabel="gradient before clipping", yscale="log")
 for ax in axes:
     ax.axvline(150, color="0.5", linestyle=":")
     ax.legend(fontsize=8)

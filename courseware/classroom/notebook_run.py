@@ -102,7 +102,7 @@ def _three_lines(
     lab: Lab, question: Question, case: Case, answer: object, outcome: object, seed: int, small: bool
 ) -> str:
     inputs = compare.draw_inputs(case, seed, small)
-    shown = _named(inputs, answer)
+    shown = _named(inputs, answer, case.recipe or question.recipe)
     if "<" in shown or len(shown) > SHOWN:  # only what can be read and tried by hand
         return ""
     lines = [f"input     {shown}"]
@@ -113,16 +113,24 @@ def _three_lines(
     return "\n".join([*lines, f"yours     {yours}"])
 
 
-def _named(inputs: tuple | dict, answer: object) -> str:
+def _named(inputs: tuple | dict, answer: object, recipe: Callable | None = None) -> str:
+    """The inputs under the names of what takes them: the recipe, where there is one."""
     if not isinstance(inputs, dict):
-        try:
-            names = [p.name for p in inspect.signature(answer).parameters.values()]
-        except (TypeError, ValueError):
-            names = []
-        if len(names) < len(inputs) or isinstance(answer, type):
+        names = _parameters(recipe)[1:] if recipe else []
+        if not names and not isinstance(answer, type):  # no recipe, or one that hands on whatever comes
+            names = _parameters(answer)
+        if len(names) < len(inputs):
             return ", ".join(shorten(v, SHOWN) for v in inputs)
         inputs = dict(zip(names, inputs))
     return ", ".join(f"{name}={shorten(v, SHOWN)}" for name, v in inputs.items())
+
+
+def _parameters(function: Callable) -> list[str]:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
 
 def _where(error: BaseException) -> str:

@@ -59,7 +59,7 @@ def _legible(value: object, length: int) -> object:
         array = as_array(value)
         if array.size * 4 > length:
             return _Word(describe(value))
-        return array.round(3).tolist() if array.dtype.kind == "f" else array.tolist()
+        return array.astype(np.float64).round(3).tolist() if array.dtype.kind == "f" else array.tolist()
     if type(value) is float:
         return float(f"{value:.4g}")
     if isinstance(value, Unsupported):

@@ -1,6 +1,7 @@
 """The kinds of question beside "write": their check in the notebook, and the driver that the grader shares."""
 
 import pytest
+import torch
 
 from courseware import Stopwatch, as_number, check, my_run
 from courseware.classroom import cases
@@ -8,7 +9,7 @@ from courseware.classroom.cases import Budget, Case, Key, Lab, Mistake, Number, 
 from courseware.classroom.compare import Failure, case_seed, difference, draw_inputs
 from courseware.classroom.diagnosing import drawn_run, normal_id
 from courseware.classroom.judging import judge_question
-from courseware.classroom.notebook_run import ask
+from courseware.classroom.notebook_run import _named, ask
 
 
 def short_list(numbers):
@@ -263,6 +264,24 @@ def test_the_smallest_failing_input_is_shown_with_both_outputs(capsys):
     shown = {line.split()[0]: line.split(maxsplit=1)[1] for line in out.splitlines() if line.startswith(" " * 9)}
     numbers = eval(shown["input"].removeprefix("numbers="))
     assert len(numbers) <= 3 and eval(shown["expected"]) == [2 * n for n in numbers] != eval(shown["yours"])
+
+
+def test_inputs_are_shown_under_the_names_of_what_takes_them():
+    """A recipe takes the inputs of its case, and may give the answer others."""
+
+    def answer(x, y, z):
+        return x
+
+    def recipe(student, numbers, settings):
+        return student(*numbers, **settings)
+
+    def hands_on(student, *inputs):
+        return student(*inputs)
+
+    numbers = torch.tensor([0.1, 0.25])
+    assert _named((numbers, {"z": 1}), answer, recipe) == "numbers=[0.1, 0.25], settings={'z': 1}"
+    assert _named((1, 2, 3), answer, hands_on) == _named((1, 2, 3), answer) == "x=1, y=2, z=3"
+    assert _named((1,), object, hands_on) == "1"
 
 
 def test_an_earlier_question_that_is_not_started_is_named(capsys):

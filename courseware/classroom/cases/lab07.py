@@ -466,12 +466,12 @@ def at_the_end_of_an_epoch(draw: Draw) -> tuple[int, int]:
     return draw.integer(1, 1000), draw.choice([3, 6])
 
 
-def run_resume(student, seed, before):
+def run_resume(student, seed, killed_after):
     """Recipe: a run that goes on after its checkpoint, and two that are resumed from it, through a file."""
     import io
 
     run = student(seed)
-    for _ in range(before):
+    for _ in range(killed_after):
         run.update()
     state = run.state()
     losses = [run.update() for _ in range(5)]
@@ -498,7 +498,7 @@ def run_resume(student, seed, before):
 @functools.cache
 def _resumed(lost: str = "", aliased: str = ""):
     variant = type("Run", (Run,), {"lost": (lost,), "aliased": aliased})
-    return lambda seed, before: run_resume(variant, seed, before)
+    return lambda seed, killed_after: run_resume(variant, seed, killed_after)
 
 
 LOST = {
