@@ -663,11 +663,9 @@ LAB = Lab(
     provides=("llmlib.data", "llmlib.text"),
     forbids=(
         "Optimizer",
-        "adamw",
-        "adam",
-        "clip_grad_norm_",
-        "clip_grads_with_norm_",
-        "get_total_norm",
+        *("adam", "adamw", "_single_tensor_adam", "_multi_tensor_adam", "_single_tensor_adamw", "_multi_tensor_adamw"),
+        *("clip_grad_norm", "clip_grad_norm_", "clip_grads_with_norm_", "get_total_norm"),
+        *("_clip_grads_with_norm_", "_get_total_norm"),
     ),
     questions=(
         Question(
