@@ -522,3 +522,48 @@ def holds(inputs, output):
 """,
     ],
 }
+
+# Right, and made of what the lab asks to write: nothing is earned with them.
+REFUSED = {
+    "lab07.q1": [
+        f"""
+{_ADAM}
+    p = nn.Parameter(w)
+    p.grad = g
+    optimizer = torch.optim.AdamW([p], lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+    optimizer.state[p] = dict(step=torch.tensor(float(t - 1)), exp_avg=m, exp_avg_sq=v)
+    optimizer.step()
+    return p.data, m, v
+""",
+        f"""
+{_ADAM}
+    from llmlib.train import AdamW
+    p = nn.Parameter(w)
+    p.grad = g
+    optimizer = AdamW([p], lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+    optimizer.state[p] = dict(step=torch.tensor(float(t - 1)), exp_avg=m, exp_avg_sq=v)
+    optimizer.step()
+    return p.data, m, v
+""",
+        f"""
+{_ADAM}
+    settings = dict(lr=lr, beta1=betas[0], beta2=betas[1], weight_decay=weight_decay, eps=eps)
+    torch._fused_adamw_([w], [g], [m], [v], [], [torch.tensor(float(t))], amsgrad=False, maximize=False, **settings)
+    return w, m, v
+""",
+    ],
+    "lab07.q3": [
+        """
+def clip_gradients(gradients, max_norm):
+    given = [nn.Parameter(g) for g in gradients if g is not None]
+    for p in given:
+        p.grad = p.data
+    return gradients, nn.utils.clip_grad_norm_(given, max_norm).item()
+""",
+        """
+def clip_gradients(gradients, max_norm):
+    norm = nn.utils.get_total_norm([g for g in gradients if g is not None]).item()
+    return [None if g is None else g * min(1.0, max_norm / max(norm, 1e-9)) for g in gradients], norm
+""",
+    ],
+}
