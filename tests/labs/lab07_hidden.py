@@ -352,6 +352,9 @@ MUTANTS = [
     Mutant("lab07.q8", "a letter", 'diagnosis = "H"', "write it as"),
 ]  # fmt: skip
 
+# The challenge: 2.10 with Muon (rate 0.02, momentum 0.95, five polynomials) for the matrices of the blocks and AdamW
+# (0.006) for the rest, warm-up 10, cool-down 100, nothing clipped. Other rates for AdamW alone (0.005 to 0.01) and longer
+# cool-downs stayed between 2.29 and 2.38.
 RUBRICS = {
     "lab07.t1": "3: reads from the plot that the gradient stays above the threshold in most updates, so that clipping sets its length rather than rescuing "
     "single updates; says why Adam cancels a factor that is the same in every update; and draws no conclusion about the warm-up from one seed without "
