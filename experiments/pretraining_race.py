@@ -10,27 +10,14 @@ About half an hour of one quiet core. It goes on where it was interrupted, and r
 """
 
 import time
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from llmlib.data import Experiment, split_text, tiny_shakespeare
 from llmlib.model import ModelConfig, Transformer, preset
 from llmlib.text import CharTokenizer
-from llmlib.train import (
-    SGD,
-    AdamW,
-    TrainConfig,
-    Trainer,
-    bits,
-    evaluate_loss,
-    group_parameters,
-    register_optimizer,
-    route_parameters,
-    train_preset,
-)
+from llmlib.train import TrainConfig, Trainer, bits, evaluate_loss, train_preset
 
 STEPS, EVERY, CURVE_CHARACTERS, WIDTH, SEEDS = 300, 25, 8193, 64, (1, 2, 3)
 RECIPE = train_preset("shakespeare-cpu").replace(steps=STEPS, batch_size=16, device="cpu", progress=False)
@@ -38,16 +25,6 @@ ONE_RATE = dict(embedding_lr=None, head_lr=None, vector_lr=None)
 PLAIN = train_preset("nanogpt-cpu").replace(
     steps=STEPS, batch_size=16, warmup_steps=20, device="cpu", progress=False
 )  # nanoGPT warms up over a twentieth of its steps, which is about as many
-
-
-def sgd_for_matrices(model: torch.nn.Module, config: TrainConfig) -> Sequence[Optimizer]:
-    """SGD for the hidden matrices and AdamW for the rest, as with Muon."""
-    routes = route_parameters(model)
-    matrices = group_parameters({"matrices": routes.pop("matrices")}, config)
-    return [SGD(matrices, momentum=config.momentum), AdamW(group_parameters(routes, config), betas=config.betas)]
-
-
-register_optimizer("sgd for matrices", sgd_for_matrices)
 
 # A contender's settings on top of the recipe's, and its four learning rates, three times apart.
 CONTENDERS: dict[str, tuple[TrainConfig, tuple[float, ...]]] = {
@@ -57,7 +34,6 @@ CONTENDERS: dict[str, tuple[TrainConfig, tuple[float, ...]]] = {
     "sgd": (RECIPE.replace(optimizer="sgd", momentum=0.9, **ONE_RATE), (0.01, 0.03, 0.1, 0.3)),
     "plain": (PLAIN, (0.001, 0.003, 0.01, 0.03)),
     "adamw": (RECIPE.replace(optimizer="adamw", betas=(0.9, 0.95), **ONE_RATE), (0.001, 0.003, 0.01, 0.03)),
-    "sgd, matrices": (RECIPE.replace(optimizer="sgd for matrices", momentum=0.9), (0.01, 0.03, 0.1, 0.3)),
 }
 
 
@@ -164,12 +140,6 @@ def main() -> None:
     race("adamw")
     ablate("plain shape, adamw", best("adamw, matrices"), plain_shape=True)
     at_width(128, 1)
-    config = RECIPE.replace(lr=results["best"]["muon"], average=0.0, schedule="cosine", final_lr=0.1)
-    ablate("plain with muon", config, plain_shape=True)
-    at_width(32, 2)
-    at_width(128, 2)
-    tune("sgd, matrices")
-    race("sgd, matrices")
 
 
 if __name__ == "__main__":
