@@ -303,7 +303,7 @@ back = d.box(10.8, 1.5, "turned back\n$Q_L(\\cdot)Q_R^\\top$", w=2.0, h=1.0, col
 d.arrow(g_, turned)
 d.arrow(turned, a_)
 d.arrow(a_, back)
-d.label(6.0, 0.45, "$Q_L$, $Q_R$: eigenvectors of the running means of $GG^\\top$ and $G^\\top G$, brought up to date every 10 steps", size=11)
+d.label(6.0, 0.45, "$Q_L$, $Q_R$: eigenvectors of the running means of $GG^\\top$ and $G^\\top G$", size=11)
 d.show(alt="The gradient is turned into the eigenvectors of its row and column statistics, Adam acts there entry by entry, and the result is turned back.")
 
 # %%
@@ -369,7 +369,7 @@ def spectrum(k):
     fig, ax = plt.subplots(figsize=(3.5, 2.6))
     ax.bar(range(48), values[k], color="#0072B2", width=0.9)
     ax.axhline(1, color="0.4", linestyle=":")
-    ax.set(xlabel="singular value, by rank", ylabel="size", ylim=(0, 1.35), title=f"after {k} of 5 polynomials" if k else "the matrix, norm 1")
+    ax.set(xlabel="singular value, by rank", ylabel="size", ylim=(0, 2.1), title=f"after {k} of 5 polynomials" if k else "the matrix, norm 1")
     return fig
 
 
@@ -490,7 +490,7 @@ show(fig, alt="The recipe's lead over the plain one at three sizes. " + " ".join
 table([{"width": gain["width"], "parameters": gain["parameters"], "seeds": gain["seeds"], "bits ahead": f"{gain['ahead']:.2f}", "times fewer updates to the plain run's loss": f"{gain['faster']:.1f}"} for gain in gains])
 
 # %% [markdown]
-# In bits the lead is the same at the two smaller sizes, three quarters of a bit, and smaller at the largest, where the plain run has caught up some of the way. In updates saved no trend shows: the recipe is as good as the plain run's *end* after roughly a sixth of the updates at every size, before its own rate has begun to fall. So within a factor of fourteen in parameters the gain shrinks by one measure and stays by the other, and there is one seed at the outer sizes. The lower of its two rates was the plain run's better one everywhere; a still lower one might have served it better at the largest size.
+# In bits the lead is the same at the two smaller sizes, three quarters of a bit, and smaller at the largest, where the plain run has caught up some of the way. In updates saved no trend shows: the recipe is as good as the plain run's *end* after a sixth to an eighth of the updates, before its own rate has begun to fall. So within a factor of fourteen in parameters the gain shrinks by one measure and stays by the other, and there is one seed at the outer sizes. The lower of its two rates was the plain run's better one everywhere; a still lower one might have served it better at the largest size.
 
 # %% [markdown]
 # ## V. Schedules and batches
@@ -501,7 +501,7 @@ table([{"width": gain["width"], "parameters": gain["parameters"], "seeds": gain[
 
 # %% tags=["figure"]
 schedule = {"cosine": [cosine_schedule(s, 300, warmup_steps=20) for s in range(301)], "warmup-stable-decay": [wsd_schedule(s, 300, warmup_steps=20) for s in range(301)]}
-curves(schedule, x="update", y="share of the learning rate", height=2.4, ylim=(0, 1.1), alt="Two schedules over 300 updates: after a warm-up of 20 the cosine falls at once and ends at 0.1; the other stays at 1 until update 150 and falls in a straight line to 0.")
+curves(schedule, x="update", y="share of the rate", height=2.4, ylim=(0, 1.1), alt="Two schedules over 300 updates: after a warm-up of 20 the cosine falls at once and ends at 0.1; the other stays at 1 until update 150 and falls in a straight line to 0.")
 
 # %% [markdown]
 # **Averaging the weights** is the same medicine taken differently: the mean of the last fifty updates lies nearer to the bottom of the valley than any of them. After a decay to zero there is little left to average, and before it the average lets you see what a decay would bring.
@@ -834,7 +834,6 @@ plans = {}
 for place, name, devices, strategy, rate, link in (
         ("a laptop", "shakespeare-cpu", 1, "alone", 5e10, 1e10),
         ("a laptop", "gpt2", 1, "alone", 5e10, 1e10),
-        ("one GPU", "llama2-7b", 1, "alone", 1.4e14, 2e11),
         ("8 GPUs", "llama2-7b", 8, "ddp", 1.4e14, 2e11),
         ("8 GPUs", "llama2-7b", 8, "fsdp", 1.4e14, 2e11),
         ("8 GPUs, slow network", "llama2-7b", 8, "fsdp", 1.4e14, 5e9)):
@@ -898,7 +897,8 @@ for name, sent, busy in (("Llama-2-70B, tensor parallel", tensor_bytes, compute)
                          ("Mixtral, expert parallel", expert_bytes, expert_compute)):
     wait = seconds_to_send(sent)
     print(f"{name:29} {sent / 1e9:5.1f} GB a device; {busy:.2f} s of computing, "
-          f"{wait['inside']:.3f} s to send inside a machine, {wait['between']:.2f} s between")
+          f"sending {wait['inside']:.3f} s inside a machine, {wait['between']:.2f} s "
+          "between machines")
 
 # %% [markdown]
 # Cutting every matrix is affordable over the links inside a machine and ruinous over a network, which is why tensor parallelism usually stays inside one machine and data parallelism goes between them. The experts of one layer can be spread further: each token visits two of them only. (The rates of links and chips are round numbers for machines of 2023; put in your own.)
@@ -957,7 +957,7 @@ def footprint(watts=700, utilisation=0.1, grams=480):
     names, values_ = ["this estimate", "Day 24's 4.32 g", "a search, 0.2 g"], [g_each, 4.32, 0.2]
     drawn = ax.barh(names, values_, color=["#0072B2", "#D55E00", "#999999"])
     ax.bar_label(drawn, [f"{v:.2g} g; {70 / v:,.0f} a kettle" for v in values_], padding=3, fontsize=9.5)
-    ax.set(xlabel="grams of CO2 a query (log scale)", xscale="log", xlim=(0.003, 3000))
+    ax.set(xlabel="g of CO2 a query (log)", xscale="log", xlim=(0.003, 3e4))
     ax.set_title(f"{utilisation:.0%} of peak, {watts} W, {grams} g/kWh", fontsize=10)
     ax.invert_yaxis()
     return fig
