@@ -181,7 +181,7 @@ for name, (leaks, n) in (("passage", by_passage), ("article", by_article)):
     print(f"split by {name}: {leaks} of {n} held-out passages have a twin in training")
 
 # %% [markdown]
-# The passages of one article were edited between two questions, and the copies are not equal: a hash of the whole text misses them. Split passage by passage, a few of the held-out ones have a twin in training, and the loss on them measures memory. Split by *article* none has, here, since twins are mostly versions of one article. That is luck of this corpus: the copies of a press release on two web sites have no title in common. Removing the near-duplicates **before** the split is safe whatever the groups are. The order is: filter, remove near-duplicates, split by document, and only then tokenise and pack.
+# The passages of one article were edited between two questions, and the copies are not equal: a hash of the whole text misses them. Split passage by passage, a few of the held-out ones have a twin in training, and the loss on them measures memory. Split by *article* none has, here, since twins are mostly versions of one article. That is luck of this corpus: the copies of a press release on two web sites have no title in common. Removing the near-duplicates **before** the split does not depend on luck, as far as they are found. The order is: filter, remove near-duplicates, split by document, and only then tokenise and pack.
 #
 # ## II. The loss
 #
@@ -450,7 +450,7 @@ lost = {name: [a - b for a, b in zip(bits, whole)] for name, bits in without.ite
 bars(lost, x="bits per character lost (report split)", fmt="+.2f", height=3.4, alt=f"Loss in bits against the whole recipe's {np.mean(whole):.2f} when one ingredient is taken out, three seeds. " + " ".join(f"{name}: {min(d):+.3f} to {max(d):+.3f}." for name, d in lost.items()))
 
 # %% [markdown]
-# **Two ingredients made it fast, and either alone does most of it.** Without Muon the recipe loses 0.18 bits, without its shape 0.17. Without both it loses 0.60, far more than the sum: Muon makes up for a shape that is hard to train, and a shape that is easy to train spares AdamW the trouble. Had we only *added* ingredients to the plain recipe, the first one added would have got nearly all the credit. Rates of their own for embeddings and head are worth another 0.05 bits to AdamW.
+# **At this size two ingredients made it fast, and either alone does most of it.** Without Muon the recipe loses 0.18 bits, without its shape 0.17. Without both it loses 0.60, far more than the sum: Muon makes up for a shape that is hard to train, and a shape that is easy to train spares AdamW the trouble. Had we only *added* ingredients to the plain recipe, the first of the two would have got most of the credit. Rates of their own for embeddings and head are worth another 0.05 bits to AdamW.
 #
 # The weight averaging and the schedule are worth nothing that three seeds could show. That is a null result at 300 updates with rates that end low anyway, not a verdict on either. What else separates the last two rows (AdamW's second beta, clipping, weight decay, one rate, an average that comes too late) we did not take apart. Nor did we take the shape apart: rotary positions, squared ReLU, the norms on queries and keys and the identity start went out together.
 #
@@ -504,7 +504,7 @@ schedule = {"cosine": [cosine_schedule(s, 300, warmup_steps=20) for s in range(3
 curves(schedule, x="update", y="share of the rate", height=2.4, ylim=(0, 1.1), alt="Two schedules over 300 updates: after a warm-up of 20 the cosine falls at once and ends at 0.1; the other stays at 1 until update 150 and falls in a straight line to 0.")
 
 # %% [markdown]
-# **Averaging the weights** is the same medicine taken differently: the mean of the last fifty updates lies nearer to the bottom of the valley than any of them. After a decay to zero there is little left to average, and before it the average lets you see what a decay would bring.
+# **Averaging the weights** is the same medicine taken differently: the mean of the weights after the last fifty updates usually lies nearer to the bottom of the valley than any of them. After a decay to zero there is little left to average, and before it the average lets you see what a decay would bring.
 #
 # ### How large a batch? (*optional*)
 #
@@ -623,7 +623,7 @@ for name in ("float32", "bfloat16", "float16"):
 # %% [markdown]
 # bf16 has the range of fp32 and two to three digits. Near 1 its numbers are 0.008 apart, so a thousand updates of 0.001 change *nothing*: each is rounded away. fp16 resolves eight times more finely, ends at 65,504 and loses a gradient of $10^{-8}$ altogether, unless the loss is multiplied by a large number first and the gradients divided by it in fp32 (Micikevicius et al., 2018).
 #
-# So in **mixed precision** the matrix products run in 16 bits, where they are fast, and the weights that collect small updates stay in fp32, as do sums such as those in a softmax or a norm. Why does a training run survive products with three digits at all? Rounding errors are many, small and not aligned, and beside the noise of a batch they hardly count; a lost update is aligned: it is lost every time.
+# So in **mixed precision** the matrix products run in 16 bits, where they are fast, and the weights that collect small updates stay in fp32, as do sums such as those in a softmax or a norm. Why does a training run survive products with three digits at all? The usual explanation: rounding errors in products are many, small and point in no common direction, and beside the noise of a batch they hardly count. A lost update is lost every time.
 
 # %%
 poll("A model is trained with its weights stored in bf16 and no fp32 copy. The loss falls at first and then stays put, although the learning rate is still sensible. What is the likely cause?",
@@ -704,9 +704,9 @@ end = np.mean([[bits[-1], kinds[-1]] for bits, kinds in smoothed], 0)
 print(f"own text only, written smoothed: {end[0]:.2f} bits, {end[1]:,.0f} triples")
 
 # %% [markdown]
-# On its own words alone the model gets worse in every generation, by about as much each time, and shows no sign of stopping. Triples of letters that happened not to be drawn are gone for good: the tail of the distribution disappears first. (A model that smooths while it writes loses no kinds of triples and gets just as bad: its errors go the other way, towards noise. Collapse is the *adding up of estimation errors*, whichever they are.)
+# On its own words alone the model gets worse in every generation, by about as much each time, with no sign of stopping within ten. A triple of letters that happens not to be drawn is as good as gone from then on, and the rare ones are the likeliest to go. (A model that smooths while it writes loses no kinds of triples and gets just as bad: its errors go the other way, towards noise. Collapse is the *adding up of estimation errors*, whichever they are.)
 #
-# With half of every diet real, the damage stops after a few generations: each generation is an estimate of a mixture that always contains the truth. Keeping everything is nearly as good here, but creeps on, because the real share shrinks with every generation. And note the level: even the mended diets cost a third of a bit against the same 20,000 real characters alone. This is text that the model could write itself, unselected; data that somebody checked, chose, or had written by a better model is another matter, which this experiment does not touch.
+# With half of every diet real, the damage stops after a few generations: each generation is an estimate of a mixture that always contains the truth. Keeping everything is nearly as good here, but creeps on, because the real share shrinks with every generation. And note the level: even the mended diets end a third to half a bit above the 20,000 real characters alone (for *half real* in part because it holds only half of them). This is text that the model could write itself, unselected; data that somebody checked, chose, or had written by a better model is another matter, which this experiment does not touch.
 # %% [markdown]
 # ## VIII. Where the FLOPs go
 #
@@ -805,7 +805,7 @@ print(f"a's half alone is off by {(device_a - full).norm() / full.norm():.0%}, "
 # %% tags=["diagram"]
 d = Diagram(12, 3.6)
 for x0, who in ((3.0, "A"), (9.0, "B")):
-    half = d.box(x0, 3.1, f"its half of the batch", w=3.0, h=0.6, color="grey")
+    half = d.box(x0, 3.1, "its half of the batch", w=3.0, h=0.6, color="grey")
     copy = d.box(x0, 2.1, f"device {who}: all weights", w=3.0, h=0.7, color="blue")
     grad = d.box(x0, 1.1, f"gradient {who}", w=3.0, h=0.6, color="orange")
     d.arrow(half, copy)
@@ -996,7 +996,7 @@ print(f"{items:,} labels of {minutes_each} minutes: ${wages[2]:,.0f} or "
       f"${wages[40]:,.0f}; the slide's training run: $2,000,000")
 
 # %% [markdown]
-# Ten times a year fits no stretch of the record: the first three GPTs grew much faster, from GPT-3 to PaLM it was less than a doubling a year, and the *compute* of notable models doubled about every six months from 2010 to 2022 (Sevilla et al., 2022), four times a year. And at either wage the labels cost less than the computing; a wage of \$2 was not forced by the budget. (The ten minutes are our assumption; the ratio of twenty is not.)
+# Ten times a year fits neither stretch: the first three GPTs grew much faster, from GPT-3 to PaLM it was less than a doubling a year, and the *compute* of notable models doubled about every six months from 2010 to 2022 (Sevilla et al., 2022), four times a year. And at either wage the labels cost less than the computing; a wage of \$2 was not forced by the budget. (The ten minutes are our assumption; the ratio of twenty is not.)
 #
 # ## Scale warning
 #
