@@ -438,7 +438,7 @@ poll("Two optimizers are compared on equal numbers of updates. Which of these wo
 # %% [markdown]
 # ### Which ingredient made lecture 03's recipe fast?
 #
-# <!-- keeps: 07-muon-ablation --> That is what lecture 03 left open. The recipe differs from a plain GPT's in the optimizer, the averaging of weights, the schedule and the model's shape (rotary positions, squared ReLU, normalised queries and keys, blocks that start as the identity). *Recorded:* take out **one at a time**, everything else as it was, three seeds each.
+# That is what lecture 03 left open. The recipe differs from a plain GPT's in the optimizer, the averaging of weights, the schedule and the model's shape (rotary positions, squared ReLU, normalised queries and keys, blocks that start as the identity). *Recorded:* take out **one at a time**, everything else as it was, three seeds each. <!-- keeps: 07-muon-ablation -->
 
 # %% tags=["diagram"]
 whole = final["Muon"]
@@ -456,7 +456,7 @@ bars(lost, x="bits per character lost (report split)", fmt="+.2f", height=3.4, a
 #
 # ### Does the gain shrink with size?
 #
-# <!-- keeps: 07-gain-against-size --> Lecture 03 asked this as well. A gain on a toy may be a gain over a toy's troubles. *Recorded:* the whole recipe against the plain one at three widths; the plain one takes the better of two rates at every width and seed, the recipe keeps the one rate that was chosen at width 64.
+# Lecture 03 asked this as well. A gain on a toy may be a gain over a toy's troubles. *Recorded:* the whole recipe against the plain one at three widths; the plain one takes the better of two rates at every width and seed, the recipe keeps the one rate that was chosen at width 64. <!-- keeps: 07-gain-against-size -->
 
 # %%
 sizes = {int(width): pairs for width, pairs in race["sizes"].items()}
