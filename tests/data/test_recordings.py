@@ -210,6 +210,8 @@ def test_other_numbers_are_not_confirmed(repository, monkeypatch):
         ("a", "b", float("inf")),
         ([1], [1, 2], float("inf")),
         (100.0, 101.0, 0.01),
+        ({"loss": 1.0, "seconds": [1.0, 2.0]}, {"loss": 1.0, "seconds": [9.0]}, 0.0),
+        ({"loss": 1.0, "seconds": 1.0}, {"loss": 1.5, "seconds": 1.0}, 0.5),
     ],
 )
 def test_differences_of_results(a, b, expected):
