@@ -16,6 +16,8 @@ from torch import Tensor
 
 from llmlib.files import atomic_write, write_file
 
+from .batches import ShuffledExamples
+
 FORMAT = "next-token-shards-1"
 SHARD_TOKENS = 1 << 24  # 32 MB of uint16
 
@@ -137,7 +139,7 @@ class TokenShards:
         return ShardBatches(self, batch_size, seq_len, seed=seed, rank=rank, world_size=world_size)
 
 
-class ShardBatches:
+class ShardBatches(ShuffledExamples):
     """One `iter` is one epoch, or the rest of one: windows of seq_len tokens that do not overlap, shuffled.
 
     Each epoch shifts the windows by a random number below seq_len, so that documents are cut in other places. x and y
@@ -153,44 +155,26 @@ class ShardBatches:
                 raise ValueError(f"{name}={value} must be at least 1")
         if not 0 <= rank < world_size:
             raise ValueError(f"rank={rank} must lie between 0 and world_size={world_size} - 1")
-        self.n = (len(shards) - seq_len) // seq_len  # windows of an epoch, whatever the shift
-        if self.n < batch_size * world_size:
+        n = (len(shards) - seq_len) // seq_len  # windows of an epoch, whatever the shift
+        if n < batch_size * world_size:
             raise ValueError(
-                f"the shards hold {len(shards):,} tokens, {self.n} windows of seq_len={seq_len}: too few for "
+                f"the shards hold {len(shards):,} tokens, {n} windows of seq_len={seq_len}: too few for "
                 f"batch_size={batch_size} on {world_size} process(es)"
             )
-        self.shards, self.batch_size, self.seq_len = shards, batch_size, seq_len
-        self.rank, self.world_size = rank, world_size
-        self.generator = torch.Generator().manual_seed(seed)
-        self.place = 0  # batches of the present epoch that have been given out
+        super().__init__(dict(window=torch.arange(n)), batch_size, seed=seed, rank=rank, world_size=world_size)
+        self.shards, self.seq_len = shards, seq_len
 
     def __len__(self) -> int:
         return self.n // (self.batch_size * self.world_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        before = self.generator.get_state()
-        shift = int(torch.randint(self.seq_len, (1,), generator=self.generator))
-        order = torch.randperm(self.n, generator=self.generator)
-        after = self.generator.get_state()
-        self.generator.set_state(before)  # until the epoch ends, the state says how to draw its order again
-        step = self.batch_size * self.world_size
-        while self.place < len(self):
-            mine = order[self.place * step + self.rank * self.batch_size :][: self.batch_size]
-            self.place += 1
-            starts = (mine * self.seq_len + shift).tolist()
+        epoch = torch.Generator()
+        epoch.set_state(self.generator.get_state())  # the epoch's own until it ends, so a resumed one shifts alike
+        shift = int(torch.randint(self.seq_len, (1,), generator=epoch))
+        for batch in super().__iter__():
+            starts = (batch["window"] * self.seq_len + shift).tolist()
             rows = torch.stack([self.shards[start : start + self.seq_len + 1] for start in starts])
             yield rows[:, :-1].contiguous(), rows[:, 1:].contiguous()
-        self.place = 0
-        self.generator.set_state(after)
-
-    def state_dict(self) -> dict:
-        """Which epoch this is, and how far it has come."""
-        return dict(generator=self.generator.get_state(), place=self.place)
-
-    def load_state_dict(self, state: Mapping) -> None:
-        """Go on where `state` was taken, with the next `iter`."""
-        self.generator.set_state(state["generator"])
-        self.place = state["place"]
 
 
 def _check(ids: np.ndarray, vocab_size: int, number: int) -> None:
