@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import TextIO
 
+from llmlib.files import write_file
 from llmlib.train import distributed
 from llmlib.train.loop import Trainer
 
@@ -67,11 +68,8 @@ class WriteMetrics:
     def _open(self, step: int) -> TextIO:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         kept = [line for line in read_metrics(self.path) if line["step"] <= step] if self.path.exists() and step else []
-        file = self.path.open("w", encoding="utf-8")
-        for line in kept:
-            file.write(json.dumps(line) + "\n")
-        file.flush()
-        return file
+        write_file(self.path, "".join(json.dumps(line) + "\n" for line in kept))
+        return self.path.open("a", encoding="utf-8")
 
     def _write(self, line: dict[str, float]) -> None:
         self._file.write(json.dumps(line) + "\n")
