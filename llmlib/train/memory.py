@@ -4,6 +4,7 @@ Built in lecture 07. Nothing is allocated: models are built, run and differentia
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -60,15 +61,14 @@ class MemoryPlan:
 def activation_bytes(model: nn.Module, batch_size: int, seq_len: int, dtype: torch.dtype = torch.float32) -> int:
     """Bytes that the forward pass of a next-token loss keeps for the backward pass, besides the weights.
 
-    Counted, not estimated: the model is copied to the meta device and run there, and every tensor that autograd saves
-    is noted once. Attention is counted in its plain form, with its (T, T) weights; a fused kernel keeps less.
+    Counted, not estimated: the model's twin on the meta device is run, and every tensor that autograd saves is noted
+    once. Attention is counted in its plain form, with its (T, T) weights; a fused kernel keeps less.
     """
     config = getattr(model, "config", None)
     if not isinstance(config, ModelConfig):
         raise ValueError(f"model is a {type(model).__name__} without a ModelConfig: pass a Transformer")
-    with torch.device("meta"):
-        twin = Transformer(config).to(dtype)
-        ids = torch.zeros(batch_size, seq_len, dtype=torch.long)
+    twin = _on_meta(config, dtype)
+    ids = torch.zeros(batch_size, seq_len, dtype=torch.long, device="meta")
     own = {w.untyped_storage()._cdata for w in (*twin.parameters(), *twin.buffers())}
     saved: dict[int, Tensor] = {}
 
@@ -100,9 +100,25 @@ def training_memory(
     """
     if optimizer not in STATE_NUMBERS:
         raise ValueError(f"optimizer={optimizer!r} is unknown: choose one of {', '.join(STATE_NUMBERS)}")
-    with torch.device("meta"):
-        model = Transformer(config)
+    model = _on_meta(config, torch.float32)
     n = count_parameters(model)
+    return Memory(
+        n * weight_bytes,
+        n * gradient_bytes,
+        _state_numbers(model, optimizer) * state_bytes,
+        activation_bytes(model, batch_size, seq_len or config.max_seq_len),
+    )
+
+
+@lru_cache(maxsize=1)
+def _on_meta(config: ModelConfig, dtype: torch.dtype) -> Transformer:
+    """The model without its numbers. One is kept: a plan asks three times, and 7 billion take a third of a second."""
+    with torch.device("meta"):
+        return Transformer(config).to(dtype)
+
+
+def _state_numbers(model: Transformer, optimizer: str) -> int:
+    """How many numbers the optimizer keeps for all weights."""
     states = 0
     for route, weights in route_parameters(model).items():
         in_matrices = route == "matrices" or optimizer in ("sgd", "adamw")
@@ -110,8 +126,7 @@ def training_memory(
         states += each * sum(w.numel() for w in weights)
         if optimizer == "soap" and route == "matrices":
             states += sum(2 * side**2 for w in weights for side in w.shape[-2:])
-    activations = activation_bytes(model, batch_size, seq_len or config.max_seq_len)
-    return Memory(n * weight_bytes, n * gradient_bytes, states * state_bytes, activations)
+    return states
 
 
 def memory_plan(
@@ -150,7 +165,7 @@ def memory_plan(
         block = weights // config.n_layers if config.n_layers else 0
         weights = weights // devices + (block if devices > 1 else 0)
         gradients, states = gradients // devices, states // devices
-    tokens = batch_size * (seq_len or config.max_seq_len) * accumulate
-    compute = tokens * flops_per_token(config, seq_len or config.max_seq_len) / flops_per_second
+    seq_len = seq_len or config.max_seq_len
+    flops = batch_size * seq_len * accumulate * flops_per_token(_on_meta(config, torch.float32), seq_len)
     held = Memory(weights, gradients, states, alone.activations)
-    return MemoryPlan(strategy, devices, held, round(messages), compute, messages / bytes_per_second)
+    return MemoryPlan(strategy, devices, held, round(messages), flops / flops_per_second, messages / bytes_per_second)
