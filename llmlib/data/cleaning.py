@@ -101,8 +101,8 @@ def near_duplicates(
         buckets: dict[bytes, list[int]] = {}
         for i, signature in enumerate(signatures):
             buckets.setdefault(signature[band * rows :][:rows].tobytes(), []).append(i)
-        for first, *others in buckets.values():
-            for other in others:
+        for bucket in buckets.values():
+            for first, other in itertools.combinations(bucket, 2):
                 if root(first) != root(other) and jaccard(sets[first], sets[other]) >= threshold:
                     parent[root(other)] = root(first)
     groups: dict[int, list[int]] = {}

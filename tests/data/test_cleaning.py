@@ -86,6 +86,15 @@ def test_near_duplicates_are_those_of_brute_force():
     assert found == alike
 
 
+def test_a_stranger_in_the_bucket_hides_nobody():
+    """It comes first and shares with two twins just the shingle that all three have as their least."""
+    twins = [" ".join(f"w{i}" for i in range(40)), " ".join(f"w{i}" for i in range(41))]
+    least = min(shingles(twins[0]), key=lambda shingle: minhash([shingle], 1)[0])
+    candidates = (f"{least} " + " ".join(f"x{seed} {i}" for i in range(10)) for seed in range(500))
+    stranger = next(text for text in candidates if minhash(shingles(text), 1) == minhash(shingles(twins[0]), 1))
+    assert near_duplicates([stranger, *twins], bands=1, rows=1) == [[1, 2]]
+
+
 def test_duplicates_of_duplicates_are_one_group():
     base = [f"w{i}" for i in range(40)]
     texts = [" ".join(base[i:]) for i in (0, 8, 16)]  # neighbours 0.78 and 0.71 alike, the ends 0.56
