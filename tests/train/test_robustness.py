@@ -137,8 +137,17 @@ def killed_after(path, steps, again):
     return last
 
 
+@pytest.fixture
+def one_thread():
+    """Sums come out alike here and in the processes that are killed."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.skipif(FORK is None, reason="needs fork")
-def test_kills_lose_at_most_the_updates_since_the_last_save(tmp_path):
+def test_kills_lose_at_most_the_updates_since_the_last_save(tmp_path, one_thread):
     """Five; `KILLS=20 python -m pytest tests/train/test_robustness.py -k kills` makes more."""
     path, reached, draws = tmp_path / "run.safetensors", 0, random.Random(0)
     for number in range(int(os.environ.get("KILLS", "5"))):
