@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from courseware.grading.grader import Report, clean
+from courseware.grading.submission import letters
 from llmlib.files import write_file
 
 try:
@@ -114,7 +115,7 @@ def find_row(book: Table, name: str, number: str = "") -> dict[str, str] | None:
         if found := [row for row in people if row.get("ID", "").strip() == number]:
             return found[0]
         people = [row for row in people if not row.get("ID", "").strip()]
-    for key in (_exact, _letters):
+    for key in (_exact, letters):
         for column in ("SIS Login ID", "SIS User ID", "ID", "Student"):
             found = [row for row in people if key(row.get(column, "")) == key(name) != ""]
             if len(found) == 1:
@@ -137,11 +138,6 @@ def _is_person(row: dict[str, str]) -> bool:
 def _exact(text: str) -> str:
     plain = re.sub(r"(^|[;,]\s*)'", r"\1", " ".join(text.split()))  # without the marks of safe()
     return unicodedata.normalize("NFC", plain).casefold()
-
-
-def _letters(text: str) -> str:
-    """``Lovelace, Ada`` -> ``lovelaceada``, as in the names of downloads."""
-    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
 
 
 def _column(book: Table, lab: str) -> str:

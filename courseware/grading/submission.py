@@ -92,7 +92,7 @@ def collisions(paths: Sequence[Path]) -> dict[Path, str]:
     Canvas's number; a file without a number may not bear the name of one that has it.
     """
     people = {path: identify(path) for path in paths}
-    named = {path: _letters(who.student) for path, who in people.items()}
+    named = {path: letters(who.student) for path, who in people.items()}
     numbered = {named[path] for path, who in people.items() if who.number}
     groups: dict[str, list[Path]] = {}
     for path, who in people.items():
@@ -110,7 +110,8 @@ def collisions(paths: Sequence[Path]) -> dict[Path, str]:
     return refused
 
 
-def _letters(name: str) -> str:
+def letters(name: str) -> str:
+    """``Lovelace, Ada`` -> ``lovelaceada``, as in the names of downloads; a name without any stays as it is."""
     text = unicodedata.normalize("NFKC", name).casefold()
     return "".join(c for c in text if c.isalnum()) or text
 
