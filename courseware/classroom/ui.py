@@ -53,8 +53,7 @@ def explore(
     views = [_pictured(view, setting) for view, setting in zip(made, settings)]
     first = views[0]
     if isinstance(first, Image.Image):
-        if len(views) == 3 and sum(view.width for view in views) > round(WIDTH * pictures.DPI) + 1:
-            views = [render(_narrow(m)) if isinstance(m, Figure) else view for m, view in zip(made, views)]
+        views = _in_one_row(made, views)
         alts = [_alt_for(alt, s) for s in settings]
         need_alt(alts[0])
         text = " ".join(alts) if callable(alt) else f"{alt} Panels: {'; '.join(_label(s) for s in settings)}."
@@ -85,6 +84,13 @@ def _label(setting: Values) -> str:
 
 def _alt_for(alt: str | Callable[..., str], setting: Values) -> str:
     return alt(**setting) if callable(alt) else alt
+
+
+def _in_one_row(made: Sequence[View], images: Sequence[Image.Image]) -> list[Image.Image]:
+    """Three figures that would stand in two rows, drawn narrower; anything else as it is."""
+    if len(images) != 3 or sum(image.width for image in images) <= round(WIDTH * pictures.DPI) + 1:
+        return list(images)
+    return [render(_narrow(m)) if isinstance(m, Figure) else image for m, image in zip(made, images)]
 
 
 def _narrow(fig: Figure) -> Figure:
@@ -199,7 +205,8 @@ def steps(
     name:   what a step is called. start: the number of the first, as the reader counts.
     """
     titles = list(frames) if isinstance(frames, Mapping) else [f"{name} {start + i}" for i in range(len(frames))]
-    views = [_pixels(frame) for frame in (frames.values() if isinstance(frames, Mapping) else frames)]
+    made = list(frames.values() if isinstance(frames, Mapping) else frames)
+    views = [_pixels(frame) for frame in made]
     if len(views) < 2 or len({isinstance(view, str) for view in views}) > 1:
         raise ValueError(f"frames: give at least two, all pictures or all texts; got {len(views)}")
     chosen = list(range(min(panels, len(views)))) if isinstance(panels, int) else list(panels)
@@ -214,7 +221,8 @@ def steps(
         for text in alts:
             need_alt(text)
         said = alt if isinstance(alt, str) else " ".join(f"{titles[i]}: {alts[i]}" for i in chosen)
-        display_picture(stack([titled(views[i], titles[i]) for i in chosen]), said)
+        row = _in_one_row([made[i] for i in chosen], [views[i] for i in chosen])
+        display_picture(stack([titled(image, titles[i]) for image, i in zip(row, chosen)]), said)
     display(_player(views, alts, titles))
 
 

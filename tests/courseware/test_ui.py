@@ -91,6 +91,15 @@ def test_wide_panels_go_below_each_other(shown):
     assert picture(panels).size == (1296, 864)
 
 
+def test_three_panels_and_three_steps_are_drawn_narrow_enough_for_one_row(shown):
+    ui.explore(lambda k: figure(k, width=3.5), panels=[1, 2, 3], alt="Slopes.", k=(1, 5, 1))
+    ui.steps([figure(k, width=3.5) for k in range(4)], panels=[0, 1, 3], alt="Slopes.")
+    sheets = [picture(output) for output in shown if "text/html" in output.data and "<img" in output.data["text/html"]]
+    page, one_row = round(pictures.WIDTH * pictures.DPI) + 3, 3.0 * pictures.DPI
+    assert len(sheets) >= 2
+    assert all(sheet.width <= page and sheet.height < one_row for sheet in (sheets[0], sheets[-1]))
+
+
 def test_alt_may_depend_on_the_setting(shown):
     say = lambda k: f"Slope {k}."
     ui.explore(figure, panels=[1, 2], alt=say, k=(1, 5, 1))
