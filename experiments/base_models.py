@@ -32,7 +32,7 @@ from llmlib.train.launch import distribute, join_processes, leave_processes
 
 SOURCES = ("wikipedia", "wikipedia-sections", "wikipedia-articles", "tales", "novels")
 SHARES = {"train": 0.94, "choose": 0.03, "report": 0.03}
-VOCAB_SIZE, CONTEXT, TOKENS_PER_UPDATE, EPOCHS = 4096, 256, 4096, 4
+VOCAB_SIZE, CONTEXT, TOKENS_PER_UPDATE, EPOCHS = 4096, 256, 4096, 3
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")  # the last two are for lecture 11
 SIZES = {  # Llama-style: RoPE, RMSNorm, SwiGLU, a tied head
     "0.3m": dict(n_layers=4, d_model=48, n_heads=3, d_ff=128),
@@ -61,16 +61,27 @@ def prepare(folder: Path) -> tuple[BPETokenizer, TokenShards]:
     return BPETokenizer.load(folder / "tokenizer.bpe"), TokenShards(folder / "train")
 
 
-def recipe(n_tokens: int, world_size: int, device: torch.device, epochs: int, steps: int | None) -> TrainConfig:
-    """Lecture 03's recipe for longer texts. On CUDA it computes in bf16."""
+def shape(size: str) -> ModelConfig:
+    """A small Llama. Its first weights deviate as one over the root of the width, 0.02 at GPT-2's 768."""
+    width = SIZES[size]["d_model"]
+    return ModelConfig(
+        vocab_size=VOCAB_SIZE, max_seq_len=CONTEXT, init_std=0.02 * (768 / width) ** 0.5, **SIZES[size]
+    )  # fmt: skip
+
+
+def recipe(
+    n_tokens: int, parameters: int, world_size: int, device: torch.device, epochs: int, steps: int | None
+) -> TrainConfig:
+    """Lecture 03's recipe for longer texts; its rates fall with the fourth root of the size. On CUDA in bf16."""
     if TOKENS_PER_UPDATE % (CONTEXT * world_size):
         raise ValueError(
             f"world_size={world_size} does not divide the {TOKENS_PER_UPDATE // CONTEXT} sequences of an update"
         )
+    rate = (1e6 / parameters) ** 0.25
     return TrainConfig(
         steps=steps or epochs * n_tokens // TOKENS_PER_UPDATE,
         batch_size=TOKENS_PER_UPDATE // CONTEXT // world_size, seq_len=CONTEXT,
-        optimizer="muon", lr=0.02, embedding_lr=0.01, vector_lr=0.005, betas=(0.8, 0.95), eps=1e-10,
+        optimizer="muon", lr=0.02 * rate, embedding_lr=0.03 * rate, vector_lr=0.005, betas=(0.8, 0.95), eps=1e-10,
         schedule="wsd", warmup_steps=min(50, steps or 50), decay_fraction=0.5, final_lr=0.0, grad_clip=1.0,
         device=device.type, dtype="bfloat16" if device.type == "cuda" else "float32", compile=device.type == "cuda",
     )  # fmt: skip
@@ -89,9 +100,9 @@ def main() -> None:
     device = join_processes(args.device)
     tokenizer, shards = prepare(args.folder)
     rank, world_size = distributed.rank(), distributed.world_size()
-    config = recipe(len(shards), world_size, device, args.epochs, args.steps)
     torch.manual_seed(args.seed)
-    model = Transformer(ModelConfig(vocab_size=VOCAB_SIZE, max_seq_len=CONTEXT, **SIZES[args.size]))
+    model = Transformer(shape(args.size))
+    config = recipe(len(shards), count_parameters(model), world_size, device, args.epochs, args.steps)
     if rank == 0:
         print(f"{args.size}: {count_parameters(model):,} parameters, {len(shards):,} tokens, {config.steps} updates")
     place = dict(seed=args.seed, rank=rank, world_size=world_size)

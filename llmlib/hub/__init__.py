@@ -1,5 +1,6 @@
 """Published weights and their tokenizers in our own core, and the file formats they come in."""
 
+from .base import base_sizes, load_base
 from .gguf import GGUFError, GGUFFile
 from .gpt2 import load_gpt2
 from .minilm import embed_texts, load_minilm
@@ -12,8 +13,10 @@ __all__ = [
     "GGUFError",
     "GGUFFile",
     "Unfilled",
+    "base_sizes",
     "embed_texts",
     "is_stand_in",
+    "load_base",
     "load_gpt2",
     "load_hf_state_dict",
     "load_minilm",

@@ -99,5 +99,5 @@ def test_a_world_that_does_not_divide_the_batch_is_refused():
     finally:
         sys.path.pop(0)
     with pytest.raises(ValueError, match="world_size=3 does not divide the 16 sequences"):
-        recipe(10**6, 3, torch.device("cpu"), 4, None)
-    assert recipe(10**6, 4, torch.device("cpu"), 4, None).batch_size == 4
+        recipe(10**6, 10**6, 3, torch.device("cpu"), 4, None)
+    assert recipe(10**6, 10**6, 4, torch.device("cpu"), 4, None).batch_size == 4

@@ -1,0 +1,35 @@
+"""The course's own base models: small Llamas of several sizes, one tokenizer, pre-trained on the same prose."""
+
+from __future__ import annotations
+
+import torch
+
+from llmlib.data.recordings import FOLDER
+from llmlib.model import Transformer
+from llmlib.text import BPETokenizer
+
+from .packaged import load_packaged
+
+VOCABULARY = FOLDER / "base.bpe"
+
+
+def base_sizes() -> list[str]:
+    """The names that `load_base` knows, smallest first."""
+    sizes = [path.stem.removeprefix("base_") for path in FOLDER.glob("base_*m.safetensors")]
+    return sorted(sizes, key=lambda size: float(size.removesuffix("m")))
+
+
+def load_base(
+    size: str = "1m", *, device: torch.device | str | None = None, dtype: torch.dtype = torch.float32
+) -> tuple[Transformer, BPETokenizer]:
+    """A base model of about that many parameters, in evaluation mode, and its tokenizer. Lecture 08 looks at them.
+
+    size: one of `base_sizes()`; ValueError for another. Pre-trained by experiments/base_models.py on passages of
+    Wikipedia, fairy tales and novels (`llmlib.data.prose`), three times over 3 million tokens; kept in bf16. Context:
+    256 tokens. A text begins after "<|endoftext|>"; "<|im_start|>" and "<|im_end|>" were never trained, as lecture 11
+    gives them a meaning. The weights are made from share-alike text and stay under CC BY-SA 4.0 (DATA.md).
+    """
+    if size not in base_sizes():
+        raise ValueError(f"size={size!r} is not a base model of the course: choose one of {', '.join(base_sizes())}")
+    model = load_packaged(FOLDER / f"base_{size}.safetensors", device, dtype)
+    return model, BPETokenizer.load(VOCABULARY)
