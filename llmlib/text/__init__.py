@@ -7,6 +7,7 @@ from .chars import CharTokenizer
 from .chat import CHATML_TOKENS, SMOLLM2_SYSTEM, encode_chat, render_chat
 from .ngram import NGramModel
 from .published import gpt2_tokenizer, smollm2_tokenizer
+from .skills import SkillSource
 from .sources import MarkovSource
 from .token_files import read_ranks
 from .wordpiece import WordPieceTokenizer
@@ -21,6 +22,7 @@ __all__ = [
     "MarkovSource",
     "MergeStep",
     "NGramModel",
+    "SkillSource",
     "WordPieceTokenizer",
     "encode_chat",
     "gpt2_tokenizer",
