@@ -19,6 +19,7 @@ Law = TypeVar("Law")
 DELTA = 1e-3  # of log-loss: where Hoffmann et al. (2022) go from squares to absolute values
 ALPHAS = (0.1, 0.3, 0.6, 1.0)  # starts of the exponents
 SHARES = (0.02, 0.5, 0.9)  # starts of E, as a share of the least loss
+SHARPEST = (1 / 30, 30.0)  # beyond, the law no longer changes
 
 
 @dataclass(frozen=True)
@@ -40,25 +41,32 @@ class PowerLaw:
 
 @dataclass(frozen=True)
 class ScalingLaw:
-    """loss = E + A / N^alpha + B / D^beta (Hoffmann et al., 2022, equation 2)."""
+    """loss = E + (u^q + v^q)^(1/q) with u = A / N^alpha, v = B / D^beta and q the sharpness.
+
+    With sharpness 1 it is the sum of Hoffmann et al. (2022, equation 2). A larger one lets the scarcer resource decide;
+    Kaplan et al. (2020, equation 1.5) have such a law, with sharpness 1 / beta and without E.
+    """
 
     E: float
     A: float
     B: float
     alpha: float
     beta: float
+    sharpness: float = 1.0
 
     def predict(self, n: Any, d: Any) -> Any:
         """Loss of a model of n parameters after d tokens, numbers or arrays."""
         n, d = np.asarray(n, dtype=float), np.asarray(d, dtype=float)
-        return self.E + self.A * n**-self.alpha + self.B * d**-self.beta
+        u, v = math.log(self.A) - self.alpha * np.log(n), math.log(self.B) - self.beta * np.log(d)
+        return self.E + np.exp(np.logaddexp(self.sharpness * u, self.sharpness * v) / self.sharpness)
 
     def optimum(self, compute: Any, flops_per_parameter: float = 6.0) -> tuple[Any, Any]:
-        """The N and D that a budget C = flops_per_parameter * N * D is best spent on (their equation 4)."""
+        """The N and D that a budget C = flops_per_parameter * N * D is best spent on (Hoffmann's equation 4)."""
         product = np.asarray(compute, dtype=float) / flops_per_parameter
         if not (product > 0).all():
             raise ValueError(f"compute={compute} must be positive: it is a number of floating-point operations")
-        g = (self.alpha * self.A / (self.beta * self.B)) ** (1 / (self.alpha + self.beta))
+        ratio = self.alpha / self.beta * (self.A / self.B) ** self.sharpness
+        g = ratio ** (1 / (self.sharpness * (self.alpha + self.beta)))
         n = g * product ** (self.beta / (self.alpha + self.beta))
         return n, product / n
 
@@ -88,23 +96,31 @@ def fit_power_law(
     """
     x, loss = _checked(dict(x=x), loss, needed=4 if irreducible else 3)
     starts = None if near is None else _starts_near(near.E, [(near.A, near.alpha)])
-    e, terms = _fit(np.log(x), np.log(loss), irreducible, starts)
+    e, terms, _ = _fit(np.log(x), np.log(loss), irreducible, starts, 1.0)
     return PowerLaw(e, *terms[0])
 
 
 def fit_scaling_law(
-    n: Sequence[float], d: Sequence[float], loss: Sequence[float], *, near: ScalingLaw | None = None
+    n: Sequence[float],
+    d: Sequence[float],
+    loss: Sequence[float],
+    *,
+    sharpness: float | None = 1.0,
+    near: ScalingLaw | None = None,
 ) -> ScalingLaw:
     """Fit loss = E + A / N^alpha + B / D^beta to runs: Chinchilla's third approach.
 
-    n, d, loss: (runs,) positive; at least 6 runs, of at least 3 different n and 3 different d. Minimises the Huber
-    loss of log-losses, delta 1e-3 as in Hoffmann et al. (2022), from many starts, or from those near a law.
+    n, d, loss: (runs,) positive; at least 6 runs, of at least 3 different n and 3 different d. sharpness: of the law,
+    None to fit it as well, which takes 7 runs. Minimises the Huber loss of log-losses, delta 1e-3 as in Hoffmann et
+    al. (2022), from many starts, or from those near a law.
     """
-    values, loss = _checked(dict(n=n, d=d), loss, needed=6)
+    if sharpness is not None and not sharpness > 0:
+        raise ValueError(f"sharpness={sharpness} must be positive: 1 adds the two terms, None fits it")
+    values, loss = _checked(dict(n=n, d=d), loss, needed=6 if sharpness else 7)
     starts = None if near is None else _starts_near(near.E, [(near.A, near.alpha), (near.B, near.beta)])
-    e, terms = _fit(np.log(values), np.log(loss), True, starts)
+    e, terms, sharpness = _fit(np.log(values), np.log(loss), True, starts, sharpness, near and near.sharpness)
     (a, alpha), (b, beta) = terms
-    return ScalingLaw(e, a, b, alpha, beta)
+    return ScalingLaw(e, a, b, alpha, beta, sharpness)
 
 
 def fit_isoflop(n: Sequence[float], loss: Sequence[float]) -> tuple[float, float]:
@@ -224,31 +240,51 @@ def _all_starts(logs: np.ndarray, log_loss: np.ndarray, irreducible: bool) -> li
 
 
 def _fit(
-    logs: np.ndarray, log_loss: np.ndarray, irreducible: bool, starts: list[list[float]] | None
-) -> tuple[float, list[tuple[float, float]]]:
-    """E and (A, alpha) of each variable. logs: (m, runs). Fitted are log E, log A and alpha, as log-loss is their
-    logsumexp."""
+    logs: np.ndarray,
+    log_loss: np.ndarray,
+    irreducible: bool,
+    starts: list[list[float]] | None,
+    sharpness: float | None,
+    near: float | None = None,
+) -> tuple[float, list[tuple[float, float]], float]:
+    """E, (A, alpha) of each variable, and the sharpness. logs: (m, runs). Fitted are log E, log A, alpha and, where it
+    is None, the log of the sharpness, as log-loss is then a logsumexp of logsumexps."""
     m = len(logs)
     starts = _all_starts(logs, log_loss, irreducible) if starts is None else starts
+    if sharpness is None:
+        starts = [[*start, math.log(q)] for start in starts for q in ((1.0, 4.0) if near is None else (near,))]
+    first = 1 if irreducible else 0
+    last = first + 2 * m
 
     def residuals(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """p: (starts, parameters) -> log-loss minus the observed one (starts, runs), and its derivatives."""
-        offset = 1 if irreducible else 0
-        a, alpha = p[:, offset::2, None], p[:, offset + 1 :: 2, None]  # (starts, m, 1)
-        terms = a - alpha * logs
-        if irreducible:
-            terms = np.concatenate([np.broadcast_to(p[:, :1, None], (len(p), 1, logs.shape[1])), terms], axis=1)
-        top = terms.max(axis=1, keepdims=True)
-        weights = np.exp(terms - top)
-        total = weights.sum(axis=1, keepdims=True)
-        weights /= total  # of each term in the loss
-        slopes = [weights[:, :1]] if irreducible else []
+        q = np.exp(np.clip(p[:, last:], *np.log(SHARPEST)))[:, None] if sharpness is None else sharpness
+        terms = p[:, first:last:2, None] - p[:, first + 1 : last : 2, None] * logs  # (starts, m, runs)
+        excess, shares = _logsumexp(q * terms)  # shares: of each term in the excess
+        excess = excess / (q[:, 0] if sharpness is None else q)
+        slopes = []
         for i in range(m):
-            w = weights[:, offset + i, None]
-            slopes += [w, -w * logs[i]]
-        return (top + np.log(total))[:, 0] - log_loss, np.concatenate(slopes, axis=1).swapaxes(1, 2)
+            w = shares[:, i, :, None]
+            slopes += [w, -w * logs[i, :, None]]
+        if sharpness is None:
+            inside = np.abs(p[:, last:, None]) < np.log(SHARPEST[1])
+            slopes.append(inside * ((shares * terms).sum(axis=1) - excess)[:, :, None])
+        derivatives = np.concatenate(slopes, axis=2)
+        if not irreducible:
+            return excess - log_loss, derivatives
+        total, parts = _logsumexp(np.stack([np.broadcast_to(p[:, :1], excess.shape), excess], axis=1))
+        floor, rest = parts[:, 0, :, None], parts[:, 1, :, None]
+        return total - log_loss, np.concatenate([floor, rest * derivatives], axis=2)
 
     p = minimize_huber(residuals, np.array(starts), DELTA)
     e = float(np.exp(p[0])) if irreducible else 0.0
-    offset = 1 if irreducible else 0
-    return e, [(float(np.exp(p[offset + 2 * i])), float(p[offset + 2 * i + 1])) for i in range(m)]
+    terms = [(float(np.exp(p[first + 2 * i])), float(p[first + 2 * i + 1])) for i in range(m)]
+    return e, terms, float(np.exp(np.clip(p[last], *np.log(SHARPEST)))) if sharpness is None else sharpness
+
+
+def _logsumexp(terms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Over axis 1, and each term's share in it."""
+    top = terms.max(axis=1, keepdims=True)
+    weights = np.exp(terms - top)
+    total = weights.sum(axis=1, keepdims=True)
+    return (top + np.log(total))[:, 0], weights / total

@@ -52,6 +52,32 @@ def test_without_an_irreducible_loss_it_is_a_straight_line_in_logarithms():
     assert found.A == pytest.approx(math.exp(intercept), rel=2e-3)
 
 
+SHARP = ScalingLaw(E=0.6, A=7.0, B=8.0, alpha=0.14, beta=0.12, sharpness=4.0)
+
+
+def test_a_sharp_law_comes_back_and_is_between_sum_and_larger_term():
+    n, d = (grid.ravel() for grid in np.meshgrid(np.logspace(3, 7, 7), np.logspace(4, 8, 6)))
+    law = fit_scaling_law(n, d, SHARP.predict(n, d), sharpness=None)
+    assert law.sharpness == pytest.approx(4.0, rel=0.02) and law.E == pytest.approx(0.6, abs=0.02)
+    np.testing.assert_allclose(law.predict(n, d), SHARP.predict(n, d), rtol=1e-3)
+    fixed = fit_scaling_law(n, d, SHARP.predict(n, d), sharpness=4.0)
+    assert fixed.sharpness == 4.0 and fixed.alpha == pytest.approx(0.14, abs=1e-3)
+    u, v = 7.0 * n**-0.14, 8.0 * d**-0.12
+    excess = SHARP.predict(n, d) - 0.6
+    assert (excess > np.maximum(u, v)).all() and (excess < u + v).all()
+    again = bootstrap(fit_scaling_law, n, d, SHARP.predict(n, d), times=5, sharpness=None)
+    assert [round(each.sharpness, 1) for each in again] == [4.0] * 5
+
+
+def test_the_optimum_of_a_sharp_law_is_where_no_other_split_is_better():
+    n, d = SHARP.optimum(1e15)
+    assert 6 * n * d == pytest.approx(1e15)
+    sizes = n * np.logspace(-0.5, 0.5, 201)
+    assert SHARP.predict(sizes, 1e15 / 6 / sizes).argmin() == 100
+    with pytest.raises(ValueError, match="sharpness=0 must be positive"):
+        fit_scaling_law([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1], sharpness=0)
+
+
 def test_an_outlier_pulls_little():
     loss = LAW.predict(N, D)
     loss[7] *= 1.3
