@@ -7,6 +7,7 @@ waits for no plotting library.
 import importlib
 
 _PLACES = {
+    "Ballot": "classroom.ballots",
     "COLORS": "classroom.pictures",
     "Claim": "classroom.claims",
     "Diagram": "classroom.diagrams",

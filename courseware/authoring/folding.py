@@ -12,8 +12,8 @@ from courseware.authoring.stubs import BuildError
 from courseware.classroom.polls import sealed_poll, unsealed_poll
 from courseware.classroom.sources import sources_box
 
-FOLDED = {"figure", "diagram"}  # tags of cells whose code is hidden; polls and claims tables need none
-_BY_ITSELF = re.compile(r"\s*(poll|claims_table|show_concept_test)\(")
+FOLDED = {"figure", "diagram"}  # tags of cells whose code is hidden; polls, votes and claims tables need none
+_BY_ITSELF = re.compile(r"\s*(poll|claims_table|show_concept_test|\w*ballot\.(vote|shift))\(")
 _SOURCES = re.compile(r"^<!-- sources: *([\w, ]*?) *-->$", re.MULTILINE)
 _BOX = re.compile(r"^(<!-- sources: *[\w, ]*? *-->)\n.*?<!-- /sources -->$", re.MULTILINE | re.DOTALL)
 
@@ -41,7 +41,7 @@ def restore(cell: NotebookNode, where: str) -> None:
 
 
 def is_folded(cell: NotebookNode) -> bool:
-    """Is this code not for reading: a figure or diagram by its tag; a poll, whose answer it holds; a claims table?"""
+    """Is this code not for reading: a figure or diagram by its tag; a poll, whose answer it holds; a vote; claims?"""
     return bool(FOLDED & set(cell.metadata.get("tags", []))) or bool(_BY_ITSELF.match(cell.source))
 
 

@@ -26,10 +26,10 @@ FIGURE, VIEW, POLL, CLAIMS, TEST = 1.5, 3.0, 4.0, 3.0, 15.0
 CLASS = 75
 _ITEMS = {  # what a cell shows: the first pattern that fits counts
     r"^show_concept_test\(": TEST,
-    r"^poll\(": POLL,
+    r"^(poll|\w*ballot\.vote)\(": POLL,
     r"^claims_table\(": CLAIMS,
     r"^(explore|steps)\(": VIEW,
-    r"^\s*(show|curves|bars|heat_map|attention_map|table)\(|\.show\(": FIGURE,
+    r"^\s*(show|curves|bars|heat_map|attention_map|table)\(|\.show\(|ballot\.shift\(": FIGURE,
 }
 _NOT_TAUGHT = re.compile(r"^##\s.*\b(exercises|further reading)\b", re.IGNORECASE)
 _STATED = re.compile(r"\*\*Time:\*\* core (\d+) minutes(?:, optional (\d+) minutes)?(?:.*?\b(one class|two classes))?")

@@ -22,6 +22,8 @@ def test_prose_code_and_what_code_shows_have_their_minutes():
     assert minutes(("md", WORDS)) == pytest.approx((1, 0))
     assert minutes(("py", "x = 1\n\ny = 2")) == pytest.approx((timing.CODE_CELL + 2 * timing.CODE_LINE, 0))
     assert minutes(("py", 'poll("Q", ["a", "b"], "Since a.")')) == pytest.approx((timing.POLL, 0)), "its code is folded"
+    assert minutes(("py", 'ballot.vote("before")')) == pytest.approx((timing.POLL, 0)), "a vote is a poll"
+    assert minutes(("py", "ballot.shift()")) == pytest.approx((timing.FIGURE, 0))
     assert minutes(("py", "claims_table([])")) == pytest.approx((timing.CLAIMS, 0))
     shown = timing.CODE_CELL + 2 * timing.CODE_LINE + timing.VIEW
     assert minutes(("py", "def f(k): ...\nexplore(f, k=(0, 1, 1))")) == pytest.approx((shown, 0))
