@@ -20,7 +20,7 @@ from llmlib.train.scaling import ScalingLaw, bootstrap, fit_scaling_law, interva
 
 TIMES = 10  # the compute of the largest fitted run
 AVAILABLE = 10_300_000  # bytes that may be read once
-CANDIDATES = (*SHAPES[5:], (112, 4), (112, 5), (128, 4), (144, 5))
+CANDIDATES = (*SHAPES[5:], (96, 5), (112, 4), (112, 5), (128, 4), (144, 5))
 FORMS: dict[str, float | None] = {"sum": 1.0, "sharp": None}
 DECADES = (1.0, 1.5, 9.0)  # how far down from the largest budget runs are fitted
 
