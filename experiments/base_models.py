@@ -32,7 +32,7 @@ from llmlib.train.launch import distribute, join_processes, leave_processes
 
 SOURCES = ("wikipedia", "wikipedia-sections", "wikipedia-articles", "tales", "novels")
 SHARES = {"train": 0.94, "choose": 0.03, "report": 0.03}
-VOCAB_SIZE, CONTEXT, TOKENS_PER_UPDATE, EPOCHS = 4096, 256, 4096, 3
+VOCAB_SIZE, CONTEXT, TOKENS_PER_UPDATE, EPOCHS = 4096, 256, 4096, 2
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")  # the last two are for lecture 11
 SIZES = {  # Llama-style: RoPE, RMSNorm, SwiGLU, a tied head
     "0.3m": dict(n_layers=4, d_model=48, n_heads=3, d_ff=128),
@@ -82,7 +82,7 @@ def recipe(
         steps=steps or epochs * n_tokens // TOKENS_PER_UPDATE,
         batch_size=TOKENS_PER_UPDATE // CONTEXT // world_size, seq_len=CONTEXT,
         optimizer="muon", lr=0.02 * rate, embedding_lr=0.03 * rate, vector_lr=0.005, betas=(0.8, 0.95), eps=1e-10,
-        schedule="wsd", warmup_steps=min(50, steps or 50), decay_fraction=0.5, final_lr=0.0, grad_clip=1.0,
+        schedule="wsd", warmup_steps=min(50, steps or 50), decay_fraction=0.25, final_lr=0.0, grad_clip=1.0,
         device=device.type, dtype="bfloat16" if device.type == "cuda" else "float32", compile=device.type == "cuda",
     )  # fmt: skip
 

@@ -22,8 +22,8 @@ SLICED = (1, 2, 3, 4, 5, 6, 7)  # shapes at that many bytes
 COMPARED = (2, 3, 4, 5, 6)
 SHAPES_OF_46K = ((52, 1), (40, 2), (32, 3), (24, 6), (18, 12))
 RATES = {
-    "adamw": (0.004, 0.012, 0.036),
-    "sgd": (0.03, 0.1, 0.3),
+    "adamw": (0.0013, 0.004, 0.012, 0.036),
+    "sgd": (0.003, 0.01, 0.03, 0.1),
     "lstm": (0.004, 0.012, 0.036),
 }
 LSTM_WIDTHS = (22, 36, 62, 96, 148)  # about as many parameters as COMPARED
@@ -53,7 +53,7 @@ def run_lstm(width: int, lr: float, splits: dict[str, Tensor], seed: int = 0) ->
 
 def main() -> None:
     splits = texts()
-    experiment = Experiment("scaling_sweep", script=__file__, modules=MODULES, seeds=(0, 1, 2))
+    experiment = Experiment("scaling_sweep", script=__file__, modules=[*MODULES, "llmlib.train.muon"], seeds=(0, 1, 2))
     results: dict = dict(tuning=[], grid=[], seeds=[], slice=[], shapes=[], compared={}, rates={})
 
     def once(key: str, compute, *arguments) -> dict:

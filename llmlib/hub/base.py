@@ -25,7 +25,7 @@ def load_base(
     """A base model of about that many parameters, in evaluation mode, and its tokenizer. Lecture 08 looks at them.
 
     size: one of `base_sizes()`; ValueError for another. Pre-trained by experiments/base_models.py on passages of
-    Wikipedia, fairy tales and novels (`llmlib.data.prose`), three times over 3 million tokens; kept in bf16. Context:
+    Wikipedia, fairy tales and novels (`llmlib.data.prose`), 3 million tokens read twice; kept in bf16. Context:
     256 tokens. A text begins after "<|endoftext|>"; "<|im_start|>" and "<|im_end|>" were never trained, as lecture 11
     gives them a meaning. The weights are made from share-alike text and stay under CC BY-SA 4.0 (DATA.md).
     """
