@@ -232,6 +232,8 @@ def test_no_weights_no_corpora_and_no_big_files():
     files = tracked_files()
     for path in files:
         assert path.suffix not in binary, f"{path.relative_to(ROOT)}: fetch it with llmlib.data.assets instead"
+        if path.name.startswith("base_") and path.suffix == ".safetensors":
+            continue  # tests/hub/test_base.py has a limit for them all
         limit = 0.4 * MB if path.suffix == ".ipynb" else 1 * MB
         assert path.stat().st_size <= limit, f"{path.relative_to(ROOT)} has {path.stat().st_size / MB:.2f} MB"
     assert sum(path.stat().st_size for path in files) <= 40 * MB

