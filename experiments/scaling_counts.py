@@ -1,6 +1,6 @@
 """Record what tables of counts reach on the text of lecture 08's sweep, by the bytes they are counted on.
 
-Orders 2 to 8 with two smoothings, chosen on the choose split at each size; losses in nats a byte on the report split,
+Orders 3 to 8 with two smoothings, chosen on the choose split at each size; losses in nats a byte on the report split,
 in the same windows of 128 bytes as the sweep's models. Run it with `python experiments/scaling_counts.py`; some minutes
 and 3 GB.
 """
@@ -11,7 +11,7 @@ from llmlib.data import Experiment
 from llmlib.text import NGramModel
 
 BYTES = (36_000, 120_000, 360_000, 1_200_000, 3_600_000, 10_300_000)
-ORDERS = (2, 3, 4, 5, 6, 7, 8)
+ORDERS = (3, 4, 5, 6, 7, 8)
 
 
 def main() -> None:
