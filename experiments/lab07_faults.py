@@ -195,7 +195,7 @@ def main() -> None:
     }
     for name, log in results.items():
         print(name, RUNS.get(name), log["held-out"], {k: v for k, v in log.items() if " " in k}, flush=True)
-    save_recorded("lab07_faults", results, script=__file__, modules=["llmlib.text"], seeds=(0,))
+    save_recorded("lab07_faults", results, script=__file__, modules=["llmlib.text.chars"], seeds=(0,))
 
 
 if __name__ == "__main__":
