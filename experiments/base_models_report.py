@@ -27,7 +27,7 @@ from llmlib.text import BPETokenizer, NGramModel
 from llmlib.train import Checkpoint, TrainConfig, bits_per_byte, document_nats, load_checkpoint
 
 FIRST_CHECKPOINT, EVERY, CURVE = 64, 4, 60  # checkpoints are measured on every fourth of the choose documents
-ORDERS = {"tokens": range(4, 7), "bytes": range(8, 11)}
+ORDERS = {"tokens": range(4, 7), "bytes": range(10, 11)}
 DISCOUNTS = {"witten_bell": (0.75,), "kneser_ney": (0.9, 0.95, 0.98)}  # the first has no use for any
 LICENCE = dict(
     licence="CC BY-SA 4.0",
