@@ -122,7 +122,13 @@ def main() -> None:
         for way in ("read whole", "one by one"):
             print(name, fault, way, seen[way][:3], seen[way][::12], seen[way][-1])
         print(seen["moved, earlier"], seen["moved, last"], repr(seen["sample"][:60]), flush=True)
-    save_recorded("lab04_faults", results, script=__file__, modules=["llmlib.hub.smollm2", "llmlib.hub.gguf", "llmlib.hub.llama_gguf"], seeds=())
+    save_recorded(
+        "lab04_faults",
+        results,
+        script=__file__,
+        modules=["llmlib.hub.smollm2", "llmlib.hub.gguf", "llmlib.hub.llama_gguf"],
+        seeds=(),
+    )
 
 
 if __name__ == "__main__":

@@ -109,9 +109,9 @@ def test_a_recording_of_the_course_says_where_it_comes_from(name):
     assert len(json.dumps(recording)) < 300_000
 
 
-def test_each_recorded_experiment_has_a_script_of_its_own():
-    scripts = [recorded(name)["script"] for name in recorded_names() if recorded(name)["date"] > "2026-11-21"]
-    assert len(set(scripts)) == len(scripts)
+def test_each_recorded_experiment_has_a_command_of_its_own():
+    commands = [recorded(name)["command"] for name in recorded_names() if recorded(name)["date"] > "2026-11-21"]
+    assert len(set(commands)) == len(commands)
 
 
 def test_a_recording_keeps_its_command_seeds_and_seconds(repository, monkeypatch):
