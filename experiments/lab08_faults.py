@@ -139,7 +139,7 @@ def reported(point: dict, vocab_size: int, fault: str) -> dict:
 def main() -> None:
     torch.set_num_threads(1)
     texts = Texts()
-    experiment = Experiment("lab08_faults", script=__file__, modules=["llmlib.text"], seeds=(0, 1, 2))
+    experiment = Experiment("lab08_faults", script=__file__, modules=["llmlib.text.chars"], seeds=(0, 1, 2))
     trained = {"": experiment.once("correct", study, texts, "", 0)}
     trained |= dict.fromkeys("DEG", experiment.once("correct, another seed", study, texts, "", 1))
     trained |= {fault: experiment.once(fault, study, texts, fault, 2) for fault in "ABCFHI"}

@@ -172,7 +172,7 @@ def facts(records, rows, seed):
     return list(zip(ids[..., :-1], targets))
 
 
-held_out, held_out_skills = source.sample(32_768, rng=12345)
+held_out, held_out_skills = source.sample(8_192, rng=12345)
 held_out = torch.from_numpy(held_out).view(-1, 96)
 
 
@@ -261,7 +261,7 @@ show(fig, alt=f"Excess on logarithmic axes, recorded runs as lines and today's a
 # %%
 N_, D_, L_ = (np.array([run[key] for run in skills["runs"]], float)
               for key in ("parameters", "records", "excess"))
-L_ = L_ + E_true                                        # what one would see of a real text
+L_ = L_ + E_true                                        # all one sees of a real text
 law = fit_scaling_law(N_, D_, L_)
 floors = [each.E for each in bootstrap(fit_scaling_law, N_, D_, L_, times=60)]
 low, high = interval(floors)
@@ -299,11 +299,24 @@ for name, guess in (("law", first["loss"]), ("straight line", no_floor)):
 #
 # **Operations.** A weight that sits in a matrix costs a token 2 operations on the way forward, a multiplication and an addition, and 4 on the way back: $C = 6ND$. **Parameters** can be counted in three ways, and papers differ:
 
+# %% tags=["diagram"]
+d = Diagram(12, 2.2)
+weight = d.box(1.5, 1.2, "a weight", w=1.8, h=0.7, color="blue")
+forward = d.box(4.9, 1.7, "forward: 2", w=2.4, h=0.6, color="grey")
+back_ = d.box(4.9, 0.7, "backward: 4", w=2.4, h=0.6, color="orange")
+token_ = d.box(8.3, 1.2, "6 a token", w=1.9, h=0.7, color="green")
+d.arrow(weight, forward)
+d.arrow(weight, back_)
+d.arrow(forward, token_)
+d.arrow(back_, token_)
+d.label(10.9, 1.2, "$C = 6\\,N D$", size=14)
+d.show(alt="A weight costs two operations a token forward and four backward, six in all: N weights and D tokens make C = 6 N D.")
+
 # %%
 small = ModelConfig(256, n_layers=4, d_model=64, n_heads=2, d_ff=168, max_seq_len=128)
 counted = []
 for name, config, embeddings in (
-        ("our 4 blocks of 64", small, 256 * 64),        # tied: embedding and head in one
+        ("our 4 blocks of 64", small, 256 * 64),        # embedding and head are tied
         ("GPT-2 small", preset("gpt2"), (50257 + 1024) * 768),
         ("GPT-3", preset("gpt3"), (50257 + 2048) * 12288)):
     with torch.device("meta"):                          # shapes without memory
@@ -326,7 +339,7 @@ table(counted)
 sweep = recorded("scaling_sweep")["results"]
 runs = sweep["grid"]
 N = np.array([run["parameters"] for run in runs], float)
-D = np.array([run["tokens"] for run in runs], float)
+tokens = np.array([run["tokens"] for run in runs], float)
 L = np.array([run["report"] for run in runs])
 C = np.array([run["budget"] for run in runs])
 budgets = np.unique(C)
@@ -344,8 +357,8 @@ slice_ = sweep["slice"]
 a_.loglog([r["parameters"] for r in slice_], [r["report"] for r in slice_], ".-", color="#0072B2")
 a_.set(xlabel="N, each on 500,000 bytes", ylabel="nats a byte, report split")
 for i, n_ in enumerate(np.unique(N)):
-    order_ = np.argsort(D[N == n_])
-    b_.loglog(D[N == n_][order_], L[N == n_][order_], ".-", color=plt.cm.viridis(i / 9), label=f"{n_ / 1000:.0f}k")
+    order_ = np.argsort(tokens[N == n_])
+    b_.loglog(tokens[N == n_][order_], L[N == n_][order_], ".-", color=plt.cm.viridis(i / 9), label=f"{n_ / 1000:.0f}k")
     c_.loglog(C[N == n_][order_], L[N == n_][order_], ".-", color=plt.cm.viridis(i / 9))
 b_.set(xlabel="D, a line a size")
 b_.legend(fontsize=6.5, title="N", title_fontsize=7, loc="lower left")
@@ -365,9 +378,9 @@ show(fig, alt=f"Three plots on logarithmic axes: loss against parameters at 500,
 
 # %%
 def bytes_to_reach(target, n):
-    """From the runs of one size, interpolated on logarithmic axes; NaN if not reached."""
-    at = np.argsort(D[N == n])
-    losses, amounts_ = L[N == n][at], D[N == n][at]
+    """From the runs of one size, interpolated; NaN if it is not reached."""
+    at = np.argsort(tokens[N == n])
+    losses, amounts_ = L[N == n][at], tokens[N == n][at]
     if not losses.min() <= target <= losses.max():
         return math.nan
     return float(np.exp(np.interp(-target, -losses, np.log(amounts_))))
@@ -417,14 +430,14 @@ curves({"table of counts": (count_bytes, count_loss), "Transformer": (count_byte
 
 # %%
 ladder = recorded("base_models")["results"]
-rungs = ladder["sizes"]
+rungs, table_row = ladder["sizes"], ladder["ngram"]["report"]
 table([{"model": f'load_base("{size}")', "parameters": f"{r['parameters']:,}",
         "bits a byte": r["report"][0],
         "95 % over documents": f"{r['report'][1]:.3f} to {r['report'][2]:.3f}"}
        for size, r in rungs.items()]
       + [{"model": f"{ladder['ngram']['order']}-gram of {ladder['ngram']['units']}",
-          "parameters": "-", "bits a byte": ladder["ngram"]["report"][0],
-          "95 % over documents": "{1:.3f} to {2:.3f}".format(*ladder["ngram"]["report"])}],
+          "parameters": "-", "bits a byte": table_row[0],
+          "95 % over documents": "{1:.3f} to {2:.3f}".format(*table_row)}],
       fmt=".3f")
 for larger, smaller, value, low, high in ladder["differences"]:
     print(f"{larger} against {smaller}: {value:+.3f} bits a byte, document by document "
@@ -468,10 +481,10 @@ for size in base_sizes():
 # with a **sharpness** $q$: the sum for $q = 1$, the larger of the two for $q \to \infty$. **By hand:** $u = v = 0.5$ make 1.0 at $q = 1$, and $(2 \cdot 0.5^4)^{1/4} = 0.59$ at $q = 4$. The exponent $a$ of the best size is the same for every $q$. Fit both to our runs.
 
 # %%
-sum_law = fit_scaling_law(N, D, L)
-text_law = fit_scaling_law(N, D, L, sharpness=None)     # q fitted as well
+sum_law = fit_scaling_law(N, tokens, L)
+text_law = fit_scaling_law(N, tokens, L, sharpness=None)     # q fitted as well
 for name, each in (("sum", sum_law), ("sharp", text_law)):
-    off = each.predict(N, D) / L - 1
+    off = each.predict(N, tokens) / L - 1
     print(f"{name:5} q = {each.sharpness:.1f}, E = {each.E:.2f}: off by "
           f"{np.sqrt((off**2).mean()):.1%} (root mean square), {np.abs(off).max():.1%} "
           "at most")
@@ -488,7 +501,7 @@ slopes = {"valley": np.polyfit(np.log(budgets), np.log(valley), 1)[0],
           "law": text_law.exponents[0]}
 lowest = np.array([N[C == c][L[C == c].argmin()] for c in budgets])
 slopes["envelope"] = np.polyfit(np.log(budgets), np.log(lowest), 1)[0]
-resampled = bootstrap(fit_scaling_law, N, D, L, times=60, sharpness=None)
+resampled = bootstrap(fit_scaling_law, N, tokens, L, times=60, sharpness=None)
 a_low, a_high = interval([each.exponents[0] for each in resampled])
 n_last, d_last = text_law.optimum(budgets[-1])
 print(f"at {budgets[-1]:.0e} operations the law wants {n_last:,.0f} parameters, "
@@ -525,8 +538,8 @@ show(fig, alt="Left: loss against parameters, one valley a budget, with the law'
 
 # %%
 N_bare = N - np.array([256 * run["width"] for run in runs])
-bare_law = fit_scaling_law(N_bare, D, L, sharpness=None)
-bare_again = bootstrap(fit_scaling_law, N_bare, D, L, times=60, sharpness=None)
+bare_law = fit_scaling_law(N_bare, tokens, L, sharpness=None)
+bare_again = bootstrap(fit_scaling_law, N_bare, tokens, L, times=60, sharpness=None)
 rise = interval([b.exponents[0] - a.exponents[0]        # on the same resampled sweeps
                  for a, b in zip(resampled, bare_again)])
 print(f"all parameters: N* ~ C^{text_law.exponents[0]:.2f}")
@@ -597,6 +610,8 @@ def again_and_again(seed):
 
 middles = np.array([half_way(seed) for seed in (1, 2)])
 repeats = np.array([again_and_again(seed) for seed in (1, 2)])
+
+# %% tags=["figure"]
 table([{"8,192 records": "half-way through a longer run", "excess, two seeds": "  ".join(f"{x:.3f}" for x in middles[:, 0])},
        {"8,192 records": "the end of its own run", "excess, two seeds": "  ".join(f"{x:.3f}" for x in middles[:, 1])}])
 table([{"": name, "excess, two seeds": "  ".join(f"{x:.3f}" for x in column)} for name, column in
@@ -619,7 +634,7 @@ table([{"": name, "excess, two seeds": "  ".join(f"{x:.3f}" for x in column)} fo
 # %%
 bet = recorded("scaling_prediction")["results"]
 table([{"law": each["form"],
-        "fitted to the last": f"{min(each['decades'], 3):g} decades" if each["decades"] < 9 else "all",
+        "decades": f"{each['decades']:g}" if each["decades"] < 9 else "all",
         **{f"error at {test['target']:.0e}".replace("e+", "e"): f"{test['error']:+.1%}"
            for test in each["tests"]},
         **{f"line at {test['target']:.0e}".replace("e+", "e"): f"{test['line']:+.1%}"
@@ -655,8 +670,9 @@ floor = bet["law"]["E"]
 print(f"the run              {outcome:.4f} nats a byte")
 by_sum = float(sum_law.predict(bet["parameters"], bet["tokens"]))
 for name, value in {"the law": bet["loss"], **bet["naive"], "sum law": by_sum}.items():
-    print(f"{name.replace('_', ' '):20} {value:.4f}: off by {value / outcome - 1:+.2%} of "
-          f"the loss, {(value - outcome) / (outcome - floor):+.1%} of the excess")
+    print(f"{name.replace('_', ' '):20} {value:.4f}: off by "
+          f"{value / outcome - 1:+.2%} of the loss, "
+          f"{(value - outcome) / (outcome - floor):+.1%} of the excess")
 
 # %% tags=["diagram"]
 fig, ax = plt.subplots(figsize=(7.2, 3.2))
@@ -686,15 +702,19 @@ show(fig, alt=f"The best loss of each budget, the law extended ten times beyond 
 # *Recorded*, each on the same 500,000 bytes: our recipe with Muon, with AdamW, with SGD, and an LSTM of one layer with AdamW; rates tuned by three or four tries each at some 46 thousand parameters and carried to the other sizes by one rule. **Predict** the order of the four.
 
 # %%
-compared = {"Transformer, Muon": [r for r in sweep["slice"] if 10_000 < r["parameters"] < 3e5],
+same_sizes = [r for r in sweep["slice"] if 10_000 < r["parameters"] < 3e5]
+compared = {"Transformer, Muon": same_sizes,
             "Transformer, AdamW": sweep["compared"]["adamw"],
-            "Transformer, SGD": sweep["compared"]["sgd"], "LSTM, AdamW": sweep["compared"]["lstm"]}
+            "Transformer, SGD": sweep["compared"]["sgd"],
+            "LSTM, AdamW": sweep["compared"]["lstm"]}
 for name, each in compared.items():
-    n_, l_ = (np.array([r[key] for r in each], float) for key in ("parameters", "report"))
+    n_ = np.array([r["parameters"] for r in each], float)
+    l_ = np.array([r["report"] for r in each])
     slope = -np.polyfit(np.log(n_), np.log(l_), 1)[0]
     print(f"{name:18}  " + "  ".join(f"{x:.3f}" for x in l_) + f"   slope {slope:.3f}")
 for name, tries in sweep["rates"].items():
-    print(f"{name:5} tried: " + ", ".join(f"{r['lr']:g}: {r['choose']:.3f}" for r in tries))
+    print(f"{name:5} tried: "
+          + ", ".join(f"{r['lr']:g}: {r['choose']:.3f}" for r in tries))
 deep = sweep["shapes"]
 shape_losses = [r["report"] for r in deep]
 print("shapes of about 46 thousand: " + ", ".join(
@@ -722,13 +742,15 @@ show(fig, alt="Left: loss against parameters for a Transformer with Muon, AdamW 
 # Three laws have been published for large models: Kaplan's, Hoffmann's, and a second fit of Hoffmann's own points by Besiroglu et al. (2024), who found an error in the first. Their losses are nats per *token* of their own texts and do not compare with ours. Their advice can be read off all the same.
 
 # %%
-MODELS = {"GPT-3": (175e9, 300e9), "Gopher": (280e9, 300e9), "Chinchilla": (70e9, 1.4e12),
-          "Llama-2-7B": (6.7e9, 2e12), "Llama-2-70B": (69e9, 2e12)}
+MODELS = {"GPT-3": (175e9, 300e9), "Gopher": (280e9, 300e9),
+          "Chinchilla": (70e9, 1.4e12), "Llama-2-7B": (6.7e9, 2e12),
+          "Llama-2-70B": (69e9, 2e12)}
 rows = []
 for name, (n_, d_) in MODELS.items():
     c_ = 6 * n_ * d_
     hoffmann, besiroglu = (each.optimum(c_) for each in (HOFFMANN_2022, BESIROGLU_2024))
-    rows.append({"model": name, "operations": f"{c_:.1e}", "tokens a parameter": d_ / n_,
+    rows.append({"model": name, "operations": f"{c_:.1e}",
+                 "tokens a parameter": d_ / n_,
                  "best N, Hoffmann": f"{hoffmann[0] / 1e9:.0f}B",
                  "best N, Besiroglu": f"{besiroglu[0] / 1e9:.0f}B",
                  "tokens a parameter there": f"{besiroglu[1] / besiroglu[0]:.0f}",
@@ -764,7 +786,8 @@ for growth in (1.5, 2, 2.5):
         (100e12, 300e12, 1000e12)))
 n_stock = STOCK / 20
 print(f"at 20 tokens a parameter 300T tokens feed {n_stock / 1e12:.0f}T parameters, "
-      f"{6 * n_stock * STOCK:.0e} operations: {6 * n_stock * STOCK / 3.14e23:,.0f} times GPT-3")
+      f"{6 * n_stock * STOCK:.0e} operations: "
+      f"{6 * n_stock * STOCK / 3.14e23:,.0f} times GPT-3")
 
 # %% [markdown]
 # These are years of the *stock*, under a law for dense models trained once on fresh text. Repetition, other languages and other kinds of data push them out. Small as it is, one line of the printout is the argument of HLT's third side: the largest run that the stock could feed in proportion is some 86,000 times GPT-3, and not infinity.
@@ -840,7 +863,7 @@ ballot.vote("after side 3: not enough data")
 # %%
 def first_of_each(skills_, keep):
     """Numbers of `keep` records: of each skill the first few, as many as fit."""
-    earlier = np.zeros(len(skills_), int)               # records of the same skill before
+    earlier = np.zeros(len(skills_), int)  # of the same skill, before
     for skill in np.unique(skills_):
         earlier[skills_ == skill] = np.arange((skills_ == skill).sum())
     return np.sort(np.argsort(earlier, kind="stable")[:keep])
@@ -893,12 +916,14 @@ def known(model, ranks):
     return (logits.argmax(-1).numpy() == source.answers[ranks]).mean()
 
 
-groups = [(0, 10), (10, 30), (30, 100), (100, 300), (300, 1000), (1000, 3000), (3000, 10000)]
+groups = [(0, 10), (10, 30), (30, 100), (100, 300), (300, 1000), (1000, 3000),
+          (3000, 10000)]
 tail = {}
 for records in (4_096, 16_384, 65_536):
     trainer = learner(24, facts(records, rows_for(records), seed=5))
     trainer.run()
-    tail[f"{records:,} records"] = [known(trainer.model.eval(), np.arange(*g)) for g in groups]
+    tail[f"{records:,} records"] = [known(trainer.model.eval(), np.arange(*g))
+                                    for g in groups]
 
 # %% tags=["figure"]
 curves(tail, at=[(a * b) ** 0.5 if a else 3 for a, b in groups], x="rank of the skill, 0 the most common (log)", y="share answered right", log="x", reference={"guessing": 1 / 16}, height=2.8,
@@ -943,7 +968,7 @@ ballot.shift()
 claims_table([
     Claim("loss has a power-law relationship with size, data and compute when not bottlenecked",
           "Kaplan et al. (2020); Hoffmann et al. (2022) add a floor",
-          f"text law within {np.abs(text_law.predict(N, D) / L - 1).max():.1%} of 37 runs over three decades, rms {np.sqrt(np.mean((text_law.predict(N, D) / L - 1) ** 2)):.1%}",
+          f"text law within {np.abs(text_law.predict(N, tokens) / L - 1).max():.1%} of 37 runs over three decades, rms {np.sqrt(np.mean((text_law.predict(N, tokens) / L - 1) ** 2)):.1%}",
           "holds; with a floor, and best away from the smallest", source=["day24", "analytics", "11785"], split="report"),
     Claim("larger models require fewer samples to reach the same performance",
           "Kaplan et al. (2020), figure 2",
