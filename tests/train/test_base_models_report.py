@@ -89,7 +89,7 @@ def test_a_finished_run_is_shipped_and_measured(report, capsys):
     )
 
     best = results["ngram"]
-    assert len(results["ngrams_tried"]) == 3 * 7 and best["choose"][0] == min(
+    assert len(results["ngrams_tried"]) == 3 * 4 and best["choose"][0] == min(
         r["choose"] for r in results["ngrams_tried"]
     )
     gap = results["beyond_ngram"][size]
