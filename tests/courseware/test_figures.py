@@ -92,10 +92,11 @@ def test_a_mistake_is_named(ax, call, message):
 
 
 def test_a_figure_of_its_own_is_shown_with_its_alt_text_and_fits_a_screen(shown):
+    before = plt.get_fignums()  # of other tests of the same process
     curves({"a": [1.0, 2.0]}, alt="It rises.")
     (output,) = shown
     assert 'alt="It rises."' in output.data["text/html"] and ' width="691" ' in output.data["text/html"]
-    assert plt.get_fignums() == []
+    assert plt.get_fignums() == before
 
 
 # ------------------------------------------------------------------------------------------------------------- bars
