@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 08 · Scaling laws: predict a run before paying for it
 #
-# **The question of this lecture.** The largest training runs cost as much as a hospital, and each is made once. *Can one know, before paying, how good the model will be, and how large it should be?* And where does that end: is scale all we need?
+# **The question of this lecture.** The largest training runs cost tens of millions of dollars and more, and each is made once. *Can one know, before paying, how good the model will be, and how large it should be?* And where does that end: is scale all we need?
 #
 # The plan is the one in which it was done for GPT-4: train many small models, find the regularity, extend the line. We do it with our own models, we write our prediction down before the large run is made, and then look at the run. On the way there is a language whose best possible loss is known exactly, so that the method can be caught when it is wrong.
 #
@@ -35,9 +35,9 @@ from llmlib.model import (ModelConfig, Transformer, count_parameters, flops_per_
                           preset)
 from llmlib.text import SkillSource
 from llmlib.train import TrainConfig, Trainer
-from llmlib.train.scaling import (BESIROGLU_2024, HOFFMANN_2022, KAPLAN_2020, bootstrap,
-                                  fit_isoflop, fit_power_law, fit_scaling_law,
-                                  interval)
+from llmlib.train.scaling import (BESIROGLU_2024, HOFFMANN_2022, KAPLAN_2020,
+                                  ScalingLaw, bootstrap, fit_isoflop,
+                                  fit_power_law, fit_scaling_law, interval)
 
 setup_style(compact=True)
 torch.manual_seed(0)
@@ -162,14 +162,18 @@ show(fig, alt="The exact excess of two tables on logarithmic axes: against the n
 # A small Transformer instead of the table: one block, trained once over $D$ records, its learning rate brought down to zero at the end. The loss counts answers only, and we measure it without the luck of the draw: at each place the mean over all answers that could have come.
 
 # %%
-def facts(records, rows, seed):
+def batched(symbols, rows):
     """Batches of `rows` rows of 32 records, with the targets that are answers."""
-    steps_ = records // 32 // rows
-    symbols, _ = source.sample(steps_ * rows * 32, rng=seed)
-    ids = torch.from_numpy(symbols).view(steps_, rows, 96)
+    whole = len(symbols) // (32 * rows) * 32 * rows
+    ids = torch.from_numpy(symbols[:whole]).view(-1, rows, 96)
     targets = ids[..., 1:].clone()
     targets[..., 0::3] = targets[..., 2::3] = -100      # names are not to be guessed
     return list(zip(ids[..., :-1], targets))
+
+
+def facts(records, rows, seed):
+    """Batches of so many records of the language."""
+    return batched(source.sample(records, rng=seed)[0], rows)
 
 
 held_out, held_out_skills = source.sample(8_192, rng=12345)
@@ -408,12 +412,11 @@ for row in counts:
     kept = chosen.setdefault(row["bytes"], row)
     if row["choose"] < kept["choose"]:
         chosen[row["bytes"]] = row
-count_bytes = np.array(sorted(chosen))
+count_bytes = np.array(sorted(b for b in chosen if b < 1e7))
 count_loss = np.array([chosen[b]["report"] for b in count_bytes])
 everything = runs + sweep["slice"]
 model_loss = np.array([min(r["report"] for r in everything if r["tokens"] <= 1.01 * b)
                        for b in count_bytes])
-count_bytes, count_loss, model_loss = count_bytes[:-1], count_loss[:-1], model_loss[:-1]
 for b in count_bytes:
     print(f"{b:>10,} bytes: best order {chosen[b]['order']}, {chosen[b]['smoothing']}")
 
@@ -465,7 +468,9 @@ for size in base_sizes():
 # A budget $C = 6ND$ can be spent on a large model that reads little or a small one that reads much. Hoffmann et al. (2022) find the best size in three ways, and so do we.
 #
 # **1. The envelope.** Of all runs that cost at most $C$, take the best.
+#
 # **2. The valley.** At *one* budget, plot the loss against $\ln N$ and lay a parabola through it. Its lowest point is the best size (an **IsoFLOP** curve).
+#
 # **3. The law.** Fit $L(N, D)$ and minimise it along $ND = C/6$. **By hand:** put $D = C/(6N)$ into the law and set the derivative by $N$ to zero,
 #
 # $$-\alpha A N^{-\alpha-1} + \beta B \left(\tfrac{6}{C}\right)^{\!\beta} N^{\beta - 1} = 0 \quad\Rightarrow\quad N^{\ast} = \left(\frac{\alpha A}{\beta B}\right)^{\!\frac{1}{\alpha+\beta}} \left(\frac{C}{6}\right)^{\!\frac{\beta}{\alpha+\beta}} .$$
@@ -492,7 +497,7 @@ for name, each in (("sum", sum_law), ("sharp", text_law)):
 # %% [markdown]
 # The sum misses our runs by two and a half per cent on average, several times what seeds explain; with a sharpness of 3.5, one more constant, the error is half of that. On bytes and at these sizes, a model that lacks both parameters and text does not suffer twice: it suffers from what it lacks more. (On the facts of part I the sum was good enough. Forms are not eternal; test them.)
 #
-# And look at $E$: the sum finds 0.66 nats, the sharp law none at all. Our runs say nothing about the floor of this text. Text surely has one; it lies too far below 1.6 nats to bend the line where we are. An $E$ that comes out of a fit is a claim of the *form*, not only of the data.
+# And look at $E$: the sum finds 0.66 nats, the sharp law none at all. Our runs say nothing about the floor of this text. Text surely has one; presumably it lies too far below 1.6 nats to bend the line where we are. An $E$ that comes out of a fit is a claim of the *form*, not only of the data.
 
 # %%
 valley = np.array([fit_isoflop(N[C == c][np.argsort(L[C == c])[:5]],
@@ -532,7 +537,7 @@ show(fig, alt="Left: loss against parameters, one valley a budget, with the law'
 #
 # ### Kaplan against Hoffmann (*optional*)
 #
-# Kaplan et al. (2020) found $N^{\ast} \propto C^{0.73}$: with ten times the compute, make the model five times larger and hardly read more. GPT-3 was built by that rule. Hoffmann et al. (2022) found 0.5, and a model four times smaller than Gopher, Chinchilla, that read four times as much and was better. Both had careful sweeps. How can they differ?
+# Kaplan et al. (2020) found $N^{\ast} \propto C^{0.73}$: with ten times the compute, make the model five times larger and hardly read more. GPT-3 was built by that rule. Hoffmann et al. (2022) found 0.5, and Chinchilla, a quarter of Gopher in size, that read more than four times as much and was better. Both had careful sweeps. How can they differ?
 #
 # One part of the answer is in the counting (Pearce and Song, 2024; Porian et al., 2024). Kaplan left the embeddings out of $N$ *and* of $C$, on models so small that embeddings were most of them. Do the same with our runs, and with nothing else:
 
@@ -575,7 +580,7 @@ explore(spend, log_budget=(9, 26, 1), shown=["this lecture's", "Hoffmann's"], pa
         alt="Loss along one budget against the number of parameters, with the best size, half of it and twice it marked. The valleys are flat: a factor of two in size costs 1.5 per cent of our loss and a quarter of a per cent of Hoffmann's.")
 
 # %% [markdown]
-# Flat: a factor of two off in either direction costs one and a half per cent of our loss, and a quarter of a per cent of Hoffmann's at $10^{24}$ operations. Which is good for the builder, and bad for whoever wants to measure the exponent $a$, since the lowest point of a flat valley is hard to find. It is also why models that will be *used* much are made smaller than the best size and read longer: Llama 3's 8B read 15 trillion tokens, almost two thousand a parameter. The training is a little dearer, every answer is cheaper for ever (Sardana et al., 2024; lab 08 computes it).
+# Flat: a factor of two off in either direction costs one and a half per cent of our loss, and a quarter of a per cent of Hoffmann's at $10^{24}$ operations. Which is good for the builder, and bad for whoever wants to measure the exponent $a$, since the lowest point of a flat valley is hard to find. It is also a reason to make models that will be *used* much than the best size and let them read longer: Llama 3's 8B read 15 trillion tokens, almost two thousand a parameter. The training is a little dearer, every answer is cheaper for ever (Sardana et al., 2024; lab 08 computes it).
 
 # %% [markdown]
 # ## IV. What counts as a point
@@ -679,7 +684,7 @@ for name, value in {"the law": bet["loss"], **bet["naive"], "sum law": by_sum}.i
 fig, ax = plt.subplots(figsize=(7.2, 3.2))
 ax.loglog(budgets, best, "k.", label="best run of each budget")
 fine = np.logspace(9.4, 13.6, 60)
-made = type(text_law)(**bet["law"])
+made = ScalingLaw(**bet["law"])
 ax.loglog(fine[fine > 1e11], [made.predict(*made.optimum(c)) for c in fine[fine > 1e11]], color="#0072B2", label="the law, at its best size")
 line_ = np.polyfit(np.log(budgets), np.log(best), 1)
 ax.loglog(fine, np.exp(np.polyval(line_, np.log(fine))), color="#999999", linestyle="--", label="straight line through all")
@@ -819,7 +824,7 @@ explore(when, growth=[2.0, 4.0, 10.0], doubling=[1.0, 2.0, 2.5], panels=[dict(gr
         alt="Dollars of the largest run by year from an assumed 50 million in 2023. At ten times a year and Moore's doubling in two years one per cent of the world's product is reached within five or six years; at four times a year with chips that double in two and a half, about ten years.")
 
 # %% [markdown]
-# At the slide's rate the wall is close, whatever the chips do: no doubling time of hardware keeps up with ten times a year. At the measured rate, four times (Sevilla et al., 2022), with what a dollar buys doubling in two and a half years (Hobbhahn and Besiroglu, 2022), it is further off. (The 50 million dollars for 2023 are an assumption of the right size. Move them by ten and the year moves by two or so.)
+# At the slide's rate the wall is close at each doubling time on the slider. At the measured rate, four times (Sevilla et al., 2022), with what a dollar buys doubling in two and a half years (Hobbhahn and Besiroglu, 2022), it is further off. (The 50 million dollars for 2023 are an assumption of the right size. Move them by ten and the year moves by two or so.)
 
 # %%
 ballot.vote("after side 1: not enough compute")
@@ -871,12 +876,7 @@ def first_of_each(skills_, keep):
 
 
 def on_records(symbols, seed):
-    rows = rows_for(len(symbols))
-    ids = torch.from_numpy(symbols)[: len(symbols) // (32 * rows) * 32 * rows]
-    ids = ids.view(-1, rows, 96)
-    targets = ids[..., 1:].clone()
-    targets[..., 0::3] = targets[..., 2::3] = -100
-    trainer = learner(16, list(zip(ids[..., :-1], targets)), seed)
+    trainer = learner(16, batched(symbols, rows_for(len(symbols))), seed)
     trainer.run()
     return excess(trainer.model)
 
@@ -898,7 +898,7 @@ bars(pruned, x="excess in nats after 16,384 records, 16 wide, two seeds", height
      alt="Excess after 16,384 records, two seeds: " + "; ".join(f"{k} {np.mean(v):.3f}" for k, v in pruned.items()) + ".")
 
 # %% [markdown]
-# On each seed the chosen quarter beats the random one, without a word more of text or a second more of computing. The right subset is not the *good* text here (all records are equally good); it is the text that the model would not have had enough of. In this language we know which that is. On the web somebody has to guess, with rules and small models, and part I of lecture 07 showed whom a guess can hit.
+# On each seed the chosen quarter beats the random one, without a word more of text or a second more of training (choosing costs something too). The right subset is not the *good* text here (all records are equally good); it is the text that the model would not have had enough of. In this language we know which that is. On the web somebody has to guess, with rules and small models, and part I of lecture 07 showed whom a guess can hit.
 
 # %%
 ballot.vote("after side 4: enough data")
@@ -933,7 +933,7 @@ curves(tail, at=[(a * b) ** 0.5 if a else 3 for a, b in groups], x="rank of the 
 # %% [markdown]
 # Everyone knows the ten commonest skills, nobody the rare ones, and eight times the records move the edge between the two to the right by a factor of a few. It never goes away: behind each edge there is more tail than before it, in kinds, if not in frequency.
 #
-# HLT concludes that scale yields gains in the tail and is unlikely to solve it. In this language that is a theorem: $D$ records teach about $D^{1/1.8}$ skills. Whether the *understanding* of common things lets a large model work out rare ones, instead of having to meet them, is the question for text, and lecture 09 takes it up. <!-- promise: 09-long-tail -->
+# HLT concludes that scale yields gains in the tail and is unlikely to solve it. For part I's table, in this language, that can be proved: $D$ records teach about $D^{1/1.8}$ skills. Whether the *understanding* of common things lets a large model work out rare ones, instead of having to meet them, is the question for text, and lecture 09 takes it up. <!-- promise: 09-long-tail -->
 
 # %%
 ballot.vote("after side 5: the tail")
@@ -974,7 +974,7 @@ claims_table([
     Claim("larger models require fewer samples to reach the same performance",
           "Kaplan et al. (2020), figure 2",
           f"to {target} nats: " + ", ".join(f"{n / 1000:.0f}k needs {d / 1000:.0f}k bytes" for n, d in list(need.items())[:: max(1, len(need) // 3)]),
-          "holds; until the schedule gets too short", source=["day24", "11785"], split="report"),
+          "holds; on our range of sizes", source=["day24", "11785"], split="report"),
     Claim("train small models, extrapolate, predict the large one with high accuracy",
           "OpenAI (2023): GPT-4's loss from runs of at most 1/10,000 of its compute",
           f"ten times the compute: {bet['loss']:.3f} predicted, {outcome:.3f} measured, {bet['loss'] / outcome - 1:+.1%}",
@@ -1016,9 +1016,9 @@ claims_table([
 # %% [markdown]
 # ## Summary
 #
-# 1. The *excess* is a power law; the loss is one only where its floor does not show. Fit $E$, or predict wrongly.
+# 1. The *excess* is a power law; the loss is one only where its floor does not show. A floor that is there and not fitted, or fitted and not there, spoils the prediction.
 # 2. A long tail learnt in order of frequency gives power laws without any network. On a language with a known floor the fit finds the floor.
-# 3. Points are ends of schedules, on fresh text, at tuned rates. Everything else bends the law.
+# 3. Points are ends of schedules, on fresh text, at tuned rates. The other habits we tried lie off the law.
 # 4. For a budget there is a best size, in a flat valley. How it grows depends on what is counted as a parameter, which was part of the quarrel between 0.73 and 0.5.
 # 5. Test a prediction on what you know, write it down with an interval and with its naive rivals, then look.
 # 6. "Is scale all we need?" falls apart into questions with numbers, and one without: whether understanding what is common gives what is rare.
