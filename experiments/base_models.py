@@ -3,7 +3,7 @@
 Cleans, splits and tokenises the prose once (a minute), then trains. Stopped at any moment, killed or interrupted, it
 goes on from its last checkpoint when it is started again. The same script runs on many devices:
 
-    torchrun --nproc-per-node 8 experiments/base_models.py --size 8m
+    torchrun --nproc-per-node 8 experiments/base_models.py --size 5m
 
 docs/from_laptop_to_nodes.md has the arithmetic of each step.
 """
@@ -38,7 +38,7 @@ SIZES = {  # Llama-style: RoPE, RMSNorm, SwiGLU, a tied head
     "0.3m": dict(n_layers=4, d_model=48, n_heads=3, d_ff=128),
     "1m": dict(n_layers=6, d_model=96, n_heads=3, d_ff=256),
     "3m": dict(n_layers=6, d_model=160, n_heads=5, d_ff=432),
-    "8m": dict(n_layers=7, d_model=288, n_heads=9, d_ff=768),
+    "5m": dict(n_layers=7, d_model=224, n_heads=7, d_ff=608),
 }
 
 
