@@ -16,6 +16,7 @@ from .preferences import PreferencePair, preference_pairs
 from .prose import Document, prose
 from .recordings import Experiment, recorded, recorded_names, save_recorded, stale
 from .reviews import RatedText, rated_texts, split_ratings
+from .support_desk import Request, SupportDesk
 
 __all__ = [
     "IGNORE",
@@ -25,7 +26,9 @@ __all__ = [
     "PreferencePair",
     "RandomWindows",
     "RatedText",
+    "Request",
     "ShuffledExamples",
+    "SupportDesk",
     "alice",
     "all_plays",
     "bootstrap_interval",

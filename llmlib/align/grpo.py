@@ -1,0 +1,119 @@
+"""Group relative policy optimisation: PPO's step with the group's mean in place of a critic. Lecture 13."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from llmlib.model import Transformer
+
+from .advantages import group_advantages
+from .divergence import kl_estimate
+from .policy_losses import masked_mean, ppo_loss
+from .ppo import Callback, Metrics, frozen
+from .rollouts import Reward, checked_rewards, reply_logprobs, sample_replies
+
+
+@dataclass(frozen=True)
+class GRPOConfig:
+    """Settings of `train_grpo`: prompts_per_update times group_size replies an update.
+
+    std: divide advantages by the group's deviation, as Shao et al. (2024) do, or not (Liu et al., 2025). kl_coef: weight
+    of the k3 estimate in the loss. The others are PPO's.
+    """
+
+    updates: int = 80
+    prompts_per_update: int = 8
+    group_size: int = 8
+    max_new_tokens: int = 48
+    epochs: int = 2
+    minibatch_size: int = 32
+    clip: float = 0.2
+    kl_coef: float = 0.05
+    std: bool = True
+    lr: float = 1.5e-4
+    betas: tuple[float, float] = (0.9, 0.95)
+    warmup: int = 5
+    grad_clip: float = 1.0
+    truncated_reward: float | None = -1.0
+    reward_clip: float = 5.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("updates", "prompts_per_update", "max_new_tokens", "epochs", "minibatch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.group_size < 2:
+            raise ValueError(f"group_size={self.group_size}: a reply is compared with its group, so give at least 2")
+        if self.kl_coef < 0 or not self.lr > 0 or not self.clip > 0:
+            raise ValueError(
+                f"kl_coef={self.kl_coef}, lr={self.lr}, clip={self.clip}: none may be negative, lr and clip not 0"
+            )
+
+
+def train_grpo(
+    policy: Transformer,
+    reward: Reward,
+    prompts: Sequence[Sequence[int]],
+    config: GRPOConfig,
+    *,
+    end: int,
+    reference: Transformer | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> list[Metrics]:
+    """Train the policy in place; returns the metrics of each update. The arguments are those of `train_ppo`."""
+    if not prompts:
+        raise ValueError("prompts is empty: give prompts to write replies to")
+    device = next(policy.parameters()).device
+    reference = frozen(policy if reference is None else reference)
+    optimizer = torch.optim.Adam(policy.parameters(), lr=config.lr, betas=config.betas, eps=1e-5)
+    draws = torch.Generator().manual_seed(config.seed)
+    generator = torch.Generator(device.type).manual_seed(config.seed)
+    history = []
+    for update in range(config.updates):
+        for group in optimizer.param_groups:
+            group["lr"] = config.lr * min(1.0, (update + 1) / (config.warmup + 1))
+        chosen = torch.randint(len(prompts), (config.prompts_per_update,), generator=draws)
+        several = [prompts[i] for i in chosen.repeat_interleave(config.group_size).tolist()]
+        rollout = sample_replies(policy, several, end, config.max_new_tokens, generator=generator)
+        raw = checked_rewards(reward, rollout)
+        scores = raw.clamp(-config.reward_clip, config.reward_clip)
+        if config.truncated_reward is not None:
+            scores = torch.where(rollout.finished, scores, torch.full_like(scores, config.truncated_reward))
+        advantages = group_advantages(scores.view(-1, config.group_size), config.std).flatten()
+        with torch.no_grad():
+            old, anchored = reply_logprobs(policy, rollout), reply_logprobs(reference, rollout)
+        policy.train()
+        noted = _improve(policy, optimizer, rollout, old, anchored, advantages, config, draws)
+        policy.eval()
+        mask = rollout.reply_mask
+        history.append(
+            dict(
+                update=update + 1, reward=raw.mean().item(), kl=(old - anchored).sum(1).mean().item(),
+                length=mask.sum(1).float().mean().item(), finished=rollout.finished.float().mean().item(), **noted,
+            )
+        )  # fmt: skip
+        for callback in callbacks:
+            callback(policy, history[-1])
+    return history
+
+
+def _improve(policy, optimizer, rollout, old: Tensor, anchored: Tensor, advantages: Tensor, config, draws) -> Metrics:
+    noted: dict[str, list[float]] = {}
+    for _ in range(config.epochs):
+        for rows in torch.randperm(len(old), generator=draws).split(config.minibatch_size):
+            part = rollout.rows(rows)
+            width, mask = part.ids.shape[1], part.reply_mask
+            logprobs = reply_logprobs(policy, part)
+            before = old[rows, :width]
+            loss = ppo_loss(logprobs, before, advantages[rows, None] * mask, mask, config.clip)
+            distance = masked_mean(kl_estimate(logprobs, anchored[rows, :width], "k3"), mask)
+            optimizer.zero_grad(set_to_none=True)
+            (loss + config.kl_coef * distance).backward()
+            clip_grad_norm_(policy.parameters(), config.grad_clip or float("inf"), error_if_nonfinite=True)
+            optimizer.step()
+            moved = ((logprobs - before).exp() - 1).abs() > config.clip
+            noted.setdefault("clip_fraction", []).append(float(masked_mean(moved.float(), mask)))
+    return {name: sum(values) / len(values) for name, values in noted.items()}
