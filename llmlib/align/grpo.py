@@ -20,8 +20,8 @@ from .rollouts import Reward, checked_rewards, reply_logprobs, sample_replies
 class GRPOConfig:
     """Settings of `train_grpo`: prompts_per_update times group_size replies an update.
 
-    std: divide advantages by the group's deviation, as Shao et al. (2024) do, or not (Liu et al., 2025). kl_coef: weight
-    of the k3 estimate in the loss. The others are PPO's.
+    std: divide advantages by the group's deviation, as Shao et al. (2024) do, or not (Liu et al., 2025). kl_coef:
+    weight of the k3 estimate in the loss. The others are PPO's.
     """
 
     updates: int = 80

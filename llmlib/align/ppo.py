@@ -1,9 +1,9 @@
 """Proximal policy optimisation of a language model against a reward, near a reference. Lecture 13.
 
-One update: the policy writes a reply to each prompt; a reward says how good each is; every token costs kl_coef times its
-log-probability ratio to the frozen reference; advantages come from a value head; a few epochs of clipped steps follow.
-Details after Stiennon et al. (2020), Ouyang et al. (2022) and Huang et al., "The N implementation details of RLHF with
-PPO" (2023).
+One update: the policy writes a reply to each prompt; a reward says how good each is; every token costs kl_coef times
+its log-probability ratio to the frozen reference; advantages come from a value head; a few epochs of clipped steps
+follow. Details after Stiennon et al. (2020), Ouyang et al. (2022) and Huang et al., "The N implementation
+details of RLHF with PPO" (2023).
 """
 
 import copy
@@ -88,7 +88,7 @@ class PPOConfig:
 
 
 class Critic(nn.Module):
-    """What a reply is worth, before each of its tokens: a linear head, from zero, on the policy's or on its own trunk."""
+    """What a reply is worth before each of its tokens: a linear head, from zero, on the policy's or its own trunk."""
 
     def __init__(self, policy: Transformer, separate: bool = False) -> None:
         super().__init__()

@@ -78,7 +78,7 @@ def padded(texts: Sequence[Sequence[int]], pad_id: int = 0) -> tuple[Tensor, Ten
 
 
 def reward_ranking_loss(scores: Tensor, ranks: Tensor | None = None) -> Tensor:
-    """InstructGPT's loss (Ouyang et al., 2022, eq. 1): scores (prompts, K), best first -> a scalar, in nats. Lecture 12.
+    """InstructGPT's loss (Ouyang et al., 2022, eq. 1): scores (prompts, K), best first -> a scalar, in nats.
 
         loss = - mean over the K (K - 1) / 2 pairs of a prompt of log sigmoid(score of the better - of the worse)
 
@@ -102,8 +102,8 @@ def reward_ranking_loss(scores: Tensor, ranks: Tensor | None = None) -> Tensor:
 def plackett_luce_loss(scores: Tensor) -> Tensor:
     """-log probability of the rankings, per prompt: scores (prompts, K), best first -> a scalar. Lecture 12.
 
-    Luce (1959) and Plackett (1975): the best is drawn in proportion to exp(score), then the best of the rest, and so on.
-    For K = 2 it equals `reward_ranking_loss`.
+    Luce (1959) and Plackett (1975): the best is drawn in proportion to exp(score), then the best of the rest, and so
+    on. For K = 2 it equals `reward_ranking_loss`.
     """
     if scores.dim() != 2 or scores.shape[1] < 2:
         raise ValueError(f"scores has shape {tuple(scores.shape)}: give (prompts, K) with K >= 2 replies each")
@@ -112,7 +112,7 @@ def plackett_luce_loss(scores: Tensor) -> Tensor:
 
 
 def pair_accuracy(scores: Tensor) -> Tensor:
-    """The share of pairs that scores (prompts, K), best first, order as the annotator did; ties count half. (prompts,)."""
+    """Scores (prompts, K), best first -> the share of pairs ordered as the annotator did, (prompts,); ties are half."""
     first, second = torch.triu_indices(scores.shape[1], scores.shape[1], 1, device=scores.device)
     difference = scores[:, first] - scores[:, second]
     return ((difference > 0).float() + 0.5 * (difference == 0)).mean(1)
@@ -162,7 +162,7 @@ def ranking_batches(
     epochs: int = 1,
     seed: int = 0,
 ) -> list[dict[str, Tensor]]:
-    """Rankings (prompt, replies best first), all of K replies, as batches for `ranking_loss`, in a new order each epoch.
+    """Rankings (prompt, replies best first), all of K replies, as batches for `ranking_loss`, in a new order an epoch.
 
     One forward pass reads the K replies of a prompt together; all pairs of a prompt are in one batch, never one in
     training and another in a held-out split.

@@ -108,7 +108,7 @@ def pad_examples(examples: Sequence[Example], pad_id: int = 0) -> dict[str, Tens
 
 
 def pack_examples(examples: Iterable[Example], seq_len: int, pad_id: int = 0) -> dict[str, Tensor]:
-    """Examples side by side in rows of seq_len, without cross-talk. -> "ids", "targets", "segments", all (rows, seq_len).
+    """Examples side by side in rows of seq_len, without cross-talk. -> "ids", "targets", "segments" (rows, seq_len).
 
     Each goes whole into the first row with room (first fit). `segments` numbers the examples of a row, so that the
     model gives each its own positions and lets none see another; it is -1 in what is left over. The last token of an

@@ -8,7 +8,7 @@ True by construction:
 - A request has one intent of sixteen and one item. Twelve intents are *demonstrated*; two are *compared* but never
   demonstrated; two are *unseen* after pre-training. Which ones, and which habits the agents have, follows from the
   world's seed.
-- In the text as it comes, most agents evade, ramble or promise the wrong thing, and the single most frequent reply is an
+- In the text as it comes, most agents evade, ramble or promise the wrong thing, and the most frequent reply is an
   evasion; one in about ten solves the problem, politely and with a next step.
 - Customers make typing errors and say the same thing in four ways, with greetings and moods around it: a request is
   rarely seen twice.

@@ -67,8 +67,8 @@ ITEMS = ("lamp", "kettle", "phone", "chair", "jacket", "camera", "bike", "radio"
          "blender", "monitor", "carpet", "scooter")  # fmt: skip
 DAYS = ("monday", "tuesday", "friday", "sunday")
 GREETINGS = ("hi", "hello", "good morning", "hello there", "dear team", "excuse me")
-MOODS = ("i write for the second time", "i am not happy", "it is urgent", "i hope you can help", "this is my first order",
-         "i have been a customer for years")  # fmt: skip
+MOODS = ("i write for the second time", "i am not happy", "it is urgent", "i hope you can help",
+         "this is my first order", "i have been a customer for years")  # fmt: skip
 
 POLITE = ("sorry to hear about your {item}", "thank you for your message", "i am sorry about the {item}",
           "of course , i am glad to help", "thank you for your patience with the {item}")  # fmt: skip
