@@ -3,7 +3,8 @@
 Run experiments/base_models.py before. Each size is rounded to bf16, written to llmlib/recorded/ and then measured as it
 was written, in fp32, on documents that no size was trained on, and so is the best n-gram model of lecture 01's kind,
 counted on the same training documents. It takes about ten minutes on one core and 3 GB, goes on where it was
-interrupted, and may be run again when a further size is there.
+interrupted, and may be run again when a further size is there: of a size that was shipped before and whose run is gone
+the weights are measured again, and what only the run could tell is kept.
 """
 
 import argparse
@@ -16,8 +17,8 @@ import numpy as np
 import torch
 from base_models import SIZES, SPECIAL, prepare
 
-from llmlib.data import Experiment
-from llmlib.data.recordings import FOLDER
+from llmlib.data import Experiment, recorded, recorded_names
+from llmlib.data.recordings import FOLDER, SAME, difference
 from llmlib.data.shards import TokenShards
 from llmlib.hub import base_sizes, load_base
 from llmlib.hub.base import VOCABULARY, checkpoint_file
@@ -141,9 +142,10 @@ def main() -> None:
     tokenizer, shards = prepare(args.folder)
     texts = {n: json.loads((args.folder / f"{n}.json").read_text(encoding="utf-8")) for n in ("choose", "report")}
     runs = finished(args.folder, args.seed)
+    known = recorded("base_models")["results"]["sizes"] if "base_models" in recorded_names() else {}
     if not args.confirm:
         for size in base_sizes() or [*runs, *SIZES][:1]:
-            if size not in runs:
+            if size not in runs and size not in known:
                 parser.error(f"{args.folder} holds no run of {size} that has ended: run base_models.py --size {size}")
         for size, run in runs.items():
             ship(run.model, run.tokenizer, FOLDER / f"base_{size}.safetensors")
@@ -173,8 +175,13 @@ def main() -> None:
     best = min((each["best"] for each in found), key=lambda each: sum(each["choose"]))
 
     part, sizes = texts["choose"][::EVERY], {}
-    for size, run in runs.items():
-        curve = []
+    for size in base_sizes():
+        if size not in runs:
+            sizes[size] = known[size] | dict(report_nats=nats[size]["report"])
+            if difference(known[size]["report_nats"], nats[size]["report"]) > SAME:
+                raise SystemExit(f"base_{size}.safetensors is not what was recorded and its run is gone: train it anew")
+            continue
+        run, curve = runs[size], []
         for path in sorted(args.folder.glob(f"{size}-seed{args.seed}-*.safetensors")):
             updates = int(path.stem.rpartition("-")[2])
             if FIRST_CHECKPOINT <= updates < run.step:
@@ -184,7 +191,7 @@ def main() -> None:
         scores = {name: score(nats[size][name], texts[name]) for name in texts}
         sizes[size] = facts(run, len(shards)) | scores | dict(checkpoints=curve, report_nats=nats[size]["report"])
 
-    def difference(one: dict, other: dict) -> list[float]:
+    def beyond(one: dict, other: dict) -> list[float]:
         return score(np.subtract(one["report"], other["report"]), texts["report"])
 
     results = dict(
@@ -195,8 +202,8 @@ def main() -> None:
         sizes=sizes,
         ngram=best | {name: score(best[name], texts[name]) for name in texts} | dict(report_nats=best["report"]),
         ngrams_tried=[row for each in found for row in each["tried"]],
-        differences=[[large, small, *difference(nats[large], nats[small])] for small, large in pairwise(nats)],
-        beyond_ngram={size: difference(nats[size], best) for size in nats},
+        differences=[[large, small, *beyond(nats[large], nats[small])] for small, large in pairwise(nats)],
+        beyond_ngram={size: beyond(nats[size], best) for size in nats},
     )
     experiment.save(results)
     weights = sum(path.stat().st_size for path in FOLDER.glob("base_*.safetensors"))
