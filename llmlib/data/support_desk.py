@@ -157,7 +157,7 @@ class SupportDesk:
             request = self.requests(1, rng, GROUPS)[0]
             style = rng.choices(list(self.styles), self.styles.values())[0]
             opening = "" if not lines else f"{rng.choice(THANKS if style == 'good' else UNHAPPY)} . "
-            lines += [f"Customer: {opening}{request.text}", f"Agent: {self.reply(request, rng, style)}"]
+            lines += ["Customer:", opening + request.text, "Agent:", self.reply(request, rng, style)]
         return "\n".join(lines) + "\n"
 
     def demonstrations(
