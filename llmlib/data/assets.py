@@ -41,7 +41,8 @@ and QuAC (Choi et al., 2018), and to the Next Token authors, who trained the mod
 them, under the same licence and with this attribution; it also stands in the header of each file of weights.
 
 The stand-in for SmolLM2, `llmlib/recorded/stand_in.*`, is made from Shakespeare's plays alone, which are in the public
-domain.
+domain. The support desk's models, `llmlib/recorded/desk*`, are made from text that the course generates and have the
+course's own licence.
 
 ## What is downloaded
 
