@@ -26,6 +26,8 @@ def gae(
             f"rewards {tuple(rewards.shape)}, values {tuple(values.shape)} and mask {tuple(mask.shape)} differ: "
             "give all three as (B, T)"
         )
+    kind = torch.result_type(rewards, values)
+    rewards = rewards.to(kind if kind.is_floating_point else torch.get_default_dtype())
     mask = mask.bool()
     steps = mask.int()
     if ((steps[:, 1:] - steps[:, :-1]) == 1).sum(1).add(steps[:, 0]).gt(1).any():
@@ -62,6 +64,9 @@ def group_advantages(rewards: Tensor, std: bool = True) -> Tensor:
     """
     if rewards.dim() != 2 or rewards.shape[1] < 2:
         raise ValueError(f"rewards has shape {tuple(rewards.shape)}: give (groups, G) with G >= 2 replies a prompt")
+    if not rewards.is_floating_point():
+        rewards = rewards.to(torch.get_default_dtype())
+    rewards = rewards - rewards[:, :1]  # what is equal becomes 0, where its mean would be off by a rounding error
     centred = rewards - rewards.mean(1, keepdim=True)
     if not std:
         return centred

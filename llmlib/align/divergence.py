@@ -22,7 +22,7 @@ def kl_estimate(logprobs: Tensor, ref_logprobs: Tensor, kind: str = "k1") -> Ten
         return difference
     if kind == "k2":
         return difference.square() / 2
-    return (-difference).exp() - 1 + difference
+    return (-difference).expm1() + difference  # exp(-d) - 1 rounds to below -d for small d
 
 
 def best_of_n_kl(n: int) -> float:

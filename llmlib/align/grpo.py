@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
+from llmlib.infer.decoding import evaluation_mode
 from llmlib.model import Transformer
 
 from .advantages import group_advantages
@@ -47,10 +48,12 @@ class GRPOConfig:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
         if self.group_size < 2:
             raise ValueError(f"group_size={self.group_size}: a reply is compared with its group, so give at least 2")
-        if self.kl_coef < 0 or not self.lr > 0 or not self.clip > 0:
-            raise ValueError(
-                f"kl_coef={self.kl_coef}, lr={self.lr}, clip={self.clip}: none may be negative, lr and clip not 0"
-            )
+        for name in ("clip", "lr", "reward_clip"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}={getattr(self, name)} must be positive")
+        for name in ("kl_coef", "warmup", "grad_clip"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)} must not be negative")
 
 
 def train_grpo(
@@ -83,7 +86,7 @@ def train_grpo(
         if config.truncated_reward is not None:
             scores = torch.where(rollout.finished, scores, torch.full_like(scores, config.truncated_reward))
         advantages = group_advantages(scores.view(-1, config.group_size), config.std).flatten()
-        with torch.no_grad():
+        with torch.no_grad(), evaluation_mode(policy):
             old, anchored = reply_logprobs(policy, rollout), reply_logprobs(reference, rollout)
         policy.train()
         noted = _improve(policy, optimizer, rollout, old, anchored, advantages, config, draws)

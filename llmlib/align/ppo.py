@@ -7,7 +7,7 @@ details of RLHF with PPO" (2023).
 """
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from llmlib.infer.decoding import evaluation_mode
 from llmlib.model import Transformer
+from llmlib.train.feed import Feed, to_device
 from llmlib.train.losses import Batch, next_token_loss
 
 from .advantages import gae, whiten
@@ -37,7 +38,8 @@ class PPOConfig:
     - kl_coef: price of a nat of distance from the reference, per token in the reward. kl_target: nats a reply that the
       coefficient is steered to (Ziegler et al., 2019, 2.2), None to leave it as it is.
     - baseline: "value" (a learned head), "mean" (the batch's mean) or "none" (REINFORCE); without "value" every token
-      of a reply has the same advantage. whiten: advantages to deviation 1 over the batch.
+      of a reply has the same advantage. whiten: advantages to mean 0 and deviation 1 over the batch; as the mean is
+      taken off, "none" is without a baseline with whiten=False only.
     - value_coef: weight of the value loss; separate_values: a critic with a trunk of its own instead of a head on the
       policy's. entropy_coef: bonus for nats of entropy. ptx_coef: weight of the pre-training loss (InstructGPT's ptx).
     - max_step_kl: leave out the rest of an update once the policy is that many nats a token from the one that sampled.
@@ -83,6 +85,10 @@ class PPOConfig:
         for name in ("kl_coef", "value_coef", "entropy_coef", "ptx_coef", "warmup", "grad_clip"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)} must not be negative")
+        if self.kl_target is not None and not (self.kl_target > 0 and self.kl_coef > 0):
+            raise ValueError(
+                f"kl_target={self.kl_target} with kl_coef={self.kl_coef}: give both above 0, or kl_target=None"
+            )
         if self.baseline not in BASELINES:
             raise ValueError(f"baseline={self.baseline!r} is none of {', '.join(BASELINES)}")
 
@@ -115,14 +121,14 @@ def train_ppo(
     *,
     end: int,
     reference: Transformer | None = None,
-    pretraining: Iterator[Batch] | None = None,
+    pretraining: Iterable[Batch] | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> list[Metrics]:
     """Train the policy in place; returns the metrics of each update.
 
     prompts: token ids, drawn from at random. reward: see `Reward`. end: the token that ends a reply. reference: frozen;
-    by default the policy as it is given. pretraining: batches for `next_token_loss`, needed with ptx_coef. callbacks
-    are called as callback(policy, metrics) after each update.
+    by default the policy as it is given. pretraining: batches for `next_token_loss`, needed with ptx_coef; begun again
+    when they end. callbacks are called as callback(policy, metrics) after each update.
     Metrics: "reward" (what the reward model gives), "kl" (nats a reply, k1), "kl_coef", "length", "finished" (share),
     "clip_fraction", "step_kl" (nats a token), "entropy", "explained_variance", "value_loss", "grad_norm".
     ValueError, before the policy is changed, for a prompt that is too long and a reward that is no number.
@@ -131,6 +137,7 @@ def train_ppo(
         raise ValueError("prompts is empty: give prompts to write replies to")
     if config.ptx_coef and pretraining is None:
         raise ValueError(f"ptx_coef={config.ptx_coef} needs pretraining batches; give them or set it to 0")
+    feed = None if pretraining is None else Feed(pretraining)
     device = next(policy.parameters()).device
     reference = frozen(policy if reference is None else reference)
     critic = Critic(policy, config.separate_values)
@@ -148,7 +155,7 @@ def train_ppo(
         )  # fmt: skip
         batch, metrics = _assess(policy, reference, critic, reward, rollout, config, kl_coef)
         policy.train()
-        metrics |= _improve(policy, critic, optimizer, batch, config, draws, pretraining)
+        metrics |= _improve(policy, critic, optimizer, batch, config, draws, feed)
         policy.eval()
         if config.kl_target is not None:
             error = min(max(metrics["kl"] / config.kl_target - 1, -0.2), 0.2)
@@ -208,7 +215,7 @@ def _assess(policy, reference, critic, reward, rollout, config: PPOConfig, kl_co
     return _Batch(rollout, logprobs, values, advantages, returns), metrics
 
 
-def _improve(policy, critic, optimizer, batch: _Batch, config: PPOConfig, draws, pretraining) -> Metrics:
+def _improve(policy, critic, optimizer, batch: _Batch, config: PPOConfig, draws, feed: Feed | None) -> Metrics:
     """The clipped steps of one update."""
     weights = [w for group in optimizer.param_groups for w in group["params"]]
     noted: dict[str, list[float]] = {}
@@ -228,7 +235,7 @@ def _improve(policy, critic, optimizer, batch: _Batch, config: PPOConfig, draws,
             entropy = _entropy(logits, mask, graph=bool(config.entropy_coef))
             loss = loss - config.entropy_coef * entropy
             if config.ptx_coef:
-                total, count = next_token_loss(policy, next(pretraining))
+                total, count = next_token_loss(policy, to_device(next(feed), logits.device))
                 loss = loss + config.ptx_coef * total / count
             optimizer.zero_grad(set_to_none=True)
             loss.backward()

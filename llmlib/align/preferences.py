@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from llmlib.infer.decoding import evaluation_mode
 from llmlib.model import Transformer
+from llmlib.train.feed import to_device
 
 from .policy_losses import dpo_loss
 from .rollouts import Rollout, reply_logprobs
@@ -47,15 +49,17 @@ def preference_batches(
     if not pairs:
         raise ValueError("pairs is empty: give (prompt, chosen, rejected)")
     rng = torch.Generator().manual_seed(seed)
-    device = next(reference.parameters()).device
-    batches = []
-    for _ in range(epochs):
-        for part in torch.randperm(len(pairs), generator=rng).split(pairs_per_batch):
-            batches.append(_batch([pairs[i] for i in part.tolist()], end))
-    with torch.no_grad():
-        for batch in batches:
-            batch["reference"] = _sums(reference, {name: t.to(device) for name, t in batch.items()}).cpu()
-    return batches
+    read = torch.empty(2, len(pairs))
+    with torch.no_grad(), evaluation_mode(reference):
+        for part in torch.arange(len(pairs)).split(pairs_per_batch):
+            batch = to_device(_batch([pairs[i] for i in part.tolist()], end), next(reference.parameters()).device)
+            read[:, part] = _sums(reference, batch).view(2, -1).float().cpu()
+    orders = [torch.randperm(len(pairs), generator=rng) for _ in range(epochs)]
+    return [
+        _batch([pairs[i] for i in part.tolist()], end) | {"reference": read[:, part].flatten()}
+        for order in orders
+        for part in order.split(pairs_per_batch)
+    ]
 
 
 def _batch(pairs: Sequence[Pair], end: int) -> dict[str, Tensor]:

@@ -86,8 +86,7 @@ def reward_ranking_loss(scores: Tensor, ranks: Tensor | None = None) -> Tensor:
     independent: the sum is a composite likelihood; `plackett_luce_loss` is the full one. ranks: (prompts, K), lower is
     better, where there are ties or another order; pairs of equal rank are left out. ValueError if none is left.
     """
-    if scores.dim() != 2 or scores.shape[1] < 2:
-        raise ValueError(f"scores has shape {tuple(scores.shape)}: give (prompts, K) with K >= 2 replies each")
+    _check_rankings(scores)
     differences = scores[:, :, None] - scores[:, None, :]
     if ranks is None:
         ranks = torch.arange(scores.shape[1], device=scores.device).expand_as(scores)
@@ -105,14 +104,19 @@ def plackett_luce_loss(scores: Tensor) -> Tensor:
     Luce (1959) and Plackett (1975): the best is drawn in proportion to exp(score), then the best of the rest, and so
     on. For K = 2 it equals `reward_ranking_loss`.
     """
-    if scores.dim() != 2 or scores.shape[1] < 2:
-        raise ValueError(f"scores has shape {tuple(scores.shape)}: give (prompts, K) with K >= 2 replies each")
+    _check_rankings(scores)
     rest = scores.flip(1).logcumsumexp(1).flip(1)
     return (rest - scores)[:, :-1].sum(1).mean()
 
 
+def _check_rankings(scores: Tensor) -> None:
+    if scores.dim() != 2 or scores.shape[1] < 2:
+        raise ValueError(f"scores has shape {tuple(scores.shape)}: give (prompts, K) with K >= 2 replies each")
+
+
 def pair_accuracy(scores: Tensor) -> Tensor:
     """Scores (prompts, K), best first -> the share of pairs ordered as the annotator did, (prompts,); ties are half."""
+    _check_rankings(scores)
     first, second = torch.triu_indices(scores.shape[1], scores.shape[1], 1, device=scores.device)
     difference = scores[:, first] - scores[:, second]
     return ((difference > 0).float() + 0.5 * (difference == 0)).mean(1)
@@ -122,13 +126,15 @@ def calibration(scores: Tensor, bins: int = 5) -> list[tuple[float, float, int]]
     """Predicted and observed preference: (mean predicted probability, share that agreed, pairs) for bins of equal size.
 
     scores: (prompts, K), best first. Of each pair the reply with the higher score is predicted to win with probability
-    sigmoid of the difference, from 0.5 to 1; a calibrated model's shares agree.
+    sigmoid of the difference, from 0.5 to 1; a calibrated model's shares agree. Of equal scores half agree.
     """
+    _check_rankings(scores)
     first, second = torch.triu_indices(scores.shape[1], scores.shape[1], 1, device=scores.device)
     difference = (scores[:, first] - scores[:, second]).flatten()
     order = difference.abs().argsort()
     parts = [part for part in difference[order].tensor_split(bins) if len(part)]
-    return [(part.abs().sigmoid().mean().item(), (part > 0).float().mean().item(), len(part)) for part in parts]
+    agreed = lambda part: (part > 0).float() + 0.5 * (part == 0)
+    return [(part.abs().sigmoid().mean().item(), agreed(part).mean().item(), len(part)) for part in parts]
 
 
 class RewardEnsemble(nn.Module):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from llmlib.infer import decode_steps
+from llmlib.infer.requests import model_config
 from llmlib.infer.sampling import log_probability
 
 Reward = Callable[[list[list[int]], list[list[int]]], Tensor]
@@ -42,6 +43,10 @@ class Rollout:
         if empty := [i for i, tokens in enumerate(taken) if not tokens]:
             raise ValueError(
                 f"written[{empty[0]}] has no token, not even the end token: there is no action to learn from"
+            )
+        if empty := [i for i, prompt in enumerate(prompts) if not prompt]:
+            raise ValueError(
+                f"prompts[{empty[0]}] is empty: begin with a token, after which the reply has a probability"
             )
         width = max(len(p) + len(t) for p, t in zip(prompts, taken))
         ids = torch.full((len(prompts), width), pad_id)
@@ -86,6 +91,14 @@ def sample_replies(
     end: the token that ends a reply. At temperature 1 and without filters the replies come from the policy itself,
     which is what policy gradients ask for. ValueError for a prompt that, with max_new_tokens, outgrows the context.
     """
+    if max_new_tokens < 1:
+        raise ValueError(f"max_new_tokens={max_new_tokens} must be at least 1: a reply has an action, be it its end")
+    limit, longest = model_config(model).max_seq_len, max(map(len, prompts), default=0)
+    if longest + max_new_tokens > limit:  # the last token is read too, for what comes after it is worth something
+        raise ValueError(
+            f"prompts holds one of {longest} tokens, which with max_new_tokens={max_new_tokens} outgrows "
+            f"max_seq_len={limit}: shorten it, or write at most {limit - longest}"
+        )
     device = next(model.parameters()).device
     columns, going = [], torch.ones(len(prompts), dtype=torch.bool, device=device)
     settings = dict(greedy=True) if greedy else dict(temperature=temperature)
@@ -111,7 +124,8 @@ def reply_logprobs(model: nn.Module, rollout: Rollout) -> Tensor:
 
 def checked_rewards(reward: Reward, rollout: Rollout) -> Tensor:
     """reward's numbers (B,) on the rollout's device; ValueError, with the reply, for another shape or no finite one."""
-    rewards = torch.as_tensor(reward(rollout.prompts, rollout.replies), dtype=torch.float32).to(rollout.ids.device)
+    given = torch.as_tensor(reward(rollout.prompts, rollout.replies), dtype=torch.float32)
+    rewards = given.detach().to(rollout.ids.device)
     if rewards.shape != (len(rollout.replies),):
         raise ValueError(
             f"reward gave {tuple(rewards.shape)} for {len(rollout.replies)} replies: give one number for each"
