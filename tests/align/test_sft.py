@@ -159,7 +159,7 @@ def test_the_trainer_takes_packed_examples_and_learns_the_replies_only(make_mode
     several = [Example([*p, p[-1] + 4, 10], [False] * 3 + [True, True]) for p in prompts]
     batches = [pack_examples(several[i : i + 12], 24) for i in range(0, 60, 12)]
     model = make_model(scale=1)
-    config = TrainConfig(steps=50, lr=1e-2, warmup_steps=5, seq_len=24, progress=False)
+    config = TrainConfig(steps=50, lr=3e-2, warmup_steps=5, seq_len=24, progress=False)
     history = Trainer(model, config, batches).run()
     assert history.train_loss[-1] < 0.1 < 1.5 < history.train_loss[0]
     assert [int(model(torch.tensor([[1, 2, token]]))[0, -1].argmax()) for token in (3, 4)] == [7, 8]
