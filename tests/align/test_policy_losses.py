@@ -164,7 +164,7 @@ def test_where_scores_tie_the_distance_is_smaller():
     for n in (2, 4, 16):
         good = 1 - 0.6**n
         distance = good * math.log(good / 0.4) + (1 - good) * math.log((1 - good) / 0.6)
-        assert 0 < distance < 0.75 * best_of_n_kl(n)
+        assert 0 < distance < 0.8 * best_of_n_kl(n)
 
 
 # --- preferences ------------------------------------------------------------------------------------------------------

@@ -104,6 +104,21 @@ def test_transcripts_hold_all_intents(desks):
             assert any(re.search(deed.replace("{item}", r"\w+"), text) for deed in intent.deeds), intent.name
 
 
+def test_transcripts_are_conversations_of_up_to_three_turns_or_posts_of_customers(desks):
+    desk = desks[1]
+    turns = Counter()
+    for text in desk.transcripts(1000, random.Random(3)):
+        said = re.findall(r"Customer:\n(.+)\nAgent:\n(.+)\n", text)
+        turns[len(said)] += 1
+        if said:
+            assert text == "".join(f"Customer:\n{asked}\nAgent:\n{reply}\n" for asked, reply in said)
+            assert all(desk.broken(reply) == 0 for _, reply in said)
+        else:
+            assert "Customer:" not in text and "Agent:" not in text and 1 <= len(text.split("\n")) <= 3
+    for n, share in {0: 0.1, 1: 0.63, 2: 0.18, 3: 0.09}.items():
+        assert holds(share, turns[n], 1000)
+
+
 def test_a_request_without_typing_errors_is_one_of_the_four_ways_with_things_around_it(desks):
     one_of = lambda patterns: f"(?:{'|'.join(patterns)})"
     fill = lambda phrase: re.escape(phrase).replace(r"\{item\}", one_of(ITEMS)).replace(r"\{day\}", one_of(DAYS))
