@@ -95,8 +95,6 @@ def sft_loss(logits: Tensor, ids: Tensor, loss_mask: Tensor) -> Tensor:
 
 def pad_examples(examples: Sequence[Example], pad_id: int = 0) -> dict[str, Tensor]:
     """Examples as a batch for `next_token_loss`: one a row, padded on the right. -> "ids", "targets", "pad_mask"."""
-    if not examples:
-        raise ValueError("examples is empty: give at least one")
     width = max(len(example.ids) for example in examples)
     ids = torch.full((len(examples), width), pad_id)
     targets = torch.full((len(examples), width), IGNORE)
