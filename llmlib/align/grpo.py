@@ -13,8 +13,9 @@ from llmlib.model import Transformer
 from .advantages import group_advantages
 from .divergence import kl_estimate
 from .policy_losses import masked_mean, ppo_loss
-from .ppo import Callback, Metrics, frozen
+from .ppo import Callback, Metrics
 from .rollouts import Reward, checked_rewards, reply_logprobs, sample_replies
+from .updates import averages, frozen, generators, limited, warm_up
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,9 @@ class GRPOConfig:
     """Settings of `train_grpo`: prompts_per_update times group_size replies an update.
 
     std: divide advantages by the group's deviation, as Shao et al. (2024) do, or not (Liu et al., 2025). kl_coef:
-    weight of the k3 estimate in the loss. The others are PPO's.
+    weight of the estimate kl_kind in the loss, "k3" as Shao et al. have it: its gradient at sampled tokens is that of
+    KL(reference || policy), so the optimum lies near pi_ref exp(r / beta) / Z only where rewards differ little; with
+    "k2" it is that. The others are PPO's.
     """
 
     updates: int = 80
@@ -33,6 +36,7 @@ class GRPOConfig:
     minibatch_size: int = 32
     clip: float = 0.2
     kl_coef: float = 0.05
+    kl_kind: str = "k3"
     std: bool = True
     lr: float = 1.5e-4
     betas: tuple[float, float] = (0.9, 0.95)
@@ -51,6 +55,8 @@ class GRPOConfig:
         for name in ("clip", "lr", "reward_clip"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}={getattr(self, name)} must be positive")
+        if self.kl_kind not in ("k2", "k3"):
+            raise ValueError(f"kl_kind={self.kl_kind!r} is neither k2 nor k3: in a loss, k1 has no gradient on average")
         for name in ("kl_coef", "warmup", "grad_clip"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)} must not be negative")
@@ -72,19 +78,15 @@ def train_grpo(
     device = next(policy.parameters()).device
     reference = frozen(policy if reference is None else reference)
     optimizer = torch.optim.Adam(policy.parameters(), lr=config.lr, betas=config.betas, eps=1e-5)
-    draws = torch.Generator().manual_seed(config.seed)
-    generator = torch.Generator(device.type).manual_seed(config.seed)
+    draws, generator = generators(config.seed, device)
     history = []
     for update in range(config.updates):
-        for group in optimizer.param_groups:
-            group["lr"] = config.lr * min(1.0, (update + 1) / (config.warmup + 1))
+        warm_up(optimizer, config.lr, update, config.warmup)
         chosen = torch.randint(len(prompts), (config.prompts_per_update,), generator=draws)
         several = [prompts[i] for i in chosen.repeat_interleave(config.group_size).tolist()]
         rollout = sample_replies(policy, several, end, config.max_new_tokens, generator=generator)
         raw = checked_rewards(reward, rollout)
-        scores = raw.clamp(-config.reward_clip, config.reward_clip)
-        if config.truncated_reward is not None:
-            scores = torch.where(rollout.finished, scores, torch.full_like(scores, config.truncated_reward))
+        scores = limited(raw, rollout.finished, config.reward_clip, config.truncated_reward)
         advantages = group_advantages(scores.view(-1, config.group_size), config.std).flatten()
         with torch.no_grad(), evaluation_mode(policy):
             old, anchored = reply_logprobs(policy, rollout), reply_logprobs(reference, rollout)
@@ -112,11 +114,11 @@ def _improve(policy, optimizer, rollout, old: Tensor, anchored: Tensor, advantag
             logprobs = reply_logprobs(policy, part)
             before = old[rows, :width]
             loss = ppo_loss(logprobs, before, advantages[rows, None] * mask, mask, config.clip)
-            distance = masked_mean(kl_estimate(logprobs, anchored[rows, :width], "k3"), mask)
+            distance = masked_mean(kl_estimate(logprobs, anchored[rows, :width], config.kl_kind), mask)
             optimizer.zero_grad(set_to_none=True)
             (loss + config.kl_coef * distance).backward()
             clip_grad_norm_(policy.parameters(), config.grad_clip or float("inf"), error_if_nonfinite=True)
             optimizer.step()
             moved = ((logprobs - before).exp() - 1).abs() > config.clip
             noted.setdefault("clip_fraction", []).append(float(masked_mean(moved.float(), mask)))
-    return {name: sum(values) / len(values) for name, values in noted.items()}
+    return averages(noted)

@@ -23,6 +23,7 @@ from .advantages import gae, whiten
 from .divergence import kl_estimate
 from .policy_losses import masked_mean, ppo_loss, value_loss
 from .rollouts import Reward, Rollout, checked_rewards, reply_logprobs, sample_replies, token_logprobs
+from .updates import averages, frozen, generators, limited, warm_up
 
 BASELINES = ("value", "mean", "none")
 Metrics = dict[str, float]
@@ -143,12 +144,10 @@ def train_ppo(
     critic = Critic(policy, config.separate_values)
     weights = [*policy.parameters(), *critic.parameters()]
     optimizer = torch.optim.Adam(weights, lr=config.lr, betas=config.betas, eps=1e-5)
-    draws = torch.Generator().manual_seed(config.seed)
-    generator = torch.Generator(device.type).manual_seed(config.seed)
+    draws, generator = generators(config.seed, device)
     kl_coef, history = config.kl_coef, []
     for update in range(config.updates):
-        for group in optimizer.param_groups:
-            group["lr"] = config.lr * min(1.0, (update + 1) / (config.warmup + 1))
+        warm_up(optimizer, config.lr, update, config.warmup)
         chosen = torch.randint(len(prompts), (config.batch_size,), generator=draws).tolist()
         rollout = sample_replies(
             policy, [prompts[i] for i in chosen], end, config.max_new_tokens, generator=generator
@@ -166,11 +165,6 @@ def train_ppo(
     return history
 
 
-def frozen(model: Transformer) -> Transformer:
-    """A copy that does not train."""
-    return copy.deepcopy(model).eval().requires_grad_(False)
-
-
 @dataclass(frozen=True, eq=False)
 class _Batch:
     """A rollout with what was thought of it when it was sampled: all (B, T)."""
@@ -186,10 +180,7 @@ class _Batch:
 def _assess(policy, reference, critic, reward, rollout, config: PPOConfig, kl_coef: float) -> tuple[_Batch, Metrics]:
     """Rewards, values and advantages of a rollout, all under the policy that sampled it."""
     raw = checked_rewards(reward, rollout)
-    scores = raw.clamp(-config.reward_clip, config.reward_clip)
-    cut_off = ~rollout.finished
-    if config.truncated_reward is not None:
-        scores = torch.where(cut_off, torch.full_like(scores, config.truncated_reward), scores)
+    scores = limited(raw, rollout.finished, config.reward_clip, config.truncated_reward)
     with evaluation_mode(policy):
         logprobs, values, last, _ = _read(policy, critic, rollout)
     mask = rollout.reply_mask
@@ -197,7 +188,7 @@ def _assess(policy, reference, critic, reward, rollout, config: PPOConfig, kl_co
     rewards = -kl_coef * kl
     rewards[torch.arange(len(scores)), rollout.pad_mask.sum(1) - 1] += scores
     if config.baseline == "value":
-        bootstrap = last * cut_off if config.truncated_reward is None else None
+        bootstrap = last * ~rollout.finished if config.truncated_reward is None else None
         advantages = gae(rewards, values, mask, config.gamma, config.lam, bootstrap)
         returns = advantages + values
     else:
@@ -249,9 +240,9 @@ def _improve(policy, critic, optimizer, batch: _Batch, config: PPOConfig, draws,
             for name, value in notes.items():
                 noted.setdefault(name, []).append(float(value.detach()))
             if config.max_step_kl is not None and noted["step_kl"][-1] > config.max_step_kl:
-                return {name: sum(values) / len(values) for name, values in noted.items()}
+                return averages(noted)
             optimizer.step()
-    return {name: sum(values) / len(values) for name, values in noted.items()}
+    return averages(noted)
 
 
 def _read(policy, critic: Critic, rollout: Rollout) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -10,8 +10,8 @@ True by construction:
   world's seed.
 - In the text as it comes, most agents evade, ramble or promise the wrong thing, and the most frequent reply is an
   evasion; one in about ten solves the problem, politely and with a next step.
-- Customers make typing errors and say the same thing in four ways, with greetings and moods around it: a request is
-  rarely seen twice.
+- Customers make typing errors and say the same thing in four ways, with greetings and moods around it: of
+  1,000 requests four in five are seen once.
 - An annotator's scores are the gold reward with weights of his or her own (20 % deviation by default), and rankings are
   drawn from the Plackett-Luce model (Luce, 1959; Plackett, 1975): any two replies are compared as Bradley and Terry
   (1952) say, the better one preferred with probability sigmoid(difference / temperature).
@@ -66,7 +66,7 @@ class SupportDesk:
 
         desk = SupportDesk(0)
         request = desk.requests(1, random.Random(1))[0]
-        desk.gold(request, "sorry to hear that . i will refund the lamp today .")
+        desk.gold(request, "sorry to hear about your lamp . i will refund the lamp today .")
 
     All methods that draw take a `random.Random`, so that training and held-out requests come from different seeds.
     """

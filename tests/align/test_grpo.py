@@ -70,8 +70,8 @@ def by_definition(model, reference, reward, config, n):
                     for new, before, ref in zip(read(model, text, start), old, anchored):
                         ratio = (new - before).exp()
                         clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
-                        k3 = (ref - new).exp() - 1 - (ref - new)
-                        loss = loss - torch.minimum(ratio * advantage, clipped * advantage) + config.kl_coef * k3
+                        away = (ref - new) ** 2 / 2 if config.kl_kind == "k2" else (ref - new).exp() - 1 - (ref - new)
+                        loss = loss - torch.minimum(ratio * advantage, clipped * advantage) + config.kl_coef * away
                         count += 1
                 optimizer.zero_grad()
                 (loss / count).backward()
@@ -84,9 +84,9 @@ def by_definition(model, reference, reward, config, n):
     "settings",
     [
         dict(kl_coef=0.3, epochs=2, minibatch_size=5, warmup=3),
-        dict(std=False, kl_coef=0.1, truncated_reward=None, reward_clip=0.5, clip=0.05, epochs=2),
+        dict(kl_kind="k2", std=False, kl_coef=0.1, truncated_reward=None, reward_clip=0.5, clip=0.05, epochs=2),
     ],
-    ids=["std", "no std"],
+    ids=["std, k3", "no std, k2"],
 )
 def test_an_update_is_that_of_the_definition(policy, settings):
     config = GRPOConfig(**SMALL | dict(lr=3e-3) | settings)
@@ -194,6 +194,7 @@ def test_other_bad_arguments_leave_the_policy_as_it_was(policy):
         (dict(max_new_tokens=0), "max_new_tokens=0"),
         (dict(epochs=0), "epochs=0"),
         (dict(minibatch_size=0), "minibatch_size=0"),
+        (dict(kl_kind="k1"), "kl_kind='k1' is neither k2 nor k3"),
         (dict(clip=0.0), "clip=0.0 must be positive"),
         (dict(lr=math.nan), "lr=nan must be positive"),
         (dict(reward_clip=-1.0), "reward_clip=-1.0 must be positive"),
