@@ -13,10 +13,14 @@ import torch
 
 from llmlib.align import (
     Example,
+    RewardModel,
     chat_prompt,
     end_of_turn,
     pack_examples,
     pad_examples,
+    pair_accuracy,
+    ranking_batches,
+    ranking_loss,
     reply_example,
     sample_replies,
 )
@@ -25,13 +29,13 @@ from llmlib.data import Request, SupportDesk
 from llmlib.data.support_desk import GROUPS
 from llmlib.model import ModelConfig, Transformer
 from llmlib.text import BPETokenizer
-from llmlib.train import TrainConfig, Trainer, next_token_loss
-from llmlib.train.losses import Loss
+from llmlib.train import TrainConfig, Trainer
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 VOCAB_SIZE, CONTEXT, ROW, LONGEST_REPLY = 512, 192, 128, 48
 TRANSCRIPTS, UPDATES = 12_000, 1000
 DEMONSTRATIONS, QUALITY = 200, 0.2
+PROMPTS, REPLIES, ANNOTATORS, TEMPERATURE = 5000, 4, 5, 0.3  # of the rankings
 HELD_OUT = 200  # requests of each group
 COMPARED = ("demonstrated", "compared")  # what rankings and PPO's prompts are about
 MODULES = [
@@ -82,15 +86,13 @@ def pretrain(desk: SupportDesk, seed: int, updates: int = UPDATES, width: int = 
     return model, tokenizer
 
 
-def adapt(
-    model: torch.nn.Module, batches: Sequence, lr: float, loss: Loss = next_token_loss, **changes: object
-) -> list[float]:
-    """Some passes over batches, by AdamW if nothing else is said, the rate up and then down again; the losses."""
-    settings = dict(
+def adapt(model: torch.nn.Module, batches: Sequence, lr: float, **options: object) -> list[float]:
+    """Some passes of AdamW over batches, the rate warmed up and then taken down; the losses."""
+    recipe = TrainConfig(
         steps=len(batches), lr=lr, weight_decay=0.0, warmup_steps=min(10, len(batches) - 1), final_lr=0.05,
         device="cpu", progress=False,
     )  # fmt: skip
-    return Trainer(model, TrainConfig(**(settings | changes)), list(batches), loss=loss).run().train_loss
+    return Trainer(model, recipe, list(batches), **options).run().train_loss
 
 
 def shuffled(examples: Sequence[Example], size: int, epochs: int, seed: int) -> list[dict]:
@@ -126,6 +128,56 @@ def write(
         for i in range(0, len(prompts), at_once)
     ]
     return [reply for part in parts for reply in part.replies]
+
+
+Ranking = tuple[Request, list[int], list[list[int]]]
+
+
+def rank_samples(
+    model: Transformer, tokenizer: BPETokenizer, desk: SupportDesk, seed: int, n: int = PROMPTS, k: int = REPLIES,
+    temperature: float = TEMPERATURE, stage: str = "rankings", per_word: float = 0.0,
+) -> list[Ranking]:  # fmt: skip
+    """n requests with k replies of the model each, best first as one of five annotators ranks them."""
+    rng = draws(stage, seed)
+    requests = desk.requests(n, rng, COMPARED)
+    annotators = desk.annotators(ANNOTATORS, rng, per_word=per_word)
+    prompts = prompts_of(tokenizer, requests)
+    written = write(model, [prompt for prompt in prompts for _ in range(k)], end_of_turn(tokenizer), seed)
+    rankings = []
+    for i, (request, prompt) in enumerate(zip(requests, prompts, strict=True)):
+        replies = written[k * i : k * (i + 1)]
+        texts = [tokenizer.decode(reply) for reply in replies]
+        order = desk.rank(request, texts, rng, rng.choice(annotators), temperature)
+        rankings.append((request, prompt, [replies[place] for place in order]))
+    return rankings
+
+
+def train_reward(
+    model: Transformer, rankings: Sequence[Ranking], end: int, seed: int, epochs: int = 2, lr: float = 2e-3
+) -> RewardModel:
+    """A reward model that begins as the fine-tuned one; on that one's replies its scores have mean 0, deviation 1."""
+    torch.manual_seed(seed)
+    reward = RewardModel(model)
+    adapt(reward, ranking_batches([(p, r) for _, p, r in rankings], end, 16, epochs, seed), lr, loss=ranking_loss)
+    reward.normalise(scores_of(reward, rankings[:300], end).flatten())
+    return reward.eval()
+
+
+def scores_of(reward: RewardModel, rankings: Sequence[Ranking], end: int) -> torch.Tensor:
+    """(prompts, K) in the annotators' order."""
+    prompts = [prompt for _, prompt, replies in rankings for _ in replies]
+    return reward.score(prompts, [reply for *_, replies in rankings for reply in replies], end).view(len(rankings), -1)
+
+
+def gold_of(desk: SupportDesk, tokenizer: BPETokenizer, rankings: Sequence[Ranking]) -> torch.Tensor:
+    """(prompts, K): what the desk knows about the same replies."""
+    return torch.tensor(
+        [[desk.gold(request, tokenizer.decode(r)) for r in replies] for request, _, replies in rankings]
+    )
+
+
+def accuracy(scores: torch.Tensor) -> float:
+    return pair_accuracy(scores).mean().item()
 
 
 def held_out(desk: SupportDesk, part: str = "report") -> dict[str, list[Request]]:

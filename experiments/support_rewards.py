@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import torch
-from support_desk import COMPARED, adapt, draws, prompts_of, write
+from support_desk import COMPARED, draws, prompts_of, write
 
 from llmlib.align import RewardModel, end_of_turn, pair_accuracy, ranking_batches, ranking_loss
 from llmlib.data import Request, SupportDesk
 from llmlib.model import Transformer
 from llmlib.text import BPETokenizer
+from llmlib.train import TrainConfig, Trainer
 
 PROMPTS, SAMPLED, ANNOTATORS, TEMPERATURE = 6000, 3, 5, 0.3
 AGENTS = (None, None, "mistaken")  # the styles of the agents' replies in a ranking; None: as they come
@@ -46,8 +47,11 @@ def train_reward(
     torch.manual_seed(seed)
     reward = RewardModel(model)
     batches = ranking_batches([(prompt, replies) for _, prompt, replies in rankings], end, 32, epochs, seed)
-    rates = dict(embedding_lr=lr / 2, head_lr=lr / 2, vector_lr=lr / 7)
-    adapt(reward, batches, lr, loss=ranking_loss, optimizer="muon", betas=(0.8, 0.95), **rates)
+    recipe = TrainConfig(
+        steps=len(batches), optimizer="muon", lr=lr, embedding_lr=lr / 2, head_lr=lr / 2, vector_lr=lr / 7,
+        betas=(0.8, 0.95), weight_decay=0.0, warmup_steps=10, final_lr=0.05, device="cpu", progress=False,
+    )  # fmt: skip
+    Trainer(reward, recipe, batches, loss=ranking_loss).run()
     reward.normalise(scores_of(reward, rankings[:300], end).flatten())
     return reward.eval()
 
