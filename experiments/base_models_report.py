@@ -143,9 +143,10 @@ def main() -> None:
     texts = {n: json.loads((args.folder / f"{n}.json").read_text(encoding="utf-8")) for n in ("choose", "report")}
     runs = finished(args.folder, args.seed)
     known = recorded("base_models")["results"]["sizes"] if "base_models" in recorded_names() else {}
+    shipped = base_sizes()
     if not args.confirm:
-        for size in base_sizes() or [*runs, *SIZES][:1]:
-            if size not in runs and size not in known:
+        for size in shipped or [*runs, *SIZES][:1]:
+            if size not in runs and not (size in shipped and size in known):
                 parser.error(f"{args.folder} holds no run of {size} that has ended: run base_models.py --size {size}")
         for size, run in runs.items():
             ship(run.model, run.tokenizer, FOLDER / f"base_{size}.safetensors")

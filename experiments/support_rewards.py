@@ -49,7 +49,8 @@ def train_reward(
     batches = ranking_batches([(prompt, replies) for _, prompt, replies in rankings], end, 32, epochs, seed)
     recipe = TrainConfig(
         steps=len(batches), optimizer="muon", lr=lr, embedding_lr=lr / 2, head_lr=lr / 2, vector_lr=lr / 7,
-        betas=(0.8, 0.95), weight_decay=0.0, warmup_steps=10, final_lr=0.05, device="cpu", progress=False,
+        betas=(0.8, 0.95), weight_decay=0.0, warmup_steps=min(10, len(batches)), final_lr=0.05, device="cpu",
+        progress=False,
     )  # fmt: skip
     Trainer(reward, recipe, batches, loss=ranking_loss).run()
     reward.normalise(scores_of(reward, rankings[:300], end).flatten())

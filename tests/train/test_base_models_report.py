@@ -96,6 +96,22 @@ def test_a_finished_run_is_shipped_and_measured(report, capsys):
     assert gap[0] == pytest.approx(row["report"][0] - best["report"][0], abs=2e-4) and gap[1] <= gap[0] <= gap[2]
 
 
+def test_a_shipped_size_whose_run_is_gone_keeps_what_the_run_could_tell(report, monkeypatch):
+    base_models, script, run, runs = report
+    run(base_models, "--size", "0.3m", "--steps", "2", "--device", "cpu")
+    run(script)
+    before = Kept.results
+    monkeypatch.setattr(script, "recorded_names", lambda: ["base_models"])
+    monkeypatch.setattr(script, "recorded", lambda name: {"results": before})
+    for path in runs.glob("0.3m-*"):
+        path.unlink()
+    run(script)
+    assert Kept.results["sizes"] == before["sizes"] and len(before["sizes"]["0.3m"]["checkpoints"]) == 2
+    before["sizes"]["0.3m"]["report_nats"][0] += 1.0
+    with pytest.raises(SystemExit, match=r"base_0\.3m\.safetensors is not what was recorded"):
+        run(script)
+
+
 def test_n_grams_begin_documents_as_transformers_do(report, monkeypatch):
     _, script, _, runs = report
     tokenizer = BPETokenizer.load(runs / "tokenizer.bpe")
