@@ -19,21 +19,17 @@ from support_desk import (
     COMPARED,
     LONGEST_REPLY,
     MODULES,
-    Ranking,
-    accuracy,
     adapt,
     draws,
     fine_tune,
-    gold_of,
     held_out,
     judge,
     means,
     pretrain,
     prompts_of,
-    scores_of,
     wins,
 )
-from support_rewards import rank_samples, train_reward
+from support_rewards import Ranking, accuracy, gold_of, rank_samples, scores_of, train_reward
 
 from llmlib.align import (
     GRPOConfig,

@@ -10,14 +10,14 @@ import argparse
 
 import torch
 from review_rewards import bag_of_words, ridge
+from support_desk import pretrain_on
 from torch import Tensor
 
-from llmlib.align import Example, PPOConfig, Rollout, pack_examples, reply_logprobs, sample_replies, train_ppo
+from llmlib.align import PPOConfig, Rollout, reply_logprobs, sample_replies, train_ppo
 from llmlib.align.updates import frozen
 from llmlib.data import Experiment, RatedText, rated_texts, split_ratings
 from llmlib.model import ModelConfig, Transformer
 from llmlib.text import BPETokenizer
-from llmlib.train import TrainConfig, Trainer
 
 END = "<|endoftext|>"
 SEEDS, KL_COEFS = (0, 1, 2), (0.0, 0.05, 0.2)
@@ -48,21 +48,8 @@ def writer(texts: list[RatedText], seed: int) -> tuple[Transformer, BPETokenizer
     tokenizer = BPETokenizer.train(plain, 1500, special_tokens=[END])
     end = tokenizer.special_tokens[END]
     encoded = [[end, *tokenizer.encode(text), end] for text in plain]
-    rows = pack_examples([Example(ids, [True] * len(ids)) for ids in encoded if len(ids) <= 128], 128)
-
-    def batch(number: int) -> dict[str, Tensor]:
-        chosen = torch.randint(len(rows["ids"]), (16,), generator=torch.Generator().manual_seed(1000 * seed + number))
-        return {name: tensor[chosen] for name, tensor in rows.items()}
-
-    torch.manual_seed(seed)
-    model = Transformer(ModelConfig(1500, 2, 96, 6, d_ff=256, max_seq_len=128, init_std=0.02 * (768 / 96) ** 0.5))
-    recipe = TrainConfig(
-        steps=600, batch_size=16, seq_len=128, optimizer="muon", lr=0.02, embedding_lr=0.02, vector_lr=0.005,
-        betas=(0.8, 0.95), schedule="wsd", warmup_steps=20, decay_fraction=0.5, final_lr=0.0, device="cpu",
-        progress=False,
-    )  # fmt: skip
-    Trainer(model, recipe, batch).run()
-    return model, tokenizer
+    config = ModelConfig(1500, 2, 96, 6, d_ff=256, max_seq_len=128, init_std=0.02 * (768 / 96) ** 0.5)
+    return pretrain_on(encoded, config, seed, updates=600), tokenizer
 
 
 def written(model: Transformer, tokenizer: BPETokenizer, seed: int) -> tuple[Rollout, list[str]]:
@@ -112,7 +99,7 @@ def main() -> None:
     torch.set_num_threads(1)
     modules = [
         "llmlib.align.ppo", "llmlib.align.rollouts", "llmlib.data.reviews", "llmlib.train.muon",
-        "experiments/review_rewards.py",
+        "experiments/review_rewards.py", "experiments/support_desk.py",
     ]  # fmt: skip
     experiment = Experiment("review_writer", script=__file__, modules=modules, seeds=SEEDS)
     runs = [(kl_coef, seed) for kl_coef in KL_COEFS for seed in SEEDS]

@@ -1,7 +1,7 @@
 """What the experiments of lectures 11 to 13 share: one model of 0.13 million parameters on its way to an assistant.
 
-Stages: `pretrain` on the desk's transcripts, `fine_tune` on demonstrations, `rank_samples` and `train_reward`, then PPO
-and its rivals. `judge` measures what the desk itself knows, the gold reward, on requests that no stage has seen.
+Stages: `pretrain` on the desk's transcripts, `fine_tune` on demonstrations; support_rewards.py goes on from there.
+`judge` measures what the desk itself knows, the gold reward, on requests that no stage has seen.
 """
 
 import copy
@@ -13,14 +13,10 @@ import torch
 
 from llmlib.align import (
     Example,
-    RewardModel,
     chat_prompt,
     end_of_turn,
     pack_examples,
     pad_examples,
-    pair_accuracy,
-    ranking_batches,
-    ranking_loss,
     reply_example,
     sample_replies,
 )
@@ -35,7 +31,6 @@ SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 VOCAB_SIZE, CONTEXT, ROW, LONGEST_REPLY = 512, 192, 128, 48
 TRANSCRIPTS, UPDATES = 12_000, 1000
 DEMONSTRATIONS, QUALITY = 200, 0.2
-PROMPTS, REPLIES, ANNOTATORS, TEMPERATURE = 5000, 4, 5, 0.3  # of the rankings
 HELD_OUT = 200  # requests of each group
 COMPARED = ("demonstrated", "compared")  # what rankings and PPO's prompts are about
 MODULES = [
@@ -65,6 +60,15 @@ def pretrain(desk: SupportDesk, seed: int, updates: int = UPDATES, width: int = 
     tokenizer = BPETokenizer.train(texts[:3000], VOCAB_SIZE, special_tokens=list(SPECIAL))
     start = tokenizer.special_tokens[SPECIAL[0]]
     documents = [[start, *tokenizer.encode(text)] for text in texts]
+    config = ModelConfig(
+        VOCAB_SIZE, 2, width, width // 16, d_ff=width * 21 // 8, max_seq_len=CONTEXT,
+        init_std=0.02 * (768 / width) ** 0.5,
+    )  # fmt: skip
+    return pretrain_on(documents, config, seed, updates), tokenizer
+
+
+def pretrain_on(documents: Sequence[list[int]], config: ModelConfig, seed: int, updates: int) -> Transformer:
+    """A model that has read documents packed into rows, 16 at random an update; the longest ones are left out."""
     rows = pack_examples([Example(ids, [True] * len(ids)) for ids in documents if len(ids) <= ROW], ROW)
 
     def batch(number: int) -> dict:
@@ -72,10 +76,6 @@ def pretrain(desk: SupportDesk, seed: int, updates: int = UPDATES, width: int = 
         return {name: tensor[chosen] for name, tensor in rows.items()}
 
     torch.manual_seed(seed)
-    config = ModelConfig(
-        VOCAB_SIZE, 2, width, width // 16, d_ff=width * 21 // 8, max_seq_len=CONTEXT,
-        init_std=0.02 * (768 / width) ** 0.5,
-    )  # fmt: skip
     model = Transformer(config)
     recipe = TrainConfig(
         steps=updates, batch_size=16, seq_len=ROW, optimizer="muon", lr=0.02, embedding_lr=0.02, vector_lr=0.005,
@@ -83,7 +83,7 @@ def pretrain(desk: SupportDesk, seed: int, updates: int = UPDATES, width: int = 
         progress=False,
     )  # fmt: skip
     Trainer(model, recipe, batch).run()
-    return model, tokenizer
+    return model
 
 
 def adapt(model: torch.nn.Module, batches: Sequence, lr: float, **options: object) -> list[float]:
@@ -128,56 +128,6 @@ def write(
         for i in range(0, len(prompts), at_once)
     ]
     return [reply for part in parts for reply in part.replies]
-
-
-Ranking = tuple[Request, list[int], list[list[int]]]
-
-
-def rank_samples(
-    model: Transformer, tokenizer: BPETokenizer, desk: SupportDesk, seed: int, n: int = PROMPTS, k: int = REPLIES,
-    temperature: float = TEMPERATURE, stage: str = "rankings", per_word: float = 0.0,
-) -> list[Ranking]:  # fmt: skip
-    """n requests with k replies of the model each, best first as one of five annotators ranks them."""
-    rng = draws(stage, seed)
-    requests = desk.requests(n, rng, COMPARED)
-    annotators = desk.annotators(ANNOTATORS, rng, per_word=per_word)
-    prompts = prompts_of(tokenizer, requests)
-    written = write(model, [prompt for prompt in prompts for _ in range(k)], end_of_turn(tokenizer), seed)
-    rankings = []
-    for i, (request, prompt) in enumerate(zip(requests, prompts, strict=True)):
-        replies = written[k * i : k * (i + 1)]
-        texts = [tokenizer.decode(reply) for reply in replies]
-        order = desk.rank(request, texts, rng, rng.choice(annotators), temperature)
-        rankings.append((request, prompt, [replies[place] for place in order]))
-    return rankings
-
-
-def train_reward(
-    model: Transformer, rankings: Sequence[Ranking], end: int, seed: int, epochs: int = 2, lr: float = 2e-3
-) -> RewardModel:
-    """A reward model that begins as the fine-tuned one; on that one's replies its scores have mean 0, deviation 1."""
-    torch.manual_seed(seed)
-    reward = RewardModel(model)
-    adapt(reward, ranking_batches([(p, r) for _, p, r in rankings], end, 16, epochs, seed), lr, loss=ranking_loss)
-    reward.normalise(scores_of(reward, rankings[:300], end).flatten())
-    return reward.eval()
-
-
-def scores_of(reward: RewardModel, rankings: Sequence[Ranking], end: int) -> torch.Tensor:
-    """(prompts, K) in the annotators' order."""
-    prompts = [prompt for _, prompt, replies in rankings for _ in replies]
-    return reward.score(prompts, [reply for *_, replies in rankings for reply in replies], end).view(len(rankings), -1)
-
-
-def gold_of(desk: SupportDesk, tokenizer: BPETokenizer, rankings: Sequence[Ranking]) -> torch.Tensor:
-    """(prompts, K): what the desk knows about the same replies."""
-    return torch.tensor(
-        [[desk.gold(request, tokenizer.decode(r)) for r in replies] for request, _, replies in rankings]
-    )
-
-
-def accuracy(scores: torch.Tensor) -> float:
-    return pair_accuracy(scores).mean().item()
 
 
 def held_out(desk: SupportDesk, part: str = "report") -> dict[str, list[Request]]:

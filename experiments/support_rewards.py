@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 
 import torch
-from support_desk import COMPARED, Ranking, draws, prompts_of, scores_of, write
+from support_desk import COMPARED, draws, prompts_of, write
 
-from llmlib.align import RewardModel, end_of_turn, ranking_batches, ranking_loss
-from llmlib.data import SupportDesk
+from llmlib.align import RewardModel, end_of_turn, pair_accuracy, ranking_batches, ranking_loss
+from llmlib.data import Request, SupportDesk
 from llmlib.model import Transformer
 from llmlib.text import BPETokenizer
 from llmlib.train import TrainConfig, Trainer
 
 PROMPTS, SAMPLED, ANNOTATORS, TEMPERATURE = 6000, 3, 5, 0.3
 AGENTS = (None, None, "mistaken")  # the styles of the agents' replies in a ranking; None: as they come
+Ranking = tuple[Request, list[int], list[list[int]]]
 
 
 def rank_samples(
@@ -54,3 +55,20 @@ def train_reward(
     Trainer(reward, recipe, batches, loss=ranking_loss).run()
     reward.normalise(scores_of(reward, rankings[:300], end).flatten())
     return reward.eval()
+
+
+def scores_of(reward: RewardModel, rankings: Sequence[Ranking], end: int) -> torch.Tensor:
+    """(prompts, K) in the annotators' order."""
+    prompts = [prompt for _, prompt, replies in rankings for _ in replies]
+    return reward.score(prompts, [reply for *_, replies in rankings for reply in replies], end).view(len(rankings), -1)
+
+
+def gold_of(desk: SupportDesk, tokenizer: BPETokenizer, rankings: Sequence[Ranking]) -> torch.Tensor:
+    """(prompts, K): what the desk knows about the same replies."""
+    return torch.tensor(
+        [[desk.gold(request, tokenizer.decode(r)) for r in replies] for request, _, replies in rankings]
+    )
+
+
+def accuracy(scores: torch.Tensor) -> float:
+    return pair_accuracy(scores).mean().item()

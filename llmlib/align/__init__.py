@@ -3,6 +3,7 @@
 from .advantages import gae, group_advantages, whiten
 from .divergence import best_of_n_kl, kl_estimate
 from .grpo import GRPOConfig, train_grpo
+from .padding import last_token
 from .policy_losses import dpo_loss, masked_mean, ppo_loss, value_loss
 from .ppo import Critic, PPOConfig, train_ppo
 from .preferences import PreferenceLoss, preference_batches
@@ -10,7 +11,6 @@ from .reward_models import (
     RewardEnsemble,
     RewardModel,
     calibration,
-    last_token,
     pair_accuracy,
     plackett_luce_loss,
     ranking_batches,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,11 +16,11 @@ from .divergence import kl_estimate
 from .policy_losses import masked_mean, ppo_loss
 from .ppo import Callback, Metrics
 from .rollouts import Reward, checked_rewards, reply_logprobs, sample_replies
-from .updates import averages, frozen, generators, limited, warm_up
+from .updates import PolicyConfig, averages, frozen, generators, limited, warm_up
 
 
-@dataclass(frozen=True)
-class GRPOConfig:
+@dataclass(frozen=True, kw_only=True)
+class GRPOConfig(PolicyConfig):
     """Settings of `train_grpo`: prompts_per_update times group_size replies an update.
 
     std: divide advantages by the group's deviation, as Shao et al. (2024) do, or not (Liu et al., 2025). kl_coef:
@@ -28,38 +29,19 @@ class GRPOConfig:
     "k2" it is that. The others are PPO's.
     """
 
-    updates: int = 80
     prompts_per_update: int = 8
     group_size: int = 8
-    max_new_tokens: int = 48
-    epochs: int = 2
-    minibatch_size: int = 32
-    clip: float = 0.2
-    kl_coef: float = 0.05
     kl_kind: str = "k3"
     std: bool = True
-    lr: float = 1.5e-4
-    betas: tuple[float, float] = (0.9, 0.95)
-    warmup: int = 5
-    grad_clip: float = 1.0
-    truncated_reward: float | None = -1.0
-    reward_clip: float = 5.0
-    seed: int = 0
+
+    counts: ClassVar = (*PolicyConfig.counts, "prompts_per_update")
 
     def __post_init__(self) -> None:
-        for name in ("updates", "prompts_per_update", "max_new_tokens", "epochs", "minibatch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        super().__post_init__()
         if self.group_size < 2:
             raise ValueError(f"group_size={self.group_size}: a reply is compared with its group, so give at least 2")
-        for name in ("clip", "lr", "reward_clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}={getattr(self, name)} must be positive")
         if self.kl_kind not in ("k2", "k3"):
             raise ValueError(f"kl_kind={self.kl_kind!r} is neither k2 nor k3: in a loss, k1 has no gradient on average")
-        for name in ("kl_coef", "warmup", "grad_clip"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}={getattr(self, name)} must not be negative")
 
 
 def train_grpo(

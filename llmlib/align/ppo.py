@@ -9,6 +9,7 @@ details of RLHF with PPO" (2023).
 import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,17 +22,18 @@ from llmlib.train.losses import Batch, next_token_loss
 
 from .advantages import gae, whiten
 from .divergence import kl_estimate
+from .padding import last_token
 from .policy_losses import masked_mean, ppo_loss, value_loss
 from .rollouts import Reward, Rollout, checked_rewards, reply_logprobs, sample_replies, token_logprobs
-from .updates import averages, frozen, generators, limited, warm_up
+from .updates import PolicyConfig, averages, frozen, generators, limited, warm_up
 
 BASELINES = ("value", "mean", "none")
 Metrics = dict[str, float]
 Callback = Callable[[Transformer, Metrics], None]
 
 
-@dataclass(frozen=True)
-class PPOConfig:
+@dataclass(frozen=True, kw_only=True)
+class PPOConfig(PolicyConfig):
     """Settings of `train_ppo`; checked when they are made.
 
     - updates, each of batch_size replies of at most max_new_tokens; epochs over them in minibatches.
@@ -49,20 +51,10 @@ class PPOConfig:
     - reward_clip: rewards are limited to +- this.
     """
 
-    updates: int = 80
     batch_size: int = 64
-    max_new_tokens: int = 48
-    epochs: int = 2
-    minibatch_size: int = 32
-    clip: float = 0.2
     value_clip: float | None = 0.2
     gamma: float = 1.0
     lam: float = 0.95
-    lr: float = 1.5e-4
-    betas: tuple[float, float] = (0.9, 0.95)
-    warmup: int = 5
-    grad_clip: float = 1.0
-    kl_coef: float = 0.05
     kl_target: float | None = None
     kl_horizon: int = 2000
     baseline: str = "value"
@@ -72,20 +64,12 @@ class PPOConfig:
     entropy_coef: float = 0.0
     ptx_coef: float = 0.0
     max_step_kl: float | None = None
-    truncated_reward: float | None = -1.0
-    reward_clip: float = 5.0
-    seed: int = 0
+
+    counts: ClassVar = (*PolicyConfig.counts, "batch_size", "kl_horizon")
+    weights: ClassVar = (*PolicyConfig.weights, "value_coef", "entropy_coef", "ptx_coef")
 
     def __post_init__(self) -> None:
-        for name in ("updates", "batch_size", "max_new_tokens", "epochs", "minibatch_size", "kl_horizon"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        for name in ("clip", "lr", "reward_clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}={getattr(self, name)} must be positive")
-        for name in ("kl_coef", "value_coef", "entropy_coef", "ptx_coef", "warmup", "grad_clip"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}={getattr(self, name)} must not be negative")
+        super().__post_init__()
         if self.kl_target is not None and not (self.kl_target > 0 and self.kl_coef > 0):
             raise ValueError(
                 f"kl_target={self.kl_target} with kl_coef={self.kl_coef}: give both above 0, or kl_target=None"
@@ -110,8 +94,8 @@ class Critic(nn.Module):
         if self.trunk is not None:
             hidden = self.trunk.hidden(rollout.ids, pad_mask=rollout.pad_mask)
         after = self.head(hidden)[..., 0]
-        last = after[torch.arange(len(after)), rollout.pad_mask.sum(1) - 1]
-        return torch.cat([after.new_zeros(len(after), 1), after[:, :-1]], 1), last
+        before = torch.cat([after.new_zeros(len(after), 1), after[:, :-1]], 1)
+        return before, last_token(after, rollout.pad_mask)
 
 
 def train_ppo(

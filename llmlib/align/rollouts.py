@@ -10,6 +10,8 @@ from llmlib.infer import decode_steps
 from llmlib.infer.requests import model_config
 from llmlib.infer.sampling import log_probability
 
+from .padding import padded
+
 Reward = Callable[[list[list[int]], list[list[int]]], Tensor]
 """reward(prompts, replies) -> (B,): a number for each reply, higher is better; replies without their end token."""
 
@@ -48,14 +50,9 @@ class Rollout:
             raise ValueError(
                 f"prompts[{empty[0]}] is empty: begin with a token, after which the reply has a probability"
             )
-        width = max(len(p) + len(t) for p, t in zip(prompts, taken))
-        ids = torch.full((len(prompts), width), pad_id)
-        pad_mask, reply_mask = torch.zeros(2, len(prompts), width, dtype=torch.bool).unbind()
-        for row, (prompt, tokens) in enumerate(zip(prompts, taken)):
-            n = len(prompt) + len(tokens)
-            ids[row, :n] = torch.tensor([*prompt, *tokens])
-            pad_mask[row, :n] = True
-            reply_mask[row, len(prompt) : n] = True
+        ids, pad_mask = padded([[*prompt, *tokens] for prompt, tokens in zip(prompts, taken)], pad_id)
+        starts = torch.tensor([len(prompt) for prompt in prompts])
+        reply_mask = pad_mask & (torch.arange(ids.shape[1]) >= starts[:, None])
         finished = torch.tensor([tokens[-1] == end for tokens in taken])
         replies = [tokens[:-1] if done else tokens for tokens, done in zip(taken, finished.tolist())]
         return cls([list(p) for p in prompts], replies, finished, ids, pad_mask, reply_mask)

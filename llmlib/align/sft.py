@@ -16,6 +16,8 @@ from llmlib.text import encode_chat
 from llmlib.text.chat import CHATML_TOKENS, ChatTokenizer, Message
 from llmlib.train.losses import mean_cross_entropy
 
+from .padding import padded
+
 
 @dataclass(frozen=True)
 class Example:
@@ -95,15 +97,8 @@ def sft_loss(logits: Tensor, ids: Tensor, loss_mask: Tensor) -> Tensor:
 
 def pad_examples(examples: Sequence[Example], pad_id: int = 0) -> dict[str, Tensor]:
     """Examples as a batch for `next_token_loss`: one a row, padded on the right. -> "ids", "targets", "pad_mask"."""
-    width = max(len(example.ids) for example in examples)
-    ids = torch.full((len(examples), width), pad_id)
-    targets = torch.full((len(examples), width), IGNORE)
-    pad_mask = torch.zeros(len(examples), width, dtype=torch.bool)
-    for row, example in enumerate(examples):
-        n = len(example.ids)
-        ids[row, :n] = torch.tensor(example.ids)
-        targets[row, : n - 1] = _targets(example)
-        pad_mask[row, :n] = True
+    ids, pad_mask = padded([example.ids for example in examples], pad_id)
+    targets, _ = padded([[*_targets(example).tolist(), IGNORE] for example in examples], IGNORE)
     return {"ids": ids, "targets": targets, "pad_mask": pad_mask}
 
 

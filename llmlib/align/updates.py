@@ -2,12 +2,47 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 from llmlib.model import Transformer
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyConfig:
+    """The settings that PPO and GRPO share, described in `PPOConfig`; checked when they are made."""
+
+    updates: int = 80
+    max_new_tokens: int = 48
+    epochs: int = 2
+    minibatch_size: int = 32
+    clip: float = 0.2
+    lr: float = 1.5e-4
+    betas: tuple[float, float] = (0.9, 0.95)
+    warmup: int = 5
+    grad_clip: float = 1.0
+    kl_coef: float = 0.05
+    truncated_reward: float | None = -1.0
+    reward_clip: float = 5.0
+    seed: int = 0
+
+    counts: ClassVar[tuple[str, ...]] = ("updates", "max_new_tokens", "epochs", "minibatch_size")
+    weights: ClassVar[tuple[str, ...]] = ("kl_coef", "warmup", "grad_clip")
+
+    def __post_init__(self) -> None:
+        for name in self.counts:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        for name in ("clip", "lr", "reward_clip"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}={getattr(self, name)} must be positive")
+        for name in self.weights:
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)} must not be negative")
 
 
 def frozen(model: Transformer) -> Transformer:
