@@ -153,7 +153,10 @@ def main() -> None:
         print(name, RUNS.get(name), {k: v for k, v in log.items() if k not in ("steps", "training")}, flush=True)
     save_recorded(
         "lab11_faults", results, script=__file__, seeds=(0,),
-        modules=["experiments/lab11.py", "llmlib.align.sft", "llmlib.data.support_desk", "llmlib.data.support_phrases"],
+        modules=[
+            "experiments/lab11.py", "llmlib.align.sft", "llmlib.align.padding", "llmlib.data.support_desk",
+            "llmlib.data.support_phrases",
+        ],
     )  # fmt: skip
 
 

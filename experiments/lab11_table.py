@@ -48,7 +48,10 @@ def main() -> None:
     torch.set_num_threads(1)
     experiment = Experiment(
         "lab11_table", script=__file__, seeds=SEEDS,
-        modules=["experiments/lab11.py", "llmlib.align.sft", "llmlib.data.support_desk", "llmlib.data.support_phrases"],
+        modules=[
+            "experiments/lab11.py", "llmlib.align.sft", "llmlib.align.padding", "llmlib.data.support_desk",
+            "llmlib.data.support_phrases",
+        ],
     )  # fmt: skip
     table = []
     for n in NUMBERS:

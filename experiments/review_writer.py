@@ -98,7 +98,8 @@ def main() -> None:
     parser.parse_args()
     torch.set_num_threads(1)
     modules = [
-        "llmlib.align.ppo", "llmlib.align.rollouts", "llmlib.data.reviews", "llmlib.train.muon",
+        "llmlib.align.ppo", "llmlib.align.updates", "llmlib.align.padding", "llmlib.align.rollouts",
+        "llmlib.data.reviews", "llmlib.train.muon",
         "experiments/review_rewards.py", "experiments/support_desk.py",
     ]  # fmt: skip
     experiment = Experiment("review_writer", script=__file__, modules=modules, seeds=SEEDS)

@@ -103,7 +103,10 @@ def base_look(texts: list[str]) -> dict:
 
 def main() -> None:
     torch.set_num_threads(1)
-    modules = ["llmlib.align.sft", "llmlib.align.rollouts", "llmlib.train.loop", "llmlib.hub.llama_gguf"]
+    modules = [
+        "llmlib.align.sft", "llmlib.align.padding", "llmlib.align.rollouts", "llmlib.train.loop",
+        "llmlib.hub.llama_gguf",
+    ]  # fmt: skip
     experiment = Experiment(
         "sft_format", script=__file__, modules=[*modules, "experiments/support_desk.py"], seeds=SEEDS
     )

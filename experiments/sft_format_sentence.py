@@ -31,7 +31,8 @@ def run(seed: int, texts: list[str]) -> dict:
 def main() -> None:
     torch.set_num_threads(1)
     modules = [
-        "llmlib.align.sft", "llmlib.align.rollouts", "llmlib.train.loop", "llmlib.hub.llama_gguf",
+        "llmlib.align.sft", "llmlib.align.padding", "llmlib.align.rollouts", "llmlib.train.loop",
+        "llmlib.hub.llama_gguf",
         "experiments/support_desk.py", "experiments/sft_format.py",
     ]  # fmt: skip
     experiment = Experiment("sft_format_sentence", script=__file__, modules=modules, seeds=form.SEEDS)

@@ -35,7 +35,8 @@ HELD_OUT = 200  # requests of each group
 COMPARED = ("demonstrated", "compared")  # what rankings and PPO's prompts are about
 MODULES = [
     "llmlib.model.transformer", "llmlib.model.attention", "llmlib.train.loop", "llmlib.data.support_desk",
-    "llmlib.data.support_phrases", "llmlib.align.sft", "llmlib.align.rollouts", "experiments/support_desk.py",
+    "llmlib.data.support_phrases", "llmlib.align.sft", "llmlib.align.padding", "llmlib.align.rollouts",
+    "experiments/support_desk.py",
 ]  # fmt: skip
 
 
