@@ -70,7 +70,3 @@ def replies_of(model: Transformer, requests: Sequence[Request], end: int = END) 
 
 def share(values: Sequence[bool]) -> float:
     return round(100 * sum(values) / len(values), 1)
-
-
-def mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

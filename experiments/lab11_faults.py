@@ -7,6 +7,7 @@ with `OMP_NUM_THREADS=1 python experiments/lab11_faults.py`; it takes about a mi
 
 import random
 from collections.abc import Sequence
+from statistics import mean
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +24,6 @@ from lab11 import (
     examples_of,
     fine_tune,
     loss_on,
-    mean,
     replies_of,
     share,
     shuffled,

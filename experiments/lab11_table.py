@@ -6,6 +6,7 @@ report. Run it with `OMP_NUM_THREADS=1 python experiments/lab11_table.py`; it ta
 """
 
 import random
+from statistics import mean
 
 import torch
 from lab11 import (
@@ -18,7 +19,6 @@ from lab11 import (
     examples_of,
     fine_tune,
     loss_on,
-    mean,
     replies_of,
     shuffled,
 )

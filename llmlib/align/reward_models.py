@@ -96,11 +96,16 @@ def _check_rankings(scores: Tensor) -> None:
         raise ValueError(f"scores has shape {tuple(scores.shape)}: give (prompts, K) with K >= 2 replies each")
 
 
-def pair_accuracy(scores: Tensor) -> Tensor:
-    """Scores (prompts, K), best first -> the share of pairs ordered as the annotator did, (prompts,); ties are half."""
+def _differences(scores: Tensor) -> Tensor:
+    """(prompts, K (K - 1) / 2): the score of the better reply of each pair minus that of the worse."""
     _check_rankings(scores)
     first, second = torch.triu_indices(scores.shape[1], scores.shape[1], 1, device=scores.device)
-    difference = scores[:, first] - scores[:, second]
+    return scores[:, first] - scores[:, second]
+
+
+def pair_accuracy(scores: Tensor) -> Tensor:
+    """Scores (prompts, K), best first -> the share of pairs ordered as the annotator did, (prompts,); ties are half."""
+    difference = _differences(scores)
     return ((difference > 0).float() + 0.5 * (difference == 0)).mean(1)
 
 
@@ -110,9 +115,7 @@ def calibration(scores: Tensor, bins: int = 5) -> list[tuple[float, float, int]]
     scores: (prompts, K), best first. Of each pair the reply with the higher score is predicted to win with probability
     sigmoid of the difference, from 0.5 to 1; a calibrated model's shares agree. Of equal scores half agree.
     """
-    _check_rankings(scores)
-    first, second = torch.triu_indices(scores.shape[1], scores.shape[1], 1, device=scores.device)
-    difference = (scores[:, first] - scores[:, second]).flatten()
+    difference = _differences(scores).flatten()
     order = difference.abs().argsort()
     parts = [part for part in difference[order].tensor_split(bins) if len(part)]
     agreed = lambda part: (part > 0).float() + 0.5 * (part == 0)
