@@ -254,7 +254,7 @@ d.label(2.4, 0.25, "no target (-100)", size=10.5)
 d.show(alt="The tokens of a question and its answer in ChatML. Those of the assistant's words and the end token behind them are targets; each is predicted one place earlier, the first of them at the line break behind the word assistant. All other places have no target.")
 
 # %% [markdown]
-# Look where the targets are. The first word of the reply is predicted at the *line break* behind "assistant", the last token of the prompt. The end token is a target, or the model would never learn to stop. The line break after it is not: by then the software has stopped reading.
+# Look where the targets are. The first word of the reply is predicted at the *line break* behind "assistant", the last token of the prompt. The end token is a target: nothing else in the data tells the model to stop. The line break after it is not: by then the software has stopped reading.
 #
 # ### The loss
 #
@@ -262,7 +262,7 @@ d.show(alt="The tokens of a question and its answer in ChatML. Those of the assi
 #
 # $$L(\theta) \;=\; -\,\frac{1}{\sum_{t=2}^{T} m_t}\; \sum_{t=2}^{T} m_t \,\ln p_\theta(x_t \mid x_{<t}) .$$
 #
-# Set all $m_t$ to one and this is the loss of pre-training. Nothing else changes: same model, same shift by one, same optimizer. 11-785 says it so: "loss computed only for target tokens in SFT, all tokens are targets in pre-training".
+# Set all $m_t$ to one and this is the loss of pre-training. Nothing else in it changes, neither the model nor the shift by one; optimizer and rate are chosen anew, here AdamW where pre-training had Muon. 11-785 says it so: "loss computed only for target tokens in SFT, all tokens are targets in pre-training".
 
 # %%
 def masked_loss(logits, ids, mask):
