@@ -4,14 +4,14 @@ experiments/alignment_desk.py`.
 Five seeds in one world and two in a second. Every contender writes replies to the same held-out requests, sampled and
 greedily, and is compared with the fine-tuned model, request by request, by the gold reward that none was trained on.
 Settings were chosen on requests of their own in world 0. About nine minutes of one core a seed; it goes on where it was
-interrupted. The models of world 0, seed 0 are left in build/desk for lectures to start from.
+interrupted. World 0, seed 0 goes on from the stages in the package and puts two more there: `load_desk_reward()` and
+`load_desk("ppo")`.
 """
 
 import argparse
 import copy
 import random
 from collections.abc import Callable
-from pathlib import Path
 from statistics import mean
 
 import torch
@@ -46,6 +46,9 @@ from llmlib.align import (
     train_ppo,
 )
 from llmlib.data import Experiment, Request, SupportDesk
+from llmlib.hub import load_desk, load_desk_reward
+from llmlib.hub.desk import stage_file
+from llmlib.hub.packaged import save_packaged
 from llmlib.infer.intervals import wilson_interval
 from llmlib.model import Transformer
 from llmlib.text import BPETokenizer
@@ -105,14 +108,20 @@ def compared(found: dict[str, list[float]], with_: dict[str, list[float]]) -> di
     return shares
 
 
-def road(world: int, seed: int, keep: Path | None) -> dict:
+def road(world: int, seed: int) -> dict:
     """All stages of one seed."""
-    desk, requests = SupportDesk(world), held_out(SupportDesk(world))
-    base, tokenizer = pretrain(desk, seed)
+    desk, requests, shipped = SupportDesk(world), held_out(SupportDesk(world)), (world, seed) == ROADS[0]
+    if shipped:
+        (base, tokenizer), tuned = load_desk("base", device="cpu"), load_desk("sft", device="cpu")[0]
+    else:
+        base, tokenizer = pretrain(desk, seed)
+        tuned = fine_tune(base, tokenizer, desk, seed)
     end = end_of_turn(tokenizer)
-    tuned = fine_tune(base, tokenizer, desk, seed)
     rankings = rank_samples(tuned, tokenizer, desk, seed)
     reward = train_reward(tuned, rankings, end, seed)
+    if shipped:
+        save_packaged(reward, stage_file("reward"), torch.bfloat16)
+        reward = load_desk_reward(device="cpu")[0]
     results = dict(reward=judged_reward(reward, tuned, tokenizer, desk, seed), gold={}, wins={}, kl={}, updates={})
 
     def proxy(prompts_: list[list[int]], replies: list[list[int]]) -> torch.Tensor:
@@ -135,10 +144,8 @@ def road(world: int, seed: int, keep: Path | None) -> dict:
         note(name, judge(desk, tokenizer, policy, requests), distance(policy, tuned, shown, end))
         kept = [*history[::KEPT_UPDATES], history[-1]]
         results["updates"][name] = [{key: round(value, 4) for key, value in each.items()} for each in kept]
-        if keep is not None:
-            torch.save(policy.state_dict(), keep / f"{name}.pt")
-    if keep is not None:
-        torch.save(reward.state_dict(), keep / "reward.pt")
+        if shipped and name == "PPO":
+            save_packaged(policy, stage_file("ppo"), torch.bfloat16)
     return results
 
 
@@ -172,8 +179,6 @@ def main() -> None:
     parser.add_argument("--confirm", action="store_true", help="only compare with what is recorded")
     parser.parse_args()
     torch.set_num_threads(1)
-    folder = Path("build/desk")
-    folder.mkdir(parents=True, exist_ok=True)
     modules = [
         *MODULES, "llmlib.align.ppo", "llmlib.align.grpo", "llmlib.align.reward_models", "llmlib.train.muon",
         "experiments/support_rewards.py",
@@ -181,8 +186,7 @@ def main() -> None:
     experiment = Experiment("alignment_desk", script=__file__, modules=modules, seeds=range(5))
     roads = []
     for world, seed in ROADS:
-        keep = folder if (world, seed) == ROADS[0] else None
-        done = experiment.once(f"world {world}, seed {seed}", road, world, seed, keep)
+        done = experiment.once(f"world {world}, seed {seed}", road, world, seed)
         roads.append(dict(world=world, seed=seed) | done)
     experiment.save(roads)
 

@@ -1,4 +1,4 @@
-"""The support desk's own models: a tiny base model and what fine-tuning made of it, for lectures 11 to 13."""
+"""The support desk's own models: a tiny base model, what alignment made of it, a reward model. Lectures 11-13."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from pathlib import Path
 
 import torch
 
+from llmlib.align.reward_models import RewardModel
 from llmlib.data.recordings import FOLDER
 from llmlib.model import Transformer
 from llmlib.text import BPETokenizer
 
-from .packaged import load_packaged
+from .packaged import load_packaged, load_packaged_reward
 
-STAGES = ("base", "sft")
+STAGES = ("base", "sft", "ppo")
 VOCABULARY = FOLDER / "desk.bpe"
 
 
@@ -26,11 +27,24 @@ def load_desk(
 ) -> tuple[Transformer, BPETokenizer]:
     """A model of 0.13 million parameters of `SupportDesk(0)`, in evaluation mode, and its tokenizer. Lecture 11.
 
-    stage: "base", pre-trained on the desk's transcripts, or "sft", that model after 200 demonstrations. ValueError for
-    another. Made by experiments/sft_desk_stages.py out of text that the desk generates, and kept in bf16; how good each
-    is: `recorded("sft_desk_stages")`. Context: 192 tokens. A text begins after "<|endoftext|>"; the base model has not
-    been trained on "<|im_start|>" and "<|im_end|>", which frame what "sft" reads and end what it writes.
+    stage: "base", pre-trained on the desk's transcripts; "sft", that model after 200 demonstrations; or "ppo", the
+    latter after PPO against `load_desk_reward()`. ValueError for another. Made by experiments/sft_desk_stages.py and
+    alignment_desk.py out of text that the desk generates, and kept in bf16; how good each is: `recorded` of the same
+    names. Context: 192 tokens. A text begins after "<|endoftext|>"; the base model has not been trained on
+    "<|im_start|>" and "<|im_end|>", which frame what the others read and end what they write.
     """
     if stage not in STAGES:
         raise ValueError(f"stage={stage!r} is not a stage of the support desk's model: choose one of {STAGES}")
     return load_packaged(stage_file(stage), device, dtype), BPETokenizer.load(VOCABULARY)
+
+
+def load_desk_reward(
+    *, device: torch.device | str | None = None, dtype: torch.dtype = torch.float32
+) -> tuple[RewardModel, BPETokenizer]:
+    """A reward model for replies to requests of `SupportDesk(0)`, in evaluation mode, and its tokenizer. Lecture 12.
+
+    It began as "sft" of `load_desk` and has read how simulated annotators ranked six replies to each of 6,000 requests;
+    its scores have mean 0 and deviation 1 over such replies. Made by experiments/alignment_desk.py, which also records
+    how often it agrees with annotators; kept in bf16.
+    """
+    return load_packaged_reward(stage_file("reward"), device, dtype), BPETokenizer.load(VOCABULARY)
