@@ -39,6 +39,7 @@ from llmlib.align import (
     best_of_n_kl,
     calibration,
     end_of_turn,
+    load_desk_reward,
     preference_batches,
     reply_logprobs,
     sample_replies,
@@ -46,7 +47,7 @@ from llmlib.align import (
     train_ppo,
 )
 from llmlib.data import Experiment, Request, SupportDesk
-from llmlib.hub import load_desk, load_desk_reward
+from llmlib.hub import load_desk
 from llmlib.hub.desk import stage_file
 from llmlib.hub.packaged import save_packaged
 from llmlib.infer.intervals import wilson_interval

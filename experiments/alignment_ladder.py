@@ -12,9 +12,9 @@ from statistics import mean
 import torch
 from support_desk import COMPARED, MODULES, draws, held_out, prompts_of, write
 
-from llmlib.align import PPOConfig, end_of_turn, train_ppo
+from llmlib.align import PPOConfig, end_of_turn, load_desk_reward, train_ppo
 from llmlib.data import Experiment, SupportDesk
-from llmlib.hub import load_desk, load_desk_reward
+from llmlib.hub import load_desk
 from llmlib.model import Transformer
 
 SEEDS, UPDATES, EVERY, BATCH = (0, 1, 2), 60, 5, 64

@@ -30,9 +30,9 @@ from support_desk import (
     prompts_of,
 )
 
-from llmlib.align import PPOConfig, end_of_turn, pack_examples, train_ppo
+from llmlib.align import PPOConfig, end_of_turn, load_desk_reward, pack_examples, train_ppo
 from llmlib.data import Experiment, SupportDesk
-from llmlib.hub import load_desk, load_desk_reward
+from llmlib.hub import load_desk
 
 SEEDS, PTX_COEFS, WIDTH, FROM_BASE_UPDATES = (0, 1, 2), (0.0, 0.2, 1.0), 192, 160
 

@@ -28,6 +28,7 @@ from .sft import (
     reply_example,
     sft_loss,
 )
+from .stages import load_desk_reward
 
 __all__ = [
     "Critic",
@@ -49,6 +50,7 @@ __all__ = [
     "group_advantages",
     "kl_estimate",
     "last_token",
+    "load_desk_reward",
     "masked_mean",
     "pack_examples",
     "pad_examples",

@@ -1,7 +1,7 @@
 """Trained weights and their tokenizers in our own core, published ones and the course's, and their file formats."""
 
 from .base import base_sizes, load_base
-from .desk import load_desk, load_desk_reward
+from .desk import load_desk
 from .gguf import GGUFError, GGUFFile
 from .gpt2 import load_gpt2
 from .minilm import embed_texts, load_minilm
@@ -19,7 +19,6 @@ __all__ = [
     "is_stand_in",
     "load_base",
     "load_desk",
-    "load_desk_reward",
     "load_gpt2",
     "load_hf_state_dict",
     "load_minilm",

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import torch
 
-from llmlib.align.reward_models import RewardModel
 from llmlib.data.recordings import FOLDER
 from llmlib.model import Transformer
 from llmlib.text import BPETokenizer
 
-from .packaged import load_packaged, load_packaged_reward
+from .packaged import load_packaged
 
 STAGES = ("base", "sft", "ppo")
 VOCABULARY = FOLDER / "desk.bpe"
@@ -36,15 +35,3 @@ def load_desk(
     if stage not in STAGES:
         raise ValueError(f"stage={stage!r} is not a stage of the support desk's model: choose one of {STAGES}")
     return load_packaged(stage_file(stage), device, dtype), BPETokenizer.load(VOCABULARY)
-
-
-def load_desk_reward(
-    *, device: torch.device | str | None = None, dtype: torch.dtype = torch.float32
-) -> tuple[RewardModel, BPETokenizer]:
-    """A reward model for replies to requests of `SupportDesk(0)`, in evaluation mode, and its tokenizer. Lecture 12.
-
-    It began as "sft" of `load_desk` and has read how simulated annotators ranked six replies to each of 6,000 requests;
-    its scores have mean 0 and deviation 1 over such replies. Made by experiments/alignment_desk.py, which also records
-    how often it agrees with annotators; kept in bf16.
-    """
-    return load_packaged_reward(stage_file("reward"), device, dtype), BPETokenizer.load(VOCABULARY)

@@ -7,7 +7,7 @@ import torch
 
 from llmlib.align import chat_prompt, end_of_turn, sample_replies
 from llmlib.data import SupportDesk, recorded
-from llmlib.hub import load_desk, load_desk_reward
+from llmlib.hub import load_desk
 from llmlib.hub.desk import STAGES
 
 RESULTS = recorded("sft_desk_stages")["results"]
@@ -37,17 +37,3 @@ def test_the_fine_tuned_one_answers_what_was_demonstrated():
 def test_another_stage_is_refused():
     with pytest.raises(ValueError, match=r"stage='dpo' is not a stage .* choose one of"):
         load_desk("dpo")
-
-
-def test_the_reward_model_tells_good_replies_from_bad_ones():
-    desk = SupportDesk(0)
-    reward, tokenizer = load_desk_reward(device="cpu")
-    rng = random.Random("another test")
-    requests = desk.requests(60, rng)
-    prompts = [chat_prompt(tokenizer, request.text) for request in requests]
-    scores = {}
-    for style in ("good", "evasive", "mistaken"):
-        replies = [tokenizer.encode(desk.reply(request, rng, style)) for request in requests]
-        scores[style] = reward.score(prompts, replies, end_of_turn(tokenizer))
-    assert not reward.training and (scores["good"] > scores["evasive"]).float().mean() > 0.9
-    assert (scores["good"] > scores["mistaken"]).float().mean() > 0.8
