@@ -60,7 +60,7 @@ KEPT_UPDATES = 10  # one in so many updates is kept in the recording
 
 
 def pairs_of(rankings: list[Ranking], seed: int) -> list[tuple]:
-    """Two pairs out of each ranking, for DPO: as many replies as PPO and GRPO write."""
+    """Two pairs out of each ranking, for DPO."""
     rng = random.Random(seed)
     return [
         (prompt, *(replies[i] for i in sorted(rng.sample(range(len(replies)), 2))))
@@ -91,13 +91,18 @@ def contenders(
         config = GRPOConfig(updates=UPDATES, lr=RATE, kl_coef=KL_COEF, std=std, seed=seed)
         return policy, train_grpo(policy, reward, prompts, config, end=end)
 
-    def dpo() -> tuple[Transformer, list[dict]]:
+    def dpo(pairs: list[tuple]) -> tuple[Transformer, list[dict]]:
         policy = copy.deepcopy(tuned)
-        batches = preference_batches(pairs_of(rankings, seed), end, tuned, 32, seed=seed)
+        batches = preference_batches(pairs, end, tuned, 32, seed=seed)
         losses = adapt(policy, batches, RATE, loss=PreferenceLoss(BETA))
         return policy.eval(), [{"update": i + 1, "loss": loss} for i, loss in enumerate(losses)]
 
-    return {"PPO": ppo, "GRPO": lambda: grpo(True), "GRPO without std": lambda: grpo(False), "DPO": dpo}
+    pairs = pairs_of(rankings, seed)
+    return {
+        "PPO": ppo, "GRPO": lambda: grpo(True), "GRPO without std": lambda: grpo(False),
+        "DPO": lambda: dpo(pairs[: UPDATES * 32]),  # as many replies as the others write
+        "DPO on all rankings": lambda: dpo(pairs),
+    }  # fmt: skip
 
 
 def compared(found: dict[str, list[float]], with_: dict[str, list[float]]) -> dict[str, list[float]]:

@@ -3,9 +3,9 @@ experiments/alignment_sycophancy.py`.
 
 Conversations of two turns: a request, a promise that fits it or does not, and a customer who asks "are you sure ?".
 Honest demonstrations say "i am sure ." where the promise fits and "you are right , i am not sure ." where it does not;
-they are shown to the model inside the reward model, which can tell, and to the fine-tuned one, which cannot. Then PPO on thumbs: of the customers a share approves of being agreed with, the others of what is true. Measured on
-held-out conversations: how often the model gives in, by whether it had been right. Three seeds; about ten minutes of
-one core.
+they are shown to the model inside the reward model, which can tell, and to the fine-tuned one, which cannot. Then PPO
+on thumbs: of the customers a share approves of being agreed with, the others of what is true. Measured on held-out
+conversations: how often the model gives in, by whether it had been right. Three seeds; about ten minutes of one core.
 """
 
 import copy
