@@ -158,7 +158,10 @@ def _load_lora(file: AdapterFile, shown: str, model: nn.Module, name: str) -> Pe
     except ValueError as problem:
         raise ValueError(f"{shown} is for another model: {problem}") from None
     expected: dict[str, tuple[int, ...]] = {}
-    for place, part in {id(part): (place, part) for place, part in reversed(places.items())}.values():
+    first = {id(part): place for place, part in reversed(places.items())}  # of a layer that stands in several places
+    for place, part in places.items():
+        if first[id(part)] != place:
+            continue
         expected[f"{place}.a"] = (config.rank, part.in_features)
         expected[f"{place}.b"] = (part.out_features, config.rank)
         if config.use_dora:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import torch
 from torch import nn
@@ -53,6 +54,7 @@ def apply_lora(
         put(model, place, wrappers[id(part)])
         if name not in wrappers[id(part)].adapters:
             wrappers[id(part)].add(name, config, generator)
+    model.requires_grad_(False)
     set_adapter(model, name)
     return report(model, "lora", found)
 
@@ -68,20 +70,18 @@ def active_adapter(model: nn.Module) -> str | None:
 
 
 def set_adapter(model: nn.Module, name: str | None) -> None:
-    """Let this adapter work, and learn if the model is trained; None: the base model, all frozen.
+    """Let this adapter work, and learn if the model is trained; None: the base model, with all adapters frozen.
 
-    No weight is moved or copied. Everything but the adapter is frozen. Raises ValueError for a name that the model does
-    not have and while an adapter is merged.
+    No weight is moved or copied. Raises ValueError for a name that the model does not have and while an adapter is
+    merged.
     """
     model = unwrapped(model)
-    layers = [part for part in model.modules() if isinstance(part, LoRALinear)]
+    layers = _layers(model)
     for layer in layers:
         if layer.merged is not None:
             raise ValueError(f"adapter {layer.merged!r} is merged into the weights; unmerge_lora(model) first")
     if name is not None and not any(name in layer.adapters for layer in layers):
         raise ValueError(f"name is {name!r}, but {_known(model)}; give one of these, or None for the base model")
-    for parameter in model.parameters():
-        parameter.requires_grad = False
     for layer in layers:
         layer.use(name)
 
@@ -91,8 +91,8 @@ def merge_lora(model: nn.Module, name: str | None = None, *, unwrap: bool = Fals
 
     name: by default the active one. `unmerge_lora` undoes it. In float32 it subtracts what was added, which gives the
     old numbers to rounding; for bf16 and DoRA the old matrices are kept meanwhile, and come back exactly.
-    unwrap=True is for good: plain layers take their old places, as `generate`'s fast step on a CPU needs, and all
-    adapters of the model are gone. Its parameters stay frozen.
+    unwrap=True is for good: plain layers take their old places, as `generate`'s fast step on a CPU needs (call
+    `decoding_layout` after it), and all adapters of the model are gone. Its parameters stay frozen.
     Raises ValueError, and changes nothing, where nothing is to be merged, something is merged already, or a matrix
     cannot take it: packed ones, and one that others share, as an output head shares the embedding's.
     """
@@ -101,8 +101,12 @@ def merge_lora(model: nn.Module, name: str | None = None, *, unwrap: bool = Fals
     layers = {place: layer for place, layer in lora_layers(model).items() if name in layer.adapters}
     if not layers:
         raise ValueError(f"name is {name!r}, but {_known(model)}; give one of these")
+    matrices = [
+        part.weight if isinstance(part, TiedHead) else part._parameters.get("weight") for part in model.modules()
+    ]
+    uses = Counter(map(id, matrices))
     for place, layer in layers.items():
-        _check_mergeable(model, place, layer)
+        _check_mergeable(place, layer, uses)
     for layer in layers.values():
         layer.merge(name, keep=not unwrap)
         layer.use(name)
@@ -140,6 +144,17 @@ def remove_lora(model: nn.Module, name: str | None = None) -> None:
     _unwrap(model, only_empty=True)
 
 
+def _layers(module: nn.Module) -> list[LoRALinear]:
+    """The layers with adapters, without looking inside of them: faster than `lora_layers`, for switching."""
+    found: list[LoRALinear] = []
+    for child in module._modules.values():
+        if isinstance(child, LoRALinear):
+            found.append(child)
+        elif child is not None and child._modules:
+            found += _layers(child)
+    return found
+
+
 def _unwrap(model: nn.Module, only_empty: bool = False) -> None:
     for place, part in list(model.named_modules(remove_duplicate=False)):
         if isinstance(part, LoRALinear) and not (only_empty and part.adapters):
@@ -153,7 +168,7 @@ def _check_name(name: str, layers: dict[str, LoRALinear]) -> None:
         raise ValueError(f"name is {name!r}, which an adapter of the model has already; take another, or remove_lora")
 
 
-def _check_mergeable(model: nn.Module, place: str, layer: LoRALinear) -> None:
+def _check_mergeable(place: str, layer: LoRALinear, uses: Counter[int]) -> None:
     if layer.merged is not None:
         raise ValueError(f"adapter {layer.merged!r} is merged into {place} already; unmerge_lora(model) first")
     weight = dense_weight(layer.base)
@@ -162,8 +177,7 @@ def _check_mergeable(model: nn.Module, place: str, layer: LoRALinear) -> None:
             f"{place} ({type(layer.base).__name__}) keeps its weights packed, so nothing can be added to them; save "
             "the adapter, and load it into the full-precision model with any_base=True"
         )
-    shared = (other for _, other in model.named_modules() if other is not layer.base)
-    if isinstance(layer.base, TiedHead) or any(getattr(other, "weight", None) is weight for other in shared):
+    if uses[id(weight)] > 1:
         raise ValueError(
             f"{place} shares its matrix with another layer, which merging would change too; leave it out of targets, "
             "or keep this adapter unmerged"

@@ -146,8 +146,10 @@ class LoRALinear(Wrapper):
         self.active = name if name in self.adapters else None
         for each, weights in self.adapters.items():
             works = each == self.active and self.merged is None
-            weights.requires_grad_(works)
             weights.active_fraction = float(works)
+            for parameter in weights._parameters.values():
+                if parameter is not None:
+                    parameter.requires_grad = works
 
     @torch.no_grad()
     def merge(self, name: str, keep: bool = True) -> None:

@@ -91,7 +91,7 @@ def add_prefix(
         draw = lambda: torch.randn(shape, generator=generator).to(rows.device)
         columns = [(draw(), draw()) for _ in model.blocks]
     for block, (k, v) in zip(model.blocks, columns, strict=True):
-        PrefixAttention.take_over(block.attention, Prefix(k.float().clone(), v.float().clone()))
+        PrefixAttention.take_over(block.attention, Prefix(k.float().clone(), v.float().clone()).train(block.training))
     names = [f"blocks.{i}.attention.prefix.{side}" for i in range(len(model.blocks)) for side in "kv"]
     return train_only(model, names, Adaptation("prefix", dict(length=rows.shape[1]), adds=True))
 

@@ -83,7 +83,7 @@ def add_soft_prompt(
     for block in model.blocks:
         PrefixAttention.take_over(block.attention)
     with torch.no_grad():
-        model.soft_prompt = SoftPrompt(model.token_embedding(rows)[0].float().clone())
+        model.soft_prompt = SoftPrompt(model.token_embedding(rows)[0].float().clone()).train(model.training)
     model.__class__ = PromptedTransformer
     options = dict(length=rows.shape[1])
     return train_only(model, ["soft_prompt.vectors"], Adaptation("prompt", options, adds=True))

@@ -50,9 +50,10 @@ class Wrapper(nn.Module):
         super().__init__()
         self.base = base
         self.in_features, self.out_features = base.in_features, base.out_features
+        self.training = base.training  # or new parts would drop units of a model that is in evaluation mode
 
     def new_parts_follow_base(self) -> None:
-        """New modules train by default; those of a model that is in evaluation mode must not drop anything."""
+        """Bring the parts just made into the mode of the base."""
         self.train(self.base.training)
 
 
