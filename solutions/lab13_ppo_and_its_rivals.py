@@ -184,7 +184,7 @@ def measure(policy: nn.Module, requests: list) -> dict[str, float]:
 
 
 # %% tags=["not-graded"]
-def ppo(updates: int = 12, kl_coef: float = 0.05, lr: float = 7e-4, rows: int = 32, epochs: int = 2, seed: int = 0, every: int = 4):
+def ppo(updates: int = 10, kl_coef: float = 0.05, lr: float = 7e-4, rows: int = 32, epochs: int = 2, seed: int = 0, every: int = 5):
     """A copy of the fine-tuned model after so many updates, and what was measured of it on the way."""
     torch.manual_seed(seed)
     policy, previous, critic = copy.deepcopy(tuned), copy.deepcopy(tuned), Critic(tuned)
@@ -231,7 +231,7 @@ predicted_difference = 0.2  # SOLUTION
 check("lab13.p1", predicted_difference)
 
 # %% tags=["not-graded"]
-held_out = desk.requests(100, random.Random("requests of the lab"))
+held_out = desk.requests(80, random.Random("requests of the lab"))
 try:
     first, trained = {"update": 0} | measure(tuned, held_out), {}
     for name, kl_coef in (("price 0.05", 0.05), ("no price", 0.0)):
@@ -270,15 +270,14 @@ except NameError:
     print("Not yet: train first.")
 
 # %% [markdown]
-# In four or five sentences: What do proxy and gold do as the distance grows, with the price and without? Where do the two part, and how would you have noticed without the gold reward? What do the replies without a price have that the judge likes and a customer does not? Which of these differences are larger than those between the two seeds, and what do twelve updates of one tiny model not tell you about others?
+# In four or five sentences: What do proxy and gold do as the distance grows, with the price and without? Where do the two part, and how would you have noticed without the gold reward? What do the replies without a price have that the judge likes and a customer does not? Which of these differences are larger than those between the two seeds, and what do ten updates of one tiny model not tell you about others?
 
 # %%
-interpretation = """With the price both rewards rise at first: the proxy from 0.59 to 1.0 and 1.1, the gold from 0.92 to 1.07 and 1.17, most of it within the first 4 nats, and the
-distance stays near 6. Without it the proxy ends at the same height, 1.07 and 1.13, but the policies have gone 21 and 12 nats away, and between 4 or 7 nats and there their gold falls from 1.1 and 1.2 to 0.74 and 0.97,
-in one run below the model that all began with. The proxy shows nothing of it. The distance does, and so does the share of replies that end: 46 and 59 %, against more than 90 % with the price; and anybody who reads the replies sees
-next steps that are glued on and sentences without an end. The judge likes the next step and has read no such sentences, and a reply that is cut off loses nothing, since the critic's word stands for its score. The
-difference of 0.26 at the end is about as large as that between the two seeds without a price, 0.23, so that they leave its size open, but both runs without a price fall and end below both with one, and neither with one falls as far. One tiny model and judge, one price and twelve updates say nothing about where others part, only that a
-judge that goes on rising is no sign that the replies get better."""  # SOLUTION
+interpretation = """With the price both rewards rise: the proxy from 0.59 to 1.18 and 1.24, the gold from 0.93 to 1.31 and 1.23, and the distance stays near 4 nats. Without it
+the proxy ends about as high, 1.05 and 1.26, but the policies are 12 nats away, and their gold, which was 1.2 at 3 nats, has fallen back to 0.99 and 1.11: somewhere in between the two part. The proxy
+shows nothing of it, in one run it is the highest of all. The distance does, and so does the share of replies that end, 73 and 30 % against more than 90 % with the price; and anybody who reads the replies sees one next step
+glued to another. The judge likes a next step and has hardly seen such replies. That running on costs nothing while the critic's word stands for the score of what is cut off is my guess. The difference of 0.22 is about twice those between seeds, 0.08 and 0.12, and both
+pairs of seeds show it, but two seeds leave its size open. One tiny model and judge, one price and ten updates do not say where others part, only that a proxy that goes on rising is no sign that the replies get better."""  # SOLUTION
 
 check("lab13.t1", interpretation)
 
@@ -379,12 +378,12 @@ check("lab13.q7", diagnosis)
 #
 # Start from the fine-tuned model, `tuned`. You may ask the judge as often as you like, and draw requests of your own, `desk.requests(n, rng)`. You know nothing else of the desk: its gold reward, its lists of phrases, its demonstrations and its annotators are for measuring only. PPO with other settings, no critic, a group's mean in its place, DPO on pairs that the judge has ranked, fine-tuning on the best of many replies, averages of weights: all yours, with your own functions or the library's. In use the policy is alone: one reply to each request, sampled at temperature 1, no judge.
 #
-# The score is the mean gold reward on the 300 requests of the next cell; look at it once. How will you know when to stop, without the gold reward? The run above with the price, 12 updates, reaches about **1.16**: the score to beat. Training may take 45 seconds on a CPU.
+# The score is the mean gold reward on the 300 requests of the next cell; look at it once. How will you know when to stop, without the gold reward? The run above with the price, 10 updates, reaches about **1.20**: the score to beat. Training may take 45 seconds on a CPU.
 
 # %% tags=["not-graded"]
 try:
     with Stopwatch(45) as clock:
-        challenger, _ = ppo(updates=3, every=0)   # 12 or more, whatever you have time for, when you mean it
+        challenger, _ = ppo(updates=1, every=0)   # 10 or more, whatever you have time for, when you mean it
     challenge = desk.requests(300, random.Random("requests of the challenge"))
     print(f"mean gold reward {measure(challenger, challenge)['gold']:.2f}")
 except NotImplementedError:
@@ -394,6 +393,6 @@ except NotImplementedError:
 # Write down your best figure, and how you got it. The check prints the line for your course's leaderboard.
 
 # %%
-best_reward = 1.24  # SOLUTION
+best_reward = 1.28  # SOLUTION
 
 check("lab13.c1", best_reward, seconds=None)  # seconds=clock.seconds puts the time into the line

@@ -434,7 +434,7 @@ MUTANTS = [
     Mutant("lab13.q7", "a letter", 'diagnosis = "H"', "write it as"),
 ]  # fmt: skip
 
-# The challenge: 1.24 with `ppo(updates=15, seed=1)` of the notebook; what else is tried has not been measured.
+# The challenge: 1.28 with `ppo(seed=1)` of the notebook; what else is tried has not been measured.
 RUBRICS = {
     "lab13.t1": "3: says that proxy and gold rise together at first, and that without a price the proxy goes on while the gold falls, with the distance at which "
     "they part; reads from the replies or from the share that end what the judge does not see (broken words, repetitions, replies that run on), and names the "
