@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .calibration import InputStatistics
-from .rounding import GroupSize, output_error, quantize
+from .rounding import GroupSize, mean_square, quantize
 
 
 @torch.no_grad()
@@ -42,7 +42,7 @@ def awq_scales(
         scales = size ** (step / steps)
         scales = (scales / (scales.max() * scales.min()).sqrt()).half().float()
         rounded = quantize(weight * scales, bits, group_size, symmetric).dequantize() / scales
-        error = output_error(weight, rounded, inputs.second_moment)
+        error = mean_square(weight - rounded, inputs.second_moment)
         if error < least:
             best, least = scales, error
     return best

@@ -63,7 +63,7 @@ def inverse_factor(second_moment: Tensor, n_in: int, damping: float = 0.01) -> T
         )
     if not damping > 0:
         raise ValueError(f"damping={damping} must be positive, 0.01 is usual: few inputs leave directions unseen")
-    moment = second_moment.double()
+    moment = second_moment.cpu().double() if second_moment.device.type == "mps" else second_moment.double()
     size = moment.diagonal().mean()
     if not size > 0:
         raise ValueError("second_moment is zero: the layer read nothing but zeros, so calibrate with real text")
@@ -73,4 +73,4 @@ def inverse_factor(second_moment: Tensor, n_in: int, damping: float = 0.01) -> T
         factor, info = torch.linalg.cholesky_ex(torch.cholesky_inverse(factor), upper=True)
     if info:
         raise ValueError(f"second_moment is no mean of x x^T, or damping={damping} is too small for it: take more")
-    return factor.float()
+    return factor.float().to(second_moment.device)

@@ -143,7 +143,10 @@ def output_error(weight: Tensor, approximation: Tensor, second_moment: Tensor | 
     stands for inputs that are independent and equally large. 0 for a weight that puts out nothing and is kept.
     """
     weight = weight.detach().float()
-    difference = weight - approximation.float()
-    spread = lambda w: float((w * (w if second_moment is None else w @ second_moment)).sum().clamp_min(0))
-    error, size = spread(difference), spread(weight)
+    error, size = mean_square(weight - approximation.float(), second_moment), mean_square(weight, second_moment)
     return error / size if size else (0.0 if error == 0 else float("inf"))
+
+
+def mean_square(weight: Tensor, second_moment: Tensor | None = None) -> float:
+    """E|x W^T|^2 of a matrix (n_out, n_in), see `output_error`."""
+    return float((weight * (weight if second_moment is None else weight @ second_moment)).sum().clamp_min(0))
