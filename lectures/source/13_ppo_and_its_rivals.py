@@ -165,7 +165,11 @@ table([{"": name, "reward model": np.mean(outcome[name]["proxy"]), "gold": np.me
       caption="recorded: after 60 updates, three seeds")
 
 # %% [markdown]
-# LADDER-TEXT
+# *Left.* One line of mathematics does well here. It has help: the reward model's scores have mean zero on fine-tuned replies (lecture 12), so a baseline has been subtracted already. Add 3 and learning is slower in every seed; subtract the mean of the batch, and what was lost is back.
+#
+# *Right.* Writing replies is the expensive part, so one would like to learn from each more than once. Eight passes in small steps destroy the policy in every seed: from the second step on it learns from replies of a policy that it no longer is. A **clip** on how far each token may move (next section) keeps something of it. A price on the **distance** from the reference brings most of it back. The last line of the table is what people run, all of that in moderation: two passes, a clip, a price, and a learned baseline for every token.
+#
+# What the ladder does not show is that every rung pays here. A plain baseline and one pass did about as well as PPO in the same number of updates, at less distance. The learned baseline has its case where replies are long and only some tokens matter; thirty tokens are not long.
 #
 # ### The clip
 #
@@ -282,7 +286,9 @@ for ax in axes[1]:
 show(fig, alt="Six dials of PPO over 80 updates, mean and range of five recorded seeds, first to last: " + "; ".join(f"{label} {np.mean([road['updates']['PPO'][0][key] for road in home]):.2f} to {np.mean([road['updates']['PPO'][-1][key] for road in home]):.2f}" for key, label in DIALS.items()) + ".")
 
 # %% [markdown]
-# DASHBOARD-TEXT
+# Reward and distance rise together, and the reward levels off where a further nat costs what it brings. Entropy falls by half: the policy knows better what it wants to say. Replies get a few tokens longer, since a polite sentence and a next step are paid for; a length that ran away would be the first suspect for a reward that is being gamed. Hardly a ratio is clipped, as two passes do not lead far.
+#
+# One dial accuses. *Explained variance* is the share of the returns' spread that the value head predicted: 1 would be perfect, 0 is a constant, and here it sinks *below* zero. The head learns at the policy's small rate and with a tenth of the weight, and lags behind returns that rise. So what these runs have is PPO with next to no critic, and they work because whitening subtracts a mean anyway. Nobody looking at the reward alone would have noticed (exercise 5).
 #
 # ### Read twenty
 #
@@ -358,7 +364,13 @@ by_group = {label: {name: over(name, "gold", group) for name in NAMES if name !=
 bars(by_group, x="gold reward at temperature 1 (mean and range of 5 seeds)", fmt="", height=4.2, alt="Gold rewards at temperature 1 by contender and group of intents. " + " ".join(f"{label}: " + ", ".join(f"{name} {np.mean(v):.2f}" for name, v in each.items()) + "." for label, each in by_group.items()))
 
 # %% [markdown]
-# COMPARISON-TEXT
+# *Covered.* Sampled, PPO beats the fine-tuned model in about four of five requests in every seed, greedily in nine of ten, three to five nats away from it. Best of 8 is as good when sampled and stays much nearer. GRPO without the deviation cannot be told from PPO. With it, the policy went further, nine nats and more in three of the five seeds, and was worse there. DPO gains less when sampled and in one seed nothing, and five times as many pairs were no reliable help. It learns from replies that others wrote, and never sees its own.
+#
+# *Ranked only.* Here is the answer to lecture 11's question. Nobody demonstrated these intents, and the fine-tuned model is hardly worth more than nothing on them. PPO reaches two thirds and more of what it reaches on covered ones, with *comparisons* for its only source. That is how a model becomes better than what anyone wrote for it. Best of 8 lies below PPO in every seed: it can only pick among what the fine-tuned model writes.
+#
+# *Unseen.* Something carries over, far from all.
+#
+# The reward model behind all this agreed with annotators in 78 to 81 % of held-out pairs; someone who knew the gold reward would agree in 82 to 84 %, the rest is the annotators' noise.
 #
 # ## V. Goodhart's curve
 #
@@ -386,7 +398,7 @@ def goodhart_figure(kl_coef=0.0):
         for row in points:
             ax.plot(row[:, 1] ** 0.5, row[:, column], "-", color=color, alpha=0.35, linewidth=1)
         ax.plot(points[..., 1].mean(0) ** 0.5, points[..., column].mean(0), "o-", color=color, markersize=4, label=label)
-    ax.set(xlabel="distance: square root of KL", ylabel="reward (mean and each of 3 seeds)", title=f"β = {kl_coef}", xlim=(-0.3, 13), ylim=(-1.2, 2.0))
+    ax.set(xlabel="distance: square root of KL", ylabel="reward (mean and each of 3 seeds)", title=f"β = {kl_coef}", xlim=(-0.3, 11.5), ylim=(-1.0, 1.9))
     ax.axhline(points[:, 0, 3].mean(), color="0.6", linewidth=1, linestyle="--")
     ax.legend(fontsize=9, loc="lower left")
     return fig
@@ -404,7 +416,11 @@ gaming = [dict(β=str(c), request=text["request"], reply=text["reply"], proxy=te
 table(gaming, caption="recorded: what was written at the end, two requests a seed")
 
 # %% [markdown]
-# GOODHART-TEXT
+# That is Goodhart's law, "when a measure becomes a target, it ceases to be a good measure", drawn by two lines. Without a price on distance the reward model's score rose to the end in every seed. The gold reward rose with it for ten updates in two of the three seeds (in the third not at all), and fell to below zero, below what evasions are worth. Nothing in what training sees shows the turn: to the policy all sixty updates were progress.
+#
+# The texts show what was found. Not flattery, but the reward model's blind spots: an opening and a closing phrase that it had seen in well-ranked replies, with debris of others between them. No annotator ranked such a text, because no model wrote any; so nothing taught the reward model to dislike it. With $\beta = 0.1$ the policy stays where the rankings were and ends better than it began, although it too is wrong now and then about *what* to promise. What you choose with $\beta$ is how long you trust the stand-in.
+#
+# Two warnings about reading such a curve. The peak was found with the gold reward, which nobody has; in practice one asks people again, or a second reward model (part IX does). And these reward models were made poor on purpose; a better one, as in part IV, moves the turn further out, not away.
 #
 # ### The price of a nat
 #
@@ -435,7 +451,7 @@ ax.legend(fontsize=8.5)
 show(fig, alt="Gold reward against KL from the fine-tuned model. Best of n, live: " + ", ".join(f"n = {n} {g:.2f} at {kl:.1f}" for n, (kl, g) in bought.items()) + ". Trained, means of five seeds: " + ", ".join(f"{name} {np.mean(over(name, 'gold', 'demonstrated')):.2f} at {np.mean([road['kl'][name] for road in home]):.1f}" for name in ("PPO", "GRPO", "GRPO without std", "DPO")) + ".")
 
 # %% [markdown]
-# PRICE-TEXT
+# Nat for nat nothing that was trained comes near best of n. It spends distance on nothing but the reward model's choice; training moves other habits along. But the two are paid in different coin: best of 32 writes thirty-two replies for every one that it gives, for ever, while PPO has written five thousand once. (A policy can be trained on its own best of n. That is rejection sampling, the first half of Llama 2's recipe.)
 #
 # ## VI. Where it is heading
 #
@@ -518,7 +534,11 @@ table([{"": name} | {f"reply of reward {r:.1f}": p_.item() for r, p_ in zip(R, p
       fmt=".3f", caption="four replies, β = 0.5, all sums exact; away: total variation, at most 1")
 
 # %% [markdown]
-# OPTIMUM-TEXT
+# PPO and DPO end at the closed form to the third decimal, so does GRPO without the deviation. Two things move it away:
+# - **k3 in the loss.** Its *value* estimates $\mathrm{KL}(\pi \Vert \pi_{\text{ref}})$ without bias, its *gradient* at sampled tokens is that of the opposite divergence, $\mathrm{KL}(\pi_{\text{ref}} \Vert \pi)$. The error is small for small stakes. (k2 has the right gradient. In PPO the question does not arise: there the estimate is in the reward, which is not differentiated.)
+# - **Division by the deviation.** It makes every group of replies equally important, whether they differ by much or by nothing. The last line says it most clearly: with a tenth of the rewards the closed form hardly leaves the reference, and GRPO with std goes as far as before. It is not a bad method for that; in part IV it held its own. But "maximise reward minus $\beta$ KL" is not what it does, and its $\beta$ means something else.
+#
+# All of this is about the loss, with sums over everything. A neural policy trained on samples for 80 updates is somewhere on the way.
 #
 # ### Agreeing (*optional*)
 #
@@ -562,7 +582,7 @@ SIGHTS = {
 }
 ROWS = [f"{n} shown, noise {noise}" for n, noise in PLACES]
 fig, axes = panels(3, titles=list(SIGHTS), height=2.7)
-for ax, (name, values) in zip(axes, SIGHTS.items()):
+for ax, values in zip(axes, SIGHTS.values()):
     heat_map(values, rows=ROWS if ax is axes[0] else [""] * len(ROWS), columns=[f"{q:.0%}" for q in QUALITIES], x="quality of demonstrations", fmt=".2f", vmin=0.0, vmax=1.0, center=0.5, ax=ax)
 show(fig, alt="Share of 200 held-out requests, two seeds. " + " ".join(f"{name}: " + "; ".join(f"{row}: " + ", ".join(f"{v:.2f} at quality {q:.0%}" for v, q in zip(line_, QUALITIES)) for row, line_ in zip(ROWS, values)) + "." for name, values in SIGHTS.items()))
 
@@ -593,7 +613,9 @@ rows = [dict(sorted(row.items(), key=lambda item: list(rows[-1]).index(item[0]))
 table(rows, columns=list(rows[-1]), caption="recorded: gold rewards and loss on held-out transcripts; PPO: mean of three seeds, the others: the stages in the package")
 
 # %% [markdown]
-# PTX-TEXT
+# PPO goes on with what fine-tuning began: as a model of transcripts the policy gets worse still. With transcripts in the loss it is nearly the base model again, though it learned to answer; what the fine-tuning had spoiled came back as well.
+#
+# And the reward? On covered intents the mix costs a little in two seeds of three and nothing in one. On unseen ones it gains, most clearly in greedy replies. That is lecture 11's surprise once more: what to promise for an intent that nobody shows is in the old text, and is lost unless it is kept.
 #
 # ### Without demonstrations
 #
@@ -609,7 +631,9 @@ table([{"": name} | {label + how: f"{np.mean(values):.2f}" if len(values) > 1 el
       caption="recorded: gold rewards")
 
 # %% [markdown]
-# BASE-TEXT
+# It holds here, and more than holds. From the base model PPO comes as far on covered intents as after fine-tuning, and on ranked ones further: no demonstration had taught it to promise one of twelve things. It needed more updates for that, and a start on which rewards can work: one reply in ten was good from the beginning. Of something that is never written, no reward says anything.
+#
+# Two differences to R1-Zero. Its rewards were not a model's opinion but a program's check of the answer, which cannot be charmed; and it was a large model, with reasoning to find in it. What its authors report as the price, answers that are hard to read, has no counterpart in a world of a few hundred words.
 #
 # ### Small and aligned against large
 #
@@ -655,7 +679,7 @@ table([{"β": str(run["kl_coef"]), "seed": run["seed"], "KL": run["looks"][-1]["
       fmt={"KL": ".0f"}, caption="recorded: what they write in the end")
 
 # %% [markdown]
-# REVIEWS-TEXT
+# Both judges rise together at first: by one to two standard deviations within a few nats. Then they part, and the texts show why: the reward reads words (a ridge regression on words and pairs of words), so *entertaining, funny, moving* is what it pays for, and the writer ends with one sentence. The second judge is fooled as well, if less: it is of the same kind, and words are its blind spot too. A judge that is to expose a policy has to err differently from the reward. With the highest price the snippets stay varied, and are still clearly kinder.
 #
 # ## X. What it does not guarantee
 #
@@ -693,7 +717,7 @@ claims_table([
           "DeepSeek-AI (2025): from a base model, with rewards that a program checks",
           f"from base, 160 updates: {np.mean([run['gold']['demonstrated'] for run in from_base]):.2f}; "
           f"from SFT, 80: {np.mean(over('PPO', 'gold', 'demonstrated')):.2f}",
-          "BASE-VERDICT", source="analytics", split="report"),
+          "holds; the base model must write good replies now and then", source="analytics", split="report"),
     Claim("reward and a constraint on policy shift",
           "Ziegler et al. (2019), eq. 2", f"gold after 60 updates: {np.mean(ends[0.0]):.2f} with β = 0, "
           f"{np.mean(ends[0.1]):.2f} with 0.1", "holds", source="analytics", split="report"),
@@ -722,7 +746,12 @@ claims_table([
 # %% [markdown]
 # ## Summary
 #
-# SUMMARY-TEXT
+# 1. Writing is a decision problem in which the state is the text so far, the environment only appends, and the reward comes at the end. The policy gradient is fine-tuning on one's own replies, weighted by their reward less a baseline.
+# 2. Clip and distance matter once replies are used many times; a single careful pass needed neither here. The dashboard showed what the reward did not: a value head that explained nothing.
+# 3. PPO beat the fine-tuned model in about four of five requests, sampled, within six nats and in every seed; best of 8 did as well for eight times the writing. Where intents were ranked and never demonstrated it was far better than its teachers.
+# 4. A reward model's score can rise to the end while the gold reward falls below zero. A price on distance prevents it, and has to be chosen without knowing the gold reward.
+# 5. The optimum is $\pi_{\text{ref}}\,e^{r/\beta}/Z$. PPO and DPO aim at it; GRPO with its deviation does not.
+# 6. Small preferences become large habits, old text in the loss keeps old skills, demonstrations could be left out, and nothing of this covers what nobody thought of ranking.
 #
 # ## Exercises
 #
@@ -732,7 +761,8 @@ claims_table([
 # 2. A colleague averages log-probabilities over tokens in DPO instead of summing. Which replies does that favour, and why does the closed form no longer come out?
 # 3. In `of_one_reply`, find the constant of least variance exactly, and compare it with minus the mean reward. When do they agree?
 # 4. Replies that are cut off at 48 tokens get a reward of −1 here. What would the policy learn if they were given the value head's estimate of what follows, and what if they were scored as they stand?
-# 5. Let the live run go on with `kl_coef=0.0` and the reward model of `load_desk_reward`. How many updates until gold falls? Predict it from part V first.
+# 5. Give the value head of `llmlib.align.Critic` a rate of its own, say 0.02, in a copy of `train_ppo`. What becomes of the explained variance, and of the reward? Does λ = 1 help without it?
+# 6. Let the live run go on with `kl_coef=0.0` and the reward model of `load_desk_reward`. How many updates until gold falls? Predict it from part V first.
 #
 # ## Further reading
 #
