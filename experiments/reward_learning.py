@@ -25,7 +25,7 @@ from llmlib.train import TrainConfig, Trainer
 UPDATES, PROMPTS_A_BATCH, RATE = 150, 32, 0.02
 HELD_OUT, ASKED, N = 300, 100, 8
 CODE = [
-    *MODULES, "llmlib.align.reward_models", "llmlib.train.muon", "llmlib.hub.desk", "experiments/support_rewards.py",
+    *MODULES, "llmlib.align.reward_models", "llmlib.train.muon", "experiments/support_rewards.py",
     "experiments/reward_learning.py",
 ]  # fmt: skip
 Loss = Callable[[torch.Tensor], torch.Tensor]

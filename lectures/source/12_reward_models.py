@@ -12,7 +12,7 @@
 #
 # **Before this:** lecture 11 (the support desk and its fine-tuned model); lecture 00 for the sigmoid and cross-entropy.
 #
-# **Time:** core 75 minutes, optional 30 minutes; one class. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
+# **Time:** core 75 minutes, optional 18 minutes; one class. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
 #
 # <!-- sources: analytics, day24, 11785 -->
 
@@ -32,13 +32,14 @@ from torch import nn
 from courseware import (Ballot, Claim, Diagram, bars, claims_table, curves,
                         explore, panels, poll, setup_style, show, table)
 from llmlib.align import (RewardModel, Rollout, calibration, chat_prompt, end_of_turn,
-                          pad_examples, pair_accuracy, plackett_luce_loss,
-                          ranking_batches, ranking_loss, reply_example, reply_logprobs,
-                          reward_ranking_loss, sample_replies)
+                          load_desk_reward, pad_examples, pair_accuracy,
+                          plackett_luce_loss, ranking_batches, ranking_loss,
+                          reply_example, reply_logprobs, reward_ranking_loss,
+                          sample_replies)
 from llmlib.data import (SupportDesk, bootstrap_interval, preference_pairs, rated_texts,
                          recorded, spearman, split_ratings)
 from llmlib.data.support_desk import WEIGHTS
-from llmlib.hub import load_desk, load_desk_reward
+from llmlib.hub import load_desk
 from llmlib.infer import wilson_interval
 from llmlib.train import TrainConfig, Trainer
 
@@ -57,14 +58,16 @@ desk = SupportDesk(0)
 tuned, tokenizer = load_desk("sft", device="cpu")
 judge, _ = load_desk_reward(device="cpu")               # the reward model
 end, rng = end_of_turn(tokenizer), random.Random(12)
-GROUPS = {"demonstrated": "demonstrated", "compared": "compared only", "unseen": "neither"}
+GROUPS = {"demonstrated": "demonstrated", "compared": "compared only",
+          "unseen": "neither"}
 
 
 def reply_with(request, style, found):
     """An agent's reply of this style in which exactly these things are found."""
-    while set(desk.findings(request, reply := desk.reply(request, rng, style))) != found:
-        pass
-    return reply
+    while True:
+        reply = desk.reply(request, rng, style)
+        if set(desk.findings(request, reply)) == found:
+            return reply
 
 
 def four_promises(request):
@@ -84,7 +87,7 @@ poll("About requests that nobody demonstrated, the fine-tuned model writes a rep
      ["nearly always", "about half of the time", "about one time in four, as by chance: what it cannot write it cannot recognise", "about one time in six, as often as it writes it"],
      "It has read what annotators preferred about just these intents, and that suffices to tell promises apart. The fine-tuned model itself, before it has read a ranking, is right about half of the time when it is asked which of the four it finds likeliest, which is also far more often than it writes it. Only the last group, about which nobody was asked, does not follow; see below.")
 
-# %%
+# %% tags=["diagram"]
 def flat(rows):
     """Prompts and replies of (request, texts), as ids."""
     return ([chat_prompt(tokenizer, each.text) for each, texts in rows for _ in texts],
@@ -101,7 +104,7 @@ def likelihoods(model, rows):
     rollout = Rollout.of(prompts, [[*reply, end] for reply in replies], end)
     return reply_logprobs(model, rollout).sum(1).view(len(rows), -1)
 
-
+# %% tags=["diagram"]
 N, ASKED = 16, 50
 written, contests = {}, {}
 for number, group in enumerate(GROUPS):
@@ -164,7 +167,7 @@ print(f"compared only: the best of {N} is worth {gain.mean():.2f} more than one 
 #
 # A fair question, which the slide does not ask. Suppose somebody *can* write: a handful of demonstrations of the two intents, in the fine-tuned model's usual course. Three seeds.
 
-# %%
+# %% tags=["diagram"]
 def after_demonstrations(n, seed):
     """Share of requests solved, one reply each, after n demonstrations of these intents."""
     shown = desk.demonstrations(n, random.Random(seed), 0.2, ("compared",))
@@ -211,7 +214,7 @@ def ranking_nats(scores):
     """Scores (prompts, K), best first -> the mean loss of all K(K-1)/2 pairs."""
     gaps = scores[:, :, None] - scores[:, None, :]      # row minus column
     better = torch.ones(gaps.shape[1:]).triu(1).bool()  # the row was ranked higher
-    return -F.logsigmoid(gaps[:, better]).mean()
+    return F.softplus(-gaps[:, better]).mean()          # softplus(-z) = -ln sigmoid(z)
 
 
 some = torch.randn(5, 4)
@@ -228,8 +231,8 @@ three = torch.tensor([2.0, 1.0, 0.0])
 orders = list(itertools.permutations(range(3)))
 pairs_ = [3 * ranking_nats(three[list(order)][None]) for order in orders]
 full = [plackett_luce_loss(three[list(order)][None]) for order in orders]
-print(f"by hand: {pairs_[0] / 3:.3f} nats; product of the pairs {pairs_[0].neg().exp():.3f}, "
-      f"Plackett and Luce {full[0].neg().exp():.3f}")
+print(f"by hand: {pairs_[0] / 3:.3f} nats; product of the pairs "
+      f"{pairs_[0].neg().exp():.3f}, Plackett and Luce {full[0].neg().exp():.3f}")
 print(f"summed over all {len(orders)} orders: product of the pairs "
       f"{sum(p.neg().exp() for p in pairs_):.3f}, Plackett and Luce "
       f"{sum(p.neg().exp() for p in full):.3f}")
@@ -274,7 +277,7 @@ class Scorer(nn.Module):
         last = pad_mask.int().cumsum(1).argmax(1)       # padding on either side
         return self.score_head(h[torch.arange(len(h)), last])[:, 0]
 
-
+# %% tags=["diagram"]
 ours = Scorer(judge.trunk).eval()
 ours.score_head.load_state_dict(judge.score_head.state_dict())
 rows = [[*p, *r, end] for p, r in zip(*flat(contests["demonstrated"][:25]))]
@@ -303,10 +306,10 @@ print(f"ours = RewardModel, padding on the right or left; of four promises, the 
 #
 # 400 requests, three replies by the fine-tuned model and three by agents each (why agents? part VI), ranked by simulated annotators. InstructGPT's paper gives the reason for keeping a ranking together: all its pairs come from $K$ passes instead of $K(K-1)$, and where they were shuffled as single examples, a single pass over the data already overfitted.
 
-# %%
-def rank_some(n, rng, temperature=0.3):
+# %% tags=["diagram"]
+def rank_some(n, rng, temperature=0.3, groups=("demonstrated", "compared")):
     """n requests with six replies each, best first, as one of five annotators ranks them."""
-    requests = desk.requests(n, rng, ("demonstrated", "compared"))
+    requests = desk.requests(n, rng, groups)
     people = desk.annotators(5, rng)
     prompts = [chat_prompt(tokenizer, each.text) for each in requests for _ in range(3)]
     sampled = sample_replies(tuned, prompts, end, 48,
@@ -319,9 +322,9 @@ def rank_some(n, rng, temperature=0.3):
         ranked.append((each, [texts[place] for place in order]))
     return ranked
 
-
+# %%
 shown, held_out = rank_some(400, random.Random(1)), rank_some(150, random.Random(2))
-as_ids = [(chat_prompt(tokenizer, each.text), [tokenizer.encode(text) for text in texts])
+as_ids = [(chat_prompt(tokenizer, each.text), list(map(tokenizer.encode, texts)))
           for each, texts in shown]
 batches = ranking_batches(as_ids, end, prompts_per_batch=32, epochs=2)
 config = TrainConfig(steps=len(batches), optimizer="muon", lr=0.02, embedding_lr=0.01,
@@ -329,9 +332,13 @@ config = TrainConfig(steps=len(batches), optimizer="muon", lr=0.02, embedding_lr
                      warmup_steps=10, final_lr=0.05, device="cpu", progress=False)
 small = RewardModel(tuned)
 losses = Trainer(small, config, batches, loss=ranking_loss).run().train_loss
-print(f"{len(losses)} updates: {losses[0]:.3f} (ln 2 = {np.log(2):.3f}) -> {losses[-1]:.3f}")
+print(f"{len(losses)} updates: {losses[0]:.2f} nats a pair (ln 2 = {np.log(2):.2f}) "
+      f"-> {losses[-1]:.2f}")
 
 # %% tags=["diagram"]
+read_before = np.mean([run["costs"]["base"]["tokens"] for run in
+                       recorded("sft_gain")["results"]["runs"] if run["world"] == 0])
+read_by_judge = 15 * sum(int(batch["pad_mask"].sum()) for batch in batches)  # 6,000, twice
 gold_held = gold_of(held_out)
 told = {"this one, 400 rankings": small.eval(), "the shipped one, 6,000": judge}
 rows_ = []
@@ -355,7 +362,7 @@ table(rows_, caption=f"{len(held_out)} held-out rankings of six, 15 pairs each; 
 #
 # $$P(y_1 \succ y_2 \succ \dots \succ y_K) = \prod_{k=1}^{K-1} \frac{e^{r(x, y_k)}}{\sum_{j \ge k} e^{r(x, y_j)}} ,$$
 #
-# of which Bradley and Terry is the case $K = 2$. It is also how our annotators draw, so that here the full likelihood is *the true one*. What does the shortcut cost? Take the network away and let the reward be linear in what `desk.findings` counts; then a fit takes milliseconds and can be repeated on 40 fresh samples of 100 rankings.
+# of which Bradley and Terry is the case $K = 2$. It is also how our annotators draw, so that here the full likelihood is *the true one*. What does the shortcut cost? Take the network away and let the reward be linear in what `desk.findings` counts; then a fit takes milliseconds and can be repeated on 100 fresh samples of 100 rankings.
 
 # %%
 COUNTED = ("solved", "wrong promise", "polite", "next step", "evasive")
@@ -370,55 +377,37 @@ def counts_of(request, text):
 pool = torch.tensor([[counts_of(each, desk.reply(each, rng)) for _ in range(6)]
                      for each in desk.requests(600, rng)], dtype=torch.double)
 
-
-def ranked_counts(n, temperature, generator):           # -> (n, 6, 5), best first
-    x = pool[torch.randint(len(pool), (n,), generator=generator)]
-    uniform = torch.rand(x.shape[:2], generator=generator, dtype=torch.double)
+# %% tags=["diagram"]
+def ranked_counts(shape, temperature, generator):       # -> (*shape, 6, 5), best first
+    x = pool[torch.randint(len(pool), shape, generator=generator)]
+    uniform = torch.rand(x.shape[:-1], generator=generator, dtype=torch.double)
     noisy = x @ TRUE / temperature - (-uniform.log()).log()     # Gumbel noise
-    return x.gather(1, noisy.argsort(1, descending=True)[..., None].expand_as(x))
+    return x.gather(-2, noisy.argsort(-1, descending=True)[..., None].expand_as(x))
 
 
-def fit(x, nats):                                       # Newton's method
-    w = torch.zeros(x.shape[-1], dtype=torch.double)
-    total = lambda w: nats(x @ w) * len(x) + 1e-3 * w @ w
+def fit(x, nats):                                       # Newton's method, all samples at once
+    total = lambda w, x: nats(x @ w) * len(x) + 1e-3 * w @ w
+    slope, bend = (torch.func.vmap(of(total)) for of in (torch.func.grad, torch.func.hessian))
+    w = torch.zeros(len(x), x.shape[-1], dtype=torch.double)
     for _ in range(12):
-        step = torch.linalg.solve(torch.func.hessian(total)(w), torch.func.grad(total)(w))
-        w = w - step * min(1.0, 2.0 / step.norm().item())
-    claimed = torch.linalg.inv(torch.func.hessian(total)(w)).diag().sqrt()
+        step = torch.linalg.solve(bend(w, x), slope(w, x))
+        w = w - step * (2.0 / step.norm(dim=1, keepdim=True)).clamp_max(1.0)
+    claimed = torch.linalg.inv(bend(w, x)).diagonal(dim1=1, dim2=2).sqrt()
     return w, claimed                                   # weights, their standard errors
 
 
-LOSSES = {"pairs": lambda s: 15 * reward_ranking_loss(s), "ranking": plackett_luce_loss}
-fits = {(t, name): [fit(ranked_counts(100, t, torch.Generator().manual_seed(i)), nats)
-                    for i in range(40)] for t in (0.3, 1.0) for name, nats in LOSSES.items()}
+LOSSES = {"pairs": lambda s: 15 * ranking_nats(s), "ranking": plackett_luce_loss}
+samples = {t: ranked_counts((100, 100), t, torch.Generator().manual_seed(0)) for t in (0.3, 1.0)}
+fits = {(t, name): fit(x, nats) for t, x in samples.items() for name, nats in LOSSES.items()}
 
 # %% tags=["figure"]
-moments = {key: (t_ := key[0], torch.stack([w for w, _ in both]) * t_, torch.stack([c for _, c in both]) * t_) for key, both in fits.items()}
-spread = {key: w.std(0) for key, (_, w, _) in moments.items()}
+moments = {key: (key[0], w * key[0], claimed * key[0]) for key, (w, claimed) in fits.items()}
+wider = {t: (moments[t, "pairs"][1].std(0) / moments[t, "ranking"][1].std(0)).mean().item() for t in samples}
 honest = {key: (c.mean(0) / w.std(0)).mean().item() for key, (_, w, c) in moments.items()}
-table([{"noise temperature": key[0], "likelihood of": key[1], **{f"{name} ({TRUE[i]:+.1f})": f"{w[:, i].mean():+.2f} ± {w[:, i].std():.2f}" for i, name in enumerate(COUNTED)}, "claimed error / real": f"{honest[key]:.2f}"} for key, (_, w, _) in moments.items()], caption="fitted weights times the temperature: mean and deviation over 40 samples of 100 rankings")
+table([{"noise temperature": key[0], "likelihood of": key[1], **{f"{name} ({TRUE[i]:+.1f})": f"{w[:, i].mean():+.2f} ± {w[:, i].std():.2f}" for i, name in enumerate(COUNTED)}, "claimed error / real": f"{honest[key]:.2f}"} for key, (_, w, _) in moments.items()], caption="fitted weights times the temperature: mean and deviation over 100 samples of 100 rankings")
 
 # %% [markdown]
 # Both find the true weights: the composite likelihood is consistent. Its estimates spread about as widely as those of the full one, a few per cent more. What it gets wrong is how *sure* it is: read off its curvature, its standard errors are too small by a third or so, because it counts fifteen pairs where there are fewer observations. Whoever reports intervals over pairs makes the same mistake, and so the intervals on this page draw whole rankings. And a split that puts one pair of a ranking into training and another into the held-out part tests a model on what it has been told.
-#
-# In a network, where nobody asks the curvature, one would expect no difference. *Recorded* at 1,200 rankings, three seeds:
-
-# %%
-data = recorded("reward_data")["results"]
-runs = data["runs"]
-FEW, MIDDLE, MANY = sorted({run["n"] for run in runs})
-
-
-def of(where, what, n=MANY, temperature=0.3, loss="pairs"):
-    """One number for each seed."""
-    return [run[where][what] for run in runs
-            if (run["n"], run["temperature"], run["loss"]) == (n, temperature, loss)]
-
-
-for loss in ("pairs", "Plackett-Luce"):
-    found = of("compared", "gold_accuracy", MIDDLE, loss=loss)
-    print(f"{loss:14} pairs ordered as by the gold reward: {np.mean(found):.3f} "
-          f"({min(found):.3f} to {max(found):.3f})")
 
 # %% [markdown]
 # ### The wrong noise (*optional*)
@@ -426,7 +415,7 @@ for loss in ("pairs", "Plackett-Luce"):
 # Bradley and Terry assume that people err more the closer two replies are. Suppose that is wrong: they always see which is better, and in a fixed share of cases click on the other. Or suppose it is right, and we fit those **uniform flips**: $P = \varepsilon + (1 - 2\varepsilon)\, \sigma(r_w - r_l)$ with $\varepsilon$ fitted too. Two kinds of annotators, two models, 1,500 pairs.
 
 # %%
-def noisy_pairs(n, annotator, noise, generator):        # -> differences, the chosen first
+def noisy_pairs(n, annotator, noise, generator):        # -> chosen minus rejected
     a, b = (pool[torch.randint(len(pool), (n,), generator=generator),
                  torch.randint(6, (n,), generator=generator)] for _ in range(2))
     gap = (a - b) @ TRUE
@@ -438,7 +427,8 @@ def noisy_pairs(n, annotator, noise, generator):        # -> differences, the ch
 
 def fit_pairs(d, flips):
     parameters = torch.zeros(6, dtype=torch.double, requires_grad=True)
-    optimizer = torch.optim.LBFGS([parameters], max_iter=200, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS([parameters], max_iter=200,
+                                  line_search_fn="strong_wolfe")
 
     def prefers(d):
         epsilon = 0.5 * parameters[5].sigmoid() if flips else 0.0
@@ -485,20 +475,51 @@ explore(fitted_noise, annotator=list(NOISE), noise=["low", "middle", "high"], pa
 #
 # ## IV. How much, and how noisy?
 #
-# *Recorded, three seeds:* 300 to 4,800 rankings of six replies, always 150 updates of 32 rankings, so that few rankings are seen often. On the right, 1,200 rankings by annotators of three noise temperatures.
+# First without a network: the linear reward of part III, fitted to 10 to 300 rankings by annotators of four noise temperatures, twenty samples each. Accuracy is the share of fresh pairs that it orders as such annotators do, and, since we can, as the gold reward does.
 
 # %% tags=["diagram"]
-SIZES, TEMPERATURES = (FEW, MIDDLE, MANY), (0.1, 0.3, 1.0)
+NUMBERS, NOISES = (10, 30, 100, 300), (0.1, 0.3, 1.0, 3.0)
+fresh = {t: ranked_counts((1000,), t, torch.Generator().manual_seed(7)) for t in NOISES}
+ceilings = {t: pair_accuracy(x @ TRUE).mean().item() for t, x in fresh.items()}
+i_, j_ = torch.triu_indices(6, 6, 1)
+gold_gap = {t: ((x @ TRUE)[:, i_] - (x @ TRUE)[:, j_]).round(decimals=4) for t, x in fresh.items()}
+as_people, as_gold = {}, {}
+for n, t in itertools.product(NUMBERS, NOISES):
+    w, _ = fit(ranked_counts((20, n), t, torch.Generator().manual_seed(n)), LOSSES["ranking"])
+    said = [fresh[t] @ each for each in w]
+    as_people[n, t] = [pair_accuracy(each).mean().item() for each in said]
+    told_apart = gold_gap[t] != 0
+    as_gold[n, t] = [(((each[:, i_] - each[:, j_]) * gold_gap[t] > 0)[told_apart]).float().mean().item() for each in said]
+fig, (left, right) = panels(2, titles=["as annotators do", "as the gold reward does"], share_y=True, height=3.1)
+for ax, found in ((left, as_people), (right, as_gold)):
+    curves({f"{n}": np.array([found[n, t] for t in NOISES]).T for n in NUMBERS}, at=NOISES, log="x", x="noise temperature of the annotators", y="pairs in the same order" if ax is left else "", ax=ax, labels=False, ylim=(0.45, 1.02))
+    ax.set_xticks(NOISES, NOISES)
+left.plot(NOISES, [ceilings[t] for t in NOISES], "k--", linewidth=1, label="ceiling")
+left.legend(fontsize=9, title="rankings", title_fontsize=9)
+show(fig, alt="Share of fresh pairs in the right order against the annotators' noise, range of twenty samples. " + " ".join(f"Temperature {t}: as annotators, with 10 rankings {np.mean(as_people[10, t]):.2f}, with 300 {np.mean(as_people[300, t]):.2f}, ceiling {ceilings[t]:.2f}; as gold {np.mean(as_gold[10, t]):.2f} and {np.mean(as_gold[300, t]):.2f}." for t in NOISES))
+
+# %% [markdown]
+# With 300 rankings the ceiling is reached at every temperature: an accuracy of 55 % at the right end is all there is to be had. And look at the right panel: where annotators agree with the truth in barely more than half of the pairs, 300 rankings of theirs make a model that orders far more. A reward model averages its teachers' noise away, which lecture 11's student could not do with its teachers' habits, since it was asked to copy them. What it cannot average away is what annotators have in common.
+#
+# Now the network, which has to find out for itself what to count. *Recorded, three seeds:* 300 to 4,800 rankings of six replies at temperature 0.3, always 150 updates of 32 rankings, so that few rankings are seen often.
+
+# %% tags=["diagram"]
+data = recorded("reward_data")["results"]
+runs = data["runs"]
+SIZES = FEW, MIDDLE, MANY = sorted({run["n"] for run in runs})
+
+
+def of(where, what, n=MANY):
+    """One number for each seed."""
+    return [run[where][what] for run in runs if run["n"] == n]
+
+
 table_of = lambda what, where="compared": [[of(where, what, n)[seed] for n in SIZES] for seed in range(3)]
-by_noise = lambda what: [[of("compared", what, MIDDLE, t)[seed] for t in TEMPERATURES] for seed in range(3)]
 top = of("compared", "ceiling")[0]
-fig, (left, right) = panels(2, titles=["by number of rankings", f"by noise, {MIDDLE:,} rankings"], share_y=True, height=3.2)
-curves({"as annotators": table_of("accuracy"), "as gold": table_of("gold_accuracy")}, at=SIZES, log="x", x="rankings of six", y="pairs in the same order", ax=left, ylim=(0.5, 1.0))
-left.axhline(top, color="#0072B2", linestyle="--", linewidth=1)
-left.set_xticks(SIZES, [f"{n:,}" for n in SIZES])
-curves({"as annotators": by_noise("accuracy"), "as gold": by_noise("gold_accuracy"), "ceiling": by_noise("ceiling")}, at=TEMPERATURES, log="x", x="noise temperature", ax=right)
-right.set_xticks(TEMPERATURES, TEMPERATURES)
-show(fig, alt="Left, share of held-out pairs in the annotators' order: " + ", ".join(f"{v:.2f} at {n:,}" for n, v in zip(SIZES, np.mean(table_of("accuracy"), 0))) + f"; ceiling {top:.2f}, dashed; in the order of the gold reward " + ", ".join(f"{v:.2f}" for v in np.mean(table_of("gold_accuracy"), 0)) + ". Right, at temperatures 0.1, 0.3 and 1: annotators' order " + ", ".join(f"{v:.2f}" for v in np.mean(by_noise("accuracy"), 0)) + ", ceiling " + ", ".join(f"{v:.2f}" for v in np.mean(by_noise("ceiling"), 0)) + ", gold " + ", ".join(f"{v:.2f}" for v in np.mean(by_noise("gold_accuracy"), 0)) + ".")
+fig, ax = panels(1, height=3.0)
+curves({"as annotators": table_of("accuracy"), "as gold": table_of("gold_accuracy")}, at=SIZES, log="x", x="rankings of six", y="pairs in the same order", ax=ax, ylim=(0.5, 1.0), reference={"annotators' ceiling": top})
+ax.set_xticks(SIZES, [f"{n:,}" for n in SIZES])
+show(fig, alt="Share of held-out pairs in the annotators' order: " + ", ".join(f"{v:.2f} at {n:,}" for n, v in zip(SIZES, np.mean(table_of("accuracy"), 0))) + f"; ceiling {top:.2f}, dashed; in the order of the gold reward " + ", ".join(f"{v:.2f}" for v in np.mean(table_of("gold_accuracy"), 0)) + ".")
 
 # %% [markdown]
 # PROSE-DATA
@@ -539,10 +560,10 @@ explore(learned_first, intents=list(GROUPS), panels=list(GROUPS),
 
 # %% tags=["diagram"]
 fig, (left, right) = panels(2, titles=["trained here, and shipped", "recorded: by number of rankings"], share_y=True, height=3.2)
-reliability = {}
-for name, model in {"400 rankings": small, "6,000, shipped": judge}.items():
-    reliability[name] = calibration(scores_of(model, held_out) * model.std, 6)
-by_size = {f"{n:,}": np.mean([run["calibration"] for run in runs if (run["n"], run["temperature"], run["loss"]) == (n, 0.3, "pairs")], 0) for n in SIZES}
+never_compared = rank_some(100, random.Random(3), groups=("unseen",))
+reliability = {name: calibration(scores_of(model, asked) * model.std, 6) for name, model, asked in
+               (("400 rankings", small, held_out), ("6,000, shipped", judge, held_out), ("shipped, unseen intents", judge, never_compared))}
+by_size = {f"{n:,}": np.mean([run["calibration"] for run in runs if run["n"] == n], 0) for n in SIZES}
 for ax, lines_ in ((left, reliability), (right, by_size)):
     curves({name: (np.array(points_)[:, 0], np.array(points_)[:, 1]) for name, points_ in lines_.items()}, x="predicted preference", y="observed share" if ax is left else "", ax=ax, labels=False)
     ax.plot([0.5, 1], [0.5, 1], "--", color="0.5", linewidth=1)
@@ -564,7 +585,7 @@ poll("To all scores of one prompt's replies somebody adds a number: 5 for the fi
 # %% [markdown]
 # In the lecture on Business Analytics the reward model looks at an output and says "this is an 8/10". It says no such thing. Its scores have no zero and no unit of their own, and the loss never compares two prompts. InstructGPT shifts the scores so that its demonstrators' replies have mean 0 before it uses them; `RewardModel.normalise` does so with whatever scores it is given. That mends the zero for all prompts together. Whether scores of *different* prompts compare, the training leaves to luck; so we look. For every pair of replies to one request, take a second pair: the same first reply, and in place of the other one a reply to *another* request that has exactly the same gold reward.
 
-# %%
+# %% tags=["diagram"]
 anything = torch.randn(len(held_out), 1) * 50
 before = reward_ranking_loss(scores_of(judge, held_out))
 torch.testing.assert_close(before, reward_ranking_loss(scores_of(judge, held_out)
@@ -586,29 +607,26 @@ print(f"right order, replies to one request: {within.mean():.1%}, to two: {acros
       f"\ndifference {within.mean() - across.mean():.1%} (95 % {low:.1%} to {high:.1%})")
 
 # %% [markdown]
-# PROSE-ACROSS
+# The order across two requests is right less often, though the gaps in gold reward are exactly the same. So scores of different prompts compare to some degree, since a copy of one network gives them all; less than scores of one prompt; and nothing in the loss promises even that. Lecture 13 puts scores of many prompts into one batch, and has to subtract something for each.
 #
 # ## VI. Which replies should be ranked?
 #
-# Business Analytics, like InstructGPT, has people rank "the generated responses from the LM". Our first reward models did the same, with six replies by the fine-tuned model to each request. They were a disappointment, and here is why. *Recorded, three seeds, 4,800 rankings each*, same updates: six replies of the model's *own*; three own and three of *agents*, as agents come; three own and three of agents, one of whom is *mistaken* and promises what another customer would need.
-
-# %%
-poll("Of the fine-tuned model's own replies to the intents it has seen, about four in five solve the problem. Annotators rank six such replies to each request. What will a reward model learn from that?",
-     ["manner more than substance", "above all which promises are right, since most of what it sees is right", "nothing: the replies are too good", "as much as from any other replies, since annotators are the same"],
-     "Where most promises are right, annotators have few wrong ones to say no to, and what most often decides between two replies is a polite sentence or a next step. A comparison teaches what differs between the two replies, and only that.")
+# Business Analytics, like InstructGPT, has people rank "the generated responses from the LM". So did our first reward model: six replies by the fine-tuned model to each request, four in five of which solve it where the intent was demonstrated. It turned out a connoisseur of politeness. *Recorded, three seeds, 4,800 rankings each*, same updates: six replies of the model's *own*; three own and three of *agents*, as they come; three own and three of agents, one of whom is *mistaken* and promises what another customer would need.
 
 # %% tags=["diagram"]
 arms = recorded("reward_replies")["results"]["runs"]
 ARMS = {"six of its own": [run for run in arms if run["arm"] == "own"], "half by agents": [run for run in arms if run["arm"] == "half agents'"],
-        "one mistaken": [run for run in runs if (run["n"], run["temperature"], run["loss"]) == (MANY, 0.3, "pairs")]}
-reads = {"pairs as annotators": lambda run: run["compared"]["accuracy"], "promise, demonstrated": lambda run: run["chooses demonstrated"]["deeds"],
-         "promise, compared only": lambda run: run["chooses compared"]["deeds"], "manner": lambda run: np.mean([run[f"chooses {g}"]["manner"] for g in ("demonstrated", "compared")])}
+        "one mistaken": [run for run in runs if run["n"] == MANY]}
+reads = {"promise, demonstrated": lambda run: run["chooses demonstrated"]["deeds"], "promise, compared only": lambda run: run["chooses compared"]["deeds"],
+         "conflict, both": lambda run: np.mean([run[f"chooses {g}"]["conflict"] for g in ("demonstrated", "compared")]),
+         "manner, both": lambda run: np.mean([run[f"chooses {g}"]["manner"] for g in ("demonstrated", "compared")])}
 values = {what: {name: [read(run) for run in three_] for name, three_ in ARMS.items()} for what, read in reads.items()}
-bars(values, x="share right, mean and range of three seeds", fmt="", height=3.5, alt="Reward models from rankings of different replies. " + " ".join(f"{what}: " + ", ".join(f"{name} {np.mean(v):.2f}" for name, v in each.items()) + "." for what, each in values.items()))
+bars(values, x="right one chosen, mean and range of three seeds", fmt="", height=3.5, alt="Reward models from rankings of different replies. " + " ".join(f"{what}: " + ", ".join(f"{name} {np.mean(v):.2f}" for name, v in each.items()) + "." for what, each in values.items()))
 ranked_ = {name: {what: np.mean([run["ranked"][what] for run in three_]) for what in ("solved", "wrong promise", "polite")} for name, three_ in list(ARMS.items())[:2]}
 counts_ = [desk.findings(each, text) for each, texts in shown for text in texts]
 ranked_["one mistaken"] = {what: np.mean([what in found for found in counts_]) for what in ("solved", "wrong promise", "polite")}
-table([{"ranked replies": name} | {what: f"{100 * value:.0f} %" for what, value in each.items()} | {"best of 8, compared only": f"{np.mean([run['best of 8 compared']['chosen_solved'] for run in ARMS[name]]):.0%} solved"} for name, each in ranked_.items()], caption="what is in the replies that annotators ranked (the last line: those of part II), and what came of it")
+range_ = lambda found: f"{np.mean(found):.2f} ({min(found):.2f} to {max(found):.2f})"
+table([{"ranked replies": name} | {what: f"{100 * value:.0f} %" for what, value in each.items()} | {f"best of 8, {GROUPS[group]}": range_([run[f"best of 8 {group}"]["chosen"] for run in ARMS[name]]) for group in ("demonstrated", "compared")} for name, each in ranked_.items()], caption="what is in the replies that annotators ranked (last line: those of part II); gold reward of the best of eight of the fine-tuned model's replies")
 
 # %% [markdown]
 # PROSE-REPLIES
@@ -618,20 +636,24 @@ table([{"ranked replies": name} | {what: f"{100 * value:.0f} %" for what, value 
 #
 # ### A taste for length
 #
-# Annotators have tastes, and one is well known: longer answers look better. Suppose ours like every word by 0.04, a thirtieth of what solving is worth. *Recorded, three seeds:* the same rankings with and without that taste. The test: replies in good style, with more and more small talk behind them.
+# Annotators have tastes, and one is well known: longer answers look better. Suppose ours add 0.02 or 0.04 for every word, of which the gold reward knows nothing; solving is worth 1. *Recorded, three seeds, 600 rankings*, the same replies under each taste.
 
 # %% tags=["diagram"]
-wordy = [run for run in arms if run["arm"] == "wordy"]
-extra = [row["sentences"] for row in wordy[0]["longer"]]
-drawn = lambda of_runs, what: [[row[what] - run["longer"][0][what] for row in run["longer"]] for run in of_runs]
-per_word = recorded("reward_replies")["results"]["per_word"]
-fig, (left, right) = panels(2, titles=["small talk behind good replies", "best of 8, demonstrated"], widths=[1.5, 1], height=3.2)
-curves({"gold": drawn(wordy[:1], "gold"), "no taste": drawn(ARMS["one mistaken"], "score"), "like words": drawn(wordy, "score")}, at=extra, x="sentences of small talk", y="change of the score", ax=left)
-pick = lambda of_runs, what: [run["best of 8 demonstrated"][what] for run in of_runs]
-bars({"words": {"no taste": pick(ARMS["one mistaken"], "chosen_words"), "like words": pick(wordy, "chosen_words")}}, x="words of the reply chosen", fmt="", ax=right)
-show(fig, alt="Left, what five sentences of small talk change: gold reward " + f"{drawn(wordy, 'gold')[0][-1]:.2f}; score of models whose annotators have no taste for length {np.mean(drawn(ARMS['one mistaken'], 'score'), 0)[-1]:.2f}, of those whose annotators do {np.mean(drawn(wordy, 'score'), 0)[-1]:.2f}." + f" Right, words of the best of 8 replies: {np.mean(pick(ARMS['one mistaken'], 'chosen_words')):.1f} and {np.mean(pick(wordy, 'chosen_words')):.1f}.")
-for name, group_ in (("no taste", ARMS["one mistaken"]), ("like words", wordy)):
-    print(f"{name}: best of 8 worth {np.mean(pick(group_, 'chosen')):.2f} gold, at {np.mean(pick(group_, 'chosen_words')):.1f} words (all replies {np.mean(pick(group_, 'words')):.1f})")
+by_taste = recorded("reward_length")["results"]["runs"]
+TASTES = sorted({run["per_word"] for run in by_taste})
+taste_runs = {t: [run for run in by_taste if run["per_word"] == t] for t in TASTES}
+extra = [row["sentences"] for row in by_taste[0]["longer"]]
+drop = lambda of_runs, what: [[row[what] - run["longer"][0][what] for row in run["longer"]] for run in of_runs]
+both = lambda what, of_runs: [np.mean([run[f"best of 8 {g}"][what] for g in ("demonstrated", "compared")]) for run in of_runs]
+names = {t: f"{t} a word" if t else "no taste" for t in TASTES}
+fig, (left, right) = panels(2, titles=["small talk behind good replies", "best of 8 of the model's replies"], widths=[1.3, 1], height=3.2)
+curves({names[t]: drop(of_runs, "score") for t, of_runs in taste_runs.items()}, at=extra, x="sentences of small talk", y="change of the score", ax=left, labels=False)
+left.plot(extra, drop(by_taste[:1], "gold")[0], "k--", linewidth=1, label="gold reward")
+left.legend(fontsize=9)
+bars({names[t]: both("chosen_words", of_runs) for t, of_runs in taste_runs.items()}, x="words of the reply chosen", fmt="", ax=right)
+show(fig, alt="Left, what five sentences of small talk behind a good reply change: gold reward " + f"{drop(by_taste[:1], 'gold')[0][-1]:.2f}; score " + ", ".join(f"{names[t]} {np.mean(drop(r, 'score'), 0)[-1]:.2f}" for t, r in taste_runs.items()) + ". Right, words of the best of eight: " + ", ".join(f"{names[t]} {np.mean(both('chosen_words', r)):.1f}" for t, r in taste_runs.items()) + ".")
+for t, of_runs in taste_runs.items():
+    print(f"{names[t]:12} gold reward of the best of 8: {range_(both('chosen', of_runs))}, at {np.mean(both('chosen_words', of_runs)):.1f} words (all replies: {np.mean(both('words', of_runs)):.1f})")
 
 # %% [markdown]
 # PROSE-LENGTH
@@ -649,13 +671,15 @@ table([{"replies": name, "gold reward": f"{ensemble[name]['gold']:+.2f}", "score
 table([{"pairs of": where, "each model alone": " ".join(f"{100 * v:.0f} %" for v in ensemble[key]["single"]), "mean of three": f"{100 * ensemble[key]['mean']:.0f} %", "by disagreement: least, middle, most": " ".join(f"{100 * v:.0f} %" for v in ensemble[key]["by_deviation"]), "by gap: smallest, middle, largest": " ".join(f"{100 * v:.0f} %" for v in ensemble[key]["by_difference"])} for key, where in (("compared", "compared intents"), ("unseen", "unseen intents"))], caption=f"pairs ordered as by the gold reward, {MANY:,} rankings a model; the last two columns: the mean of three, by thirds of the pairs")
 
 # %% [markdown]
-# PROSE-OOD
+# Shuffled words are about the worst a reply can be, and the reward models put them above the average of what they have read; one polite sentence six times over too. Nobody ever ranked such replies, so nobody ever said no to them. (The empty reply they dislike, which nobody ranked either. Off the data one can be lucky.)
+#
+# And the alarm? On spoiled replies the three disagree a little more than on good ones. On unseen intents, where they are most often wrong, they disagree no more than elsewhere: they are wrong *together*. Nor does disagreement tell right pairs from wrong ones within either group; the plain gap between two scores tells a good deal. The mean of three is better than each alone on compared intents, as it should be after three times the rankings, and not on the others. So this is a null result for disagreement as a warning, with three models that share a trunk; ensembles that differ in their pre-training did better in Coste et al. (2024) and Eisenstein et al. (2023).
 #
 # ## VIII. People
 #
 # So far nobody human has said anything. Hutto and Gilbert (2014) had people rate 10,605 snippets of film reviews from -4 to 4, about twenty people a snippet, and published every single rating. That is a reward model's problem: a text in, a number out that people would give. We print the simplest model first, ridge regression on a bag of words, once on the mean of all ratings and once on *one* rating of each snippet.
 
-# %%
+# %% tags=["diagram"]
 splits = split_ratings(rated_texts("film"))
 train, report = splits["train"][:3000], splits["report"]
 words_of = lambda each: set(re.findall(r"\w+(?:'\w+)*|[!?]", each.text.lower()))
@@ -703,11 +727,11 @@ curves(by_way, at=budgets, log="x", x="ratings bought", y="Spearman", height=3.0
 # %% [markdown]
 # Three things to notice.
 #
-# *The simplest model is hard to beat.* Our Transformers from scratch are worse than counting words, on these seven thousand snippets; pre-training is what helps, with every reward model since InstructGPT's. One human being, on the other hand, is far better than any of them, and the mean of all is known to nearly two decimals.
+# *The simplest model is hard to beat.* Transformers from scratch are worse than counting words, on these seven thousand snippets. What helps is pre-training, with which every reward model since InstructGPT's begins. Any one of the people still predicts the others better than all of them do, and the ceiling is close to 1: much can be learned here, and has not been.
 #
 # *Spread your ratings.* For the same number of ratings, one each of many texts beats all of few by far, noisy as one rating is. It is the model that averages.
 #
-# *Comparing is not free of cost.* A pair takes two ratings here, and of the pairs of one person many are ties, so that a pair bought less than two ratings did. That is a fact about this data set, whose pairs we made out of ratings from a scale of nine: people asked to *compare* may well be more consistent than their ratings. Nobody asked them.
+# *Pairs bought less than ratings.* A pair takes two ratings here, and of the pairs of one person many are ties. That is a fact about this data set, whose pairs we made out of ratings on a scale of nine: people who are asked to *compare* may well be more consistent than their ratings. Nobody asked them.
 #
 # ### Three hundred pairs that are not human (*optional*)
 #
@@ -728,9 +752,10 @@ print(f"the chosen answer is the longer one in {longer_} of {len(collection)}: "
 # Ten pairs for the class: show hands, enter the counts, and the next cell fits a reward to *you*. Ten pairs cannot train a Transformer, so the reward is linear in what a program counts, words among it. When nobody has voted, 25 simulated annotators stand in, who like words a little.
 
 # %%
-pick_style = [("good", "plain"), ("plain", "good"), ("good", "mistaken"), ("evasive", "plain"),
-              ("rambling", "good"), ("plain", "curt"), ("mistaken", "plain"),
-              ("good", "rambling"), ("evasive", "mistaken"), ("curt", "rambling")]
+pick_style = [("good", "plain"), ("plain", "good"), ("good", "mistaken"),
+              ("evasive", "plain"), ("rambling", "good"), ("plain", "curt"),
+              ("mistaken", "plain"), ("good", "rambling"), ("evasive", "mistaken"),
+              ("curt", "rambling")]
 quiz_rng = random.Random(2025)
 quiz = [(each, [desk.reply(each, quiz_rng, style) for style in styles])
         for each, styles in zip(desk.requests(10, quiz_rng), pick_style)]
@@ -741,7 +766,7 @@ for ballot in ballots[:2]:                              # go on with ballots[2:]
 
 # %%
 def hands(ballot):
-    return list(ballot.counts.get("class", {text: 0 for text in ballot.options}).values())
+    return list(ballot.counts.get("class", dict.fromkeys(ballot.options, 0)).values())
 
 
 counted = [hands(ballot) for ballot in ballots]
@@ -767,15 +792,15 @@ def closure():
 step.step(closure)
 n = votes.sum(1).clamp_min(2)
 disagree = (2 * votes.prod(1) / (n * (n - 1)))[votes.sum(1) > 1].mean()
-print("your votes" if voted else "simulated votes", "| two of you disagree on a pair with "
-      f"probability {disagree:.0%}\n" + ", ".join(
+print("your votes" if voted else "simulated votes",
+      f"| two people disagree on a pair with probability {disagree:.0%}\n" + ", ".join(
           f"{name} {value / w[0].abs():+.2f}" for name, value in
           zip((*COUNTED, "ten words"), w.detach())))
 
 # %% [markdown]
 # The weights are in units of what solving is worth to you. Two readings: is *ten words* above zero, so that your reward model would learn to ramble? And how often do two of you disagree: that is the noise that no model of yours can undercut. (InstructGPT's labelers disagreed on 27 % of pairs.)
 #
-# ## X. Thirteen, thirty-three, thirty-one thousand
+# ## X. Thirteen, thirty-three, thirty-one thousand (*optional*)
 #
 # Business Analytics quotes three numbers of InstructGPT's prompts, and three ways to get a prompt. Here is the paper's table beside our desk.
 
@@ -794,7 +819,6 @@ table([{"": "fine-tuning", "InstructGPT": "12,725 prompts", "by labelers": "11,2
 # What the source lectures say about this topic, against what the papers say and what you have just computed.
 
 # %%
-mean_at = lambda what, key, **at: np.mean(of(what, key, **at))
 claims_table([
     Claim("it is often much easier to compare answers instead of writing answers",
           "Ouyang et al. (2022): no times given; labelers wrote 11,295 replies and ranked for 33,207 prompts",
@@ -803,8 +827,8 @@ claims_table([
           "holds; for our model, of people not measured", source="analytics", split="report"),
     Claim("higher rank for that pair, higher reward of the response to the prompt",
           "Ouyang et al. (2022), eq. 1",
-          f"pairs ordered as gold: {mean_at('compared', 'gold_accuracy'):.0%} with {MANY:,} rankings; "
-          f"on unseen intents {mean_at('unseen', 'gold_accuracy'):.0%}",
+          f"pairs ordered as gold: {np.mean(of('compared', 'gold_accuracy')):.0%} with {MANY:,} rankings; "
+          f"on unseen intents {np.mean(of('unseen', 'gold_accuracy')):.0%}",
           "holds; where rankings were", source="analytics", split="report"),
     Claim("the reward model looks at that output and says: this is an 8/10",
           "Ouyang et al. (2022): normalised by a bias, since the loss leaves shifts free",
@@ -820,7 +844,7 @@ claims_table([
           "Ouyang et al. (2022): outputs of several models",
           f"promise told, compared intents: own replies {np.mean(values['promise, compared only']['six of its own']):.0%}, "
           f"with a mistaken agent {np.mean(values['promise, compared only']['one mistaken']):.0%} (3 seeds)",
-          "VERDICT-REPLIES", source="analytics", split="report"),
+          "holds; with a remedy for what it cannot teach", source="analytics", split="report"),
     Claim("train a model to rank possible outputs, turn these rankings into rewards",
           "Christiano et al. (2017), Stiennon et al. (2020)",
           f"best of {N}, compared intents: {lines['compared only'][0]:.2f} to {lines['compared only'][-1]:.2f} gold",
@@ -840,7 +864,15 @@ claims_table([
 # %% [markdown]
 # ## Summary
 #
-# PROSE-SUMMARY
+# 1. For a model, choosing was easier than writing: on intents that nobody demonstrated it wrote a solution rarely, picked one of four promises about half of the time, and nearly always after reading rankings. Best of sixteen turned that into better replies. Ten demonstrations did as much.
+# 2. A reward model is a Transformer with one number at its last token, fitted so that $\sigma$ of a gap is a preference. Its scores have no zero, and those of two prompts compare less well than those of one.
+# 3. A ranking's pairs depend on each other: the pair loss finds the right weights and is too sure of them; the likelihood of Plackett and Luce is not.
+# 4. Accuracy means something beside the ceiling that annotators' noise sets. A reward model averages that noise away, and keeps what annotators have in common.
+# 5. Manner is learned from few rankings, substance from many, and a polite wrong promise still wins too often. What the ranked replies do not differ in, no ranking teaches.
+# 6. On intents that nobody compared, the reward model was worse than chance, sure of itself, and an ensemble did not notice.
+# 7. On people's ratings of films, word counts beat a small Transformer from scratch and lost to a pre-trained encoder, which lost to any one of the people. One rating each of many texts was the best use of a budget.
+#
+# **Still unexplained.** The shipped reward model likes polite wrong promises and does not mind shuffled words. What will a policy do that is paid by it, and how far can it be let go? (Lecture 13.) <!-- promise: 13-over-optimise -->
 #
 # ## Exercises
 #
