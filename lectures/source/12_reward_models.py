@@ -12,7 +12,7 @@
 #
 # **Before this:** lecture 11 (the support desk and its fine-tuned model); lecture 00 for the sigmoid and cross-entropy.
 #
-# **Time:** core 75 minutes, optional 18 minutes; one class. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
+# **Time:** core 75 minutes, optional 21 minutes; one class. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
 #
 # <!-- sources: analytics, day24, 11785 -->
 
@@ -85,7 +85,7 @@ print(f"{request.text}\n  + " + "\n  - ".join(four_promises(request)))
 # %%
 poll("About requests that nobody demonstrated, the fine-tuned model writes a reply that solves the problem about one time in six. Of four promises, one of which solves the request, its copy that has read rankings points to the right one",
      ["nearly always", "about half of the time", "about one time in four, as by chance: what it cannot write it cannot recognise", "about one time in six, as often as it writes it"],
-     "It has read what annotators preferred about just these intents, and that suffices to tell promises apart. The fine-tuned model itself, before it has read a ranking, is right about half of the time when it is asked which of the four it finds likeliest, which is also far more often than it writes it. Only the last group, about which nobody was asked, does not follow; see below.")
+     "It has read what annotators preferred about just these intents, and that suffices to tell promises apart. The fine-tuned model itself, before it has read a ranking, is right about half of the time when it is asked which of the four it finds likeliest; with guessing taken off, that is hardly more than it writes. Only the last group, about which nobody was asked, does not follow; see below.")
 
 # %% tags=["diagram"]
 def flat(rows):
@@ -122,19 +122,24 @@ gold_of = lambda rows: torch.tensor([[desk.gold(request, text) for text in texts
 solved_of = lambda rows: torch.tensor([["solved" in desk.findings(request, text) for text in texts] for request, texts in rows]).float()
 scores = {group: scores_of(judge, written[group]) for group in GROUPS}
 share = lambda right: f"{100 * right.mean():.0f} %" + (" ({:.0f} to {:.0f})".format(*(100 * end_ for end_ in wilson_interval(right.sum().item(), len(right)))) if right.dim() == 1 else "")
-writes, likeliest, points = {}, {}, {}
+writes, likeliest, points, greedy = {}, {}, {}, {}
 choosing = []
 for group, name in GROUPS.items():
     solved = solved_of(written[group])
     writes[group] = solved.mean().item()
+    one_each = [chat_prompt(tokenizer, each.text) for each, _ in written[group]]
+    replies = sample_replies(tuned, one_each, end, 48, greedy=True).replies
+    greedy[group] = solved_of([(each, [tokenizer.decode(reply)]) for (each, _), reply in zip(written[group], replies)])[:, 0]
     likeliest[group] = (likelihoods(tuned, contests[group]).argmax(1) == 0).float()
     points[group] = (scores_of(judge, contests[group]).argmax(1) == 0).float()
     best = solved.gather(1, scores[group].argmax(1, keepdim=True))[:, 0]
-    choosing.append({"intents": name, "writes it": share(solved), "fine-tuned model: likeliest of four": share(likeliest[group]), "reward model: best of four": share(points[group]), f"reward model: best of its {N}": share(best)})
-table(choosing, caption=f"what solves the request, with 95 % intervals; chance of four is 25 %. Writes: {ASKED} requests, {N} replies each at temperature 1")
+    choosing.append({"intents": name, "writes it": share(solved), "greedily": share(greedy[group]), "likeliest of four": share(likeliest[group]), "reward model: of four": share(points[group]), f"of {N} written": share(best)})
+table(choosing, caption=f"what solves the request, with 95 % intervals; chance of four is 25 %. Writes: {ASKED} requests, {N} replies each at temperature 1, and greedily")
+known = [(value - 0.25) / 0.75 for value in (likeliest["compared"].mean().item(), *wilson_interval(likeliest["compared"].sum().item(), 2 * ASKED))]
+print("compared only, likeliest of four with guessing taken off: {:.0%} ({:.0%} to {:.0%})".format(*known))
 
 # %% [markdown]
-# Read the second line. The model *writes* a solution rarely; asked which of four it finds likeliest, it *chooses* far above chance; and after reading rankings, nearly always. So telling replies apart was easier than writing them, for this model and these intents, and reading rankings taught what no demonstration had: what to promise. <!-- keeps: 12-comparing-is-easier -->
+# Read the second line. The fine-tuned model *writes* a solution rarely, sampled or greedily, and of four replies it finds the right one likeliest about half of the time. But choosing has chance on its side. With guessing taken off, the line below the table, its lead over greedy writing is too small to be told. So lecture 11's bet is half won: *before* it has read rankings, we cannot say that this model chooses better than it writes. After reading them a copy of it chooses right nearly always. Rankings taught what no demonstration had, what to promise, without anybody writing it down. <!-- keeps: 12-comparing-is-easier -->
 #
 # The third line is the other half of the result. On intents that no ranking was about, the reward model does *worse than chance*: it prefers promises that it has seen win elsewhere. More of that in part VII.
 #
@@ -191,7 +196,7 @@ for n, shares in few.items():
     print(f"{n} demonstrations: {', '.join(f'{each:.0%}' for each in shares)} solved")
 
 # %% [markdown]
-# Ten demonstrations, five for each intent, and one reply beats the best of sixteen. Some 860 of the 6,000 rankings were about these intents, so a demonstration says here as much as a hundred rankings or more. That comparing is *easier* is one thing; that a comparison tells *little* is the other half of the bargain: a ranking of six carries at most $\log_2 720 = 9.5$ bits, and a demonstration spells out what to say. Comparisons pay where demonstrations cannot be had at any price, because nobody can write them or nobody can say beforehand what is wanted; and where the model already writes the right thing now and then, since choosing finds what is there and nothing else.
+# Ten demonstrations, about five for each intent, and one reply solves more than the best of sixteen did, which had some 860 rankings of these intents behind it. The reward model is not what holds it back; it knows the right promise when it sees it. The writer seldom offers it, and choosing finds what is there and nothing else. A ranking also *tells* little, at most $\log_2 720 = 9.5$ bits for six replies, where a demonstration spells out what to say. So comparisons pay where nobody can write a demonstration, or say beforehand what is wanted, and where the model writes the right thing now and then.
 #
 # How much easier it is for *people* no simulation can tell. The source lectures give no times, nor does InstructGPT's paper.
 #
@@ -225,7 +230,7 @@ print("ours = reward_ranking_loss")
 # %% [markdown]
 # **By hand.** Three replies with scores 2, 1 and 0, ranked in that order. The gaps are 1, 2 and 1; $\sigma(1) = 0.731$ and $\sigma(2) = 0.881$; the loss is $-(\ln 0.731 + \ln 0.881 + \ln 0.731)/3 = 0.251$ nats.
 
-# %%
+# %% tags=["diagram"]
 # NBVAL_CHECK_OUTPUT
 three = torch.tensor([2.0, 1.0, 0.0])
 orders = list(itertools.permutations(range(3)))
@@ -364,6 +369,16 @@ table(rows_, caption=f"{len(held_out)} held-out rankings of six, 15 pairs each; 
 #
 # of which Bradley and Terry is the case $K = 2$. It is also how our annotators draw, so that here the full likelihood is *the true one*. What does the shortcut cost? Take the network away and let the reward be linear in what `desk.findings` counts; then a fit takes milliseconds and can be repeated on 100 fresh samples of 100 rankings.
 
+# %% tags=["diagram"]
+d = Diagram(12, 2.8)
+placed = [d.box(1.6 + 2.2 * i, 1.15, letter, w=0.8, h=0.6, color="blue") for i, letter in enumerate("ABCD")]
+for i in range(3):
+    d.arrow(placed[i].right, placed[i + 1].left, color="green")
+for i, j, bend in ((0, 2, -0.25), (1, 3, 0.25), (0, 3, -0.28)):
+    d.arrow(placed[i].top if bend < 0 else placed[i].bottom, placed[j].top if bend < 0 else placed[j].bottom, color="orange", dashed=True, bend=bend)
+d.label(10.5, 1.15, "4 replies:\n3 told, 3 follow", size=10.5)
+d.show(alt="Four replies in the order A, B, C, D. Three arrows, from A to B, B to C and C to D, are what the annotator has to tell; A over C, B over D and A over D follow from them.")
+
 # %%
 COUNTED = ("solved", "wrong promise", "polite", "next step", "evasive")
 TRUE = torch.tensor([WEIGHTS[name] for name in COUNTED], dtype=torch.double)
@@ -405,9 +420,10 @@ moments = {key: (key[0], w * key[0], claimed * key[0]) for key, (w, claimed) in 
 wider = {t: (moments[t, "pairs"][1].std(0) / moments[t, "ranking"][1].std(0)).mean().item() for t in samples}
 honest = {key: (c.mean(0) / w.std(0)).mean().item() for key, (_, w, c) in moments.items()}
 table([{"noise temperature": key[0], "likelihood of": key[1], **{f"{name} ({TRUE[i]:+.1f})": f"{w[:, i].mean():+.2f} ± {w[:, i].std():.2f}" for i, name in enumerate(COUNTED)}, "claimed error / real": f"{honest[key]:.2f}"} for key, (_, w, _) in moments.items()], caption="fitted weights times the temperature: mean and deviation over 100 samples of 100 rankings")
+print("\n".join(f"noise temperature {t}: the pairs' estimates spread {100 * (wide - 1):.0f} % more than the ranking's" for t, wide in wider.items()))
 
 # %% [markdown]
-# Both find the true weights: the composite likelihood is consistent. Its estimates spread about as widely as those of the full one, a few per cent more. What it gets wrong is how *sure* it is: read off its curvature, its standard errors are too small by a third or so, because it counts fifteen pairs where there are fewer observations. Whoever reports intervals over pairs makes the same mistake, and so the intervals on this page draw whole rankings. And a split that puts one pair of a ranking into training and another into the held-out part tests a model on what it has been told.
+# Both find the true weights: the composite likelihood is consistent. Its estimates spread somewhat more widely than those of the full one (the lines below the table). What it gets wrong is how *sure* it is. Read off its curvature, its standard errors are too small, by a fifth at the lower noise and a third at the higher, because it counts fifteen pairs where there are fewer observations. Those of the full likelihood are right. Whoever reports intervals over pairs makes the same mistake, and so the intervals on this page draw whole rankings. And a split that puts one pair of a ranking into training and another into the held-out part tests a model on what it has been told.
 
 # %% [markdown]
 # ### The wrong noise (*optional*)
@@ -471,11 +487,11 @@ explore(fitted_noise, annotator=list(NOISE), noise=["low", "middle", "high"], pa
         alt="How often the better of two replies is preferred against how much better it is: by annotators who err as Bradley and Terry say or flip a fixed share of their answers, and as fitted under either assumption.")
 
 # %% [markdown]
-# On annotators who err as assumed, both models are right, the flips fitting an $\varepsilon$ near zero. On annotators who flip, Bradley and Terry's model says that close calls are coin tosses and wide gaps certain; the annotators are wrong equally often on both. The *order* of the replies is hardly hurt. What is wrong is every probability, and the size of the gaps, on which lecture 13's policy will be paid.
+# On annotators who err as assumed, both models are right, the flips fitting an $\varepsilon$ near zero. On annotators who flip, Bradley and Terry's model is too humble about close calls and too sure of wide gaps; the annotators are wrong equally often on both. The *order* of the replies is hardly hurt. What is wrong is every probability, and the size of the gaps, on which lecture 13's policy will be paid.
 #
 # ## IV. How much, and how noisy?
 #
-# First without a network: the linear reward of part III, fitted to 10 to 300 rankings by annotators of four noise temperatures, twenty samples each. Accuracy is the share of fresh pairs that it orders as such annotators do, and, since we can, as the gold reward does.
+# First without a network: the linear reward of part III, which is told what to count, fitted to 10 to 300 rankings by annotators of four noise temperatures, twenty samples each. Accuracy is the share of fresh pairs that it orders as such annotators do, and, since we can, as the gold reward does.
 
 # %% tags=["diagram"]
 NUMBERS, NOISES = (10, 30, 100, 300), (0.1, 0.3, 1.0, 3.0)
@@ -499,81 +515,91 @@ left.legend(fontsize=9, title="rankings", title_fontsize=9)
 show(fig, alt="Share of fresh pairs in the right order against the annotators' noise, range of twenty samples. " + " ".join(f"Temperature {t}: as annotators, with 10 rankings {np.mean(as_people[10, t]):.2f}, with 300 {np.mean(as_people[300, t]):.2f}, ceiling {ceilings[t]:.2f}; as gold {np.mean(as_gold[10, t]):.2f} and {np.mean(as_gold[300, t]):.2f}." for t in NOISES))
 
 # %% [markdown]
-# With 300 rankings the ceiling is reached at every temperature: an accuracy of 55 % at the right end is all there is to be had. And look at the right panel: where annotators agree with the truth in barely more than half of the pairs, 300 rankings of theirs make a model that orders far more. A reward model averages its teachers' noise away, which lecture 11's student could not do with its teachers' habits, since it was asked to copy them. What it cannot average away is what annotators have in common.
+# With 300 rankings the ceiling is reached at every temperature: an accuracy below 60 % at the right end is all there is to be had. And look at the right panel: where annotators agree with the truth in barely more than half of the pairs, 300 rankings of theirs make a model that orders far more. A reward model averages its teachers' noise away, which lecture 11's student could not do with its teachers' habits, since it was asked to copy them. What it cannot average away is what annotators have in common.
 #
-# Now the network, which has to find out for itself what to count. *Recorded, three seeds:* 300 to 4,800 rankings of six replies at temperature 0.3, always 150 updates of 32 rankings, so that few rankings are seen often.
+# Now the network, which has to find out for itself what to count. Two reward models are on this page; *recorded* are four more, all with 150 updates of 32 rankings: three seeds that read 4,800 rankings once, and one that read 1,200 four times.
 
 # %% tags=["diagram"]
 data = recorded("reward_data")["results"]
-runs = data["runs"]
-SIZES = FEW, MIDDLE, MANY = sorted({run["n"] for run in runs})
+MANY, FEWER = 4800, 1200
+runs = {n: [run for run in data["runs"] if run["n"] == n] for n in (FEWER, MANY)}
+of = lambda where, what, n=MANY: [run[where][what] for run in runs[n]]
+percent = lambda found: f"{100 * np.mean(found):.0f} %" + (f" ({100 * min(found):.0f} to {100 * max(found):.0f})" if len(found) > 1 else "")
 
 
-def of(where, what, n=MANY):
-    """One number for each seed."""
-    return [run[where][what] for run in runs if run["n"] == n]
+def as_gold_does(model):
+    s_ = scores_of(model, held_out)
+    gap_ = (gold_held[:, i_] - gold_held[:, j_]).round(decimals=4)
+    return [(((s_[:, i_] - s_[:, j_]) * gap_ > 0)[gap_ != 0]).float().mean().item()]
 
 
-table_of = lambda what, where="compared": [[of(where, what, n)[seed] for n in SIZES] for seed in range(3)]
-top = of("compared", "ceiling")[0]
-fig, ax = panels(1, height=3.0)
-curves({"as annotators": table_of("accuracy"), "as gold": table_of("gold_accuracy")}, at=SIZES, log="x", x="rankings of six", y="pairs in the same order", ax=ax, ylim=(0.5, 1.0), reference={"annotators' ceiling": top})
-ax.set_xticks(SIZES, [f"{n:,}" for n in SIZES])
-show(fig, alt="Share of held-out pairs in the annotators' order: " + ", ".join(f"{v:.2f} at {n:,}" for n, v in zip(SIZES, np.mean(table_of("accuracy"), 0))) + f"; ceiling {top:.2f}, dashed; in the order of the gold reward " + ", ".join(f"{v:.2f}" for v in np.mean(table_of("gold_accuracy"), 0)) + ".")
+rows_ = [{"rankings": "400, twice (here)", "pairs as annotators": percent([pair_accuracy(scores_of(small, held_out)).mean().item()]), "ceiling": percent([ceiling.mean().item()]), "pairs as gold": percent(as_gold_does(small))}]
+rows_ += [{"rankings": f"{n:,}, {how}", "pairs as annotators": percent(of("compared", "accuracy", n)), "ceiling": percent(of("compared", "ceiling", n)[:1]), "pairs as gold": percent(of("compared", "gold_accuracy", n))} for n, how in ((FEWER, "four times, one seed"), (MANY, "once, three seeds"))]
+rows_.append({"rankings": "6,000, twice (shipped)", "pairs as annotators": percent([pair_accuracy(scores_of(judge, held_out)).mean().item()]), "ceiling": percent([ceiling.mean().item()]), "pairs as gold": percent(as_gold_does(judge))})
+table(rows_, caption="held-out rankings, other ones for the recorded models, hence the two ceilings")
 
 # %% [markdown]
-# PROSE-DATA
+# More data and more training help, and even the shipped model stays below its ceiling, a little. (Only the two middle lines differ in one thing alone, the number of different rankings.)
 #
 # ### Manner first
 #
-# What stands behind such a percentage? Three kinds of contests take it apart. *Manner*: a reply that solves the request and is polite, against the same without politeness. *Promise*: four plain promises, one right, as in part I. *Conflict*: one plain right promise against a polite reply, with a next step, that promises the wrong thing.
+# What stands behind such a percentage? Three kinds of contests take it apart. *Manner*: a reply that solves the request and is polite, against the same without politeness. *Promise*: four plain promises, one right, as in part I. *Conflict*: one plain right promise, worth 1.0, against a polite reply with a next step that promises the wrong thing, worth 0.3. Each dot is one reward model.
 
 # %% tags=["diagram"]
+def more_contests(request):
+    """A conflict and a contest of manner; the better reply first."""
+    polite, right, following = reply_with(request, "good", {"solved", "polite", "next step"}).split(" . ")
+    wrong_ = reply_with(request, "mistaken", {"wrong promise"})
+    return {"conflict": [f"{right} .", f"{polite} . {wrong_} {following}"], "manner": [f"{polite} . {right} .", f"{right} ."]}
+
+
+mixed = {group: [(each, more_contests(each)) for each in desk.requests(2 * ASKED, rng, (group,))] for group in GROUPS}
+rows_for = lambda kind, group: contests[group] if kind == "deeds" else [(each, texts[kind]) for each, texts in mixed[group]]
 KINDS = {"manner": "manner", "deeds": "promise", "conflict": "conflict"}
+won_by = {(name, kind, group): [(scores_of(model, rows_for(kind, group)).argmax(1) == 0).float().mean().item()] for name, model in (("400,\ntwice", small), ("6,000,\ntwice", judge)) for kind in KINDS for group in GROUPS}
+won_by |= {(name, kind, group): of(f"chooses {group}", kind, n) for name, n in (("1,200,\n4 times", FEWER), ("4,800,\nonce", MANY)) for kind in KINDS for group in GROUPS}
+ROW = ("400,\ntwice", "1,200,\n4 times", "4,800,\nonce", "6,000,\ntwice")
 
 
 def learned_first(intents="demonstrated"):
     fig, ax = plt.subplots(figsize=(3.5, 2.7))
-    for (kind, name), color in zip(KINDS.items(), ("#0072B2", "#D55E00", "#009E73")):
-        found = np.array([[of(f"chooses {intents}", kind, n)[seed] for n in SIZES] for seed in range(3)])
-        ax.plot(SIZES, found.mean(0), "o-", color=color, markersize=4, label=name)
-        ax.fill_between(SIZES, found.min(0), found.max(0), color=color, alpha=0.2, linewidth=0)
-    ax.axhline(0.25, color="#D55E00", linestyle=":", linewidth=1)
-    ax.set(xscale="log", xlabel="rankings", ylabel="right one chosen", ylim=(-0.03, 1.03), title=GROUPS[intents])
-    ax.set_xticks(SIZES, [f"{n:,}" for n in SIZES])
-    ax.minorticks_off()
-    ax.legend(fontsize=8.5)
+    for (kind, label), color in zip(KINDS.items(), ("#0072B2", "#D55E00", "#009E73")):
+        ax.plot([np.mean(won_by[name, kind, intents]) for name in ROW], "-", color=color, alpha=0.5, label=label)
+        for place, name in enumerate(ROW):
+            ax.plot([place] * len(won_by[name, kind, intents]), won_by[name, kind, intents], "o", color=color, markersize=4)
+    ax.set(ylabel="right one chosen", ylim=(-0.05, 1.3), title=GROUPS[intents], xlabel="rankings read")
+    ax.set_xticks(range(4), ROW, fontsize=8)
+    ax.legend(fontsize=7, ncol=3, loc="upper center", handlelength=0.9, columnspacing=0.8)
     return fig
 
-
-explore(learned_first, intents=list(GROUPS), panels=list(GROUPS),
-        alt=lambda intents: f"{GROUPS[intents]}: " + "; ".join(f"{name} " + ", ".join(f"{np.mean(of(f'chooses {intents}', kind, n)):.2f}" for n in SIZES) for kind, name in KINDS.items()) + f" with {FEW}, {MIDDLE:,} and {MANY:,} rankings. Chance of a promise is 0.25, dotted.")
+# %% tags=["figure"]
+explore(learned_first, intents=list(GROUPS), panels=list(GROUPS), alt=lambda intents: f"{GROUPS[intents]}: " + "; ".join(f"{label} " + ", ".join(f"{np.mean(won_by[name, kind, intents]):.2f}" for name in ROW) for kind, label in KINDS.items()) + ", with 400, 1,200, 4,800 and 6,000 rankings. Chance is 0.25 for a promise and 0.5 for the others.")
 
 # %% [markdown]
-# PROSE-MANNER
+# The small model has manner, and hardly anything else: it tells promises apart about as well as chance, and in a conflict the polite wrong promise wins nearly every time. Promises come with more training. In a conflict even the models that know promises mostly prefer the polite reply, and the shipped one still does so too often, although solving is worth more than both courtesies together. The likely reason: manner shows in a few phrases that are the same for all requests, while what solves a request is different for each intent, in a few rankings each. A policy that is paid by such a model may learn to be wrong politely.
+#
+# Manner carries over to intents that nobody compared. Promises do not.
 #
 # ## V. What the numbers mean
 #
 # ### Calibration
 #
-# A ranking loss makes a probability out of each gap: $\sigma(r_1 - r_2)$. Sort held-out pairs by what the model predicts for the reply it prefers, and count how often annotators did prefer it. On the diagonal a model means what it says.
+# A ranking loss makes a probability out of each gap: $\sigma(r_1 - r_2)$. Sort held-out pairs by what the model predicts for the reply it prefers, and count how often annotators did prefer it. On the diagonal a model means what it says; below, it is too sure.
 
 # %% tags=["diagram"]
-fig, (left, right) = panels(2, titles=["trained here, and shipped", "recorded: by number of rankings"], share_y=True, height=3.2)
 never_compared = rank_some(100, random.Random(3), groups=("unseen",))
 reliability = {name: calibration(scores_of(model, asked) * model.std, 6) for name, model, asked in
-               (("400 rankings", small, held_out), ("6,000, shipped", judge, held_out), ("shipped, unseen intents", judge, never_compared))}
-by_size = {f"{n:,}": np.mean([run["calibration"] for run in runs if run["n"] == n], 0) for n in SIZES}
+               (("400, twice", small, held_out), ("shipped", judge, held_out), ("shipped, unseen intents", judge, never_compared))}
+by_size = {name: np.mean([run["calibration"] for run in runs[n]], 0) for name, n in (("4,800, once", MANY), ("1,200, four times", FEWER))}
+fig, (left, right) = panels(2, titles=["on this page", "recorded, same updates"], share_y=True, height=3.2)
 for ax, lines_ in ((left, reliability), (right, by_size)):
     curves({name: (np.array(points_)[:, 0], np.array(points_)[:, 1]) for name, points_ in lines_.items()}, x="predicted preference", y="observed share" if ax is left else "", ax=ax, labels=False)
     ax.plot([0.5, 1], [0.5, 1], "--", color="0.5", linewidth=1)
-    ax.legend(fontsize=9)
-show(fig, alt="Observed against predicted preference in six bins. " + " ".join(f"{name}: " + ", ".join(f"{a:.2f} predicted, {b:.2f} observed" for a, b, _ in np.array(points_)[[0, 3, 5]]) + "." for name, points_ in {**reliability, **by_size}.items()))
-error = {name: np.mean([abs(a - b) for a, b, _ in points_]) for name, points_ in {**reliability, **by_size}.items()}
-print("mean distance from the diagonal:", ", ".join(f"{name} {value:.3f}" for name, value in error.items()))
+    ax.legend(fontsize=8.5)
+show(fig, alt="Observed against predicted preference in six bins. " + " ".join(f"{name}: " + ", ".join(f"{a:.2f} predicted, {b:.2f} observed" for a, b, _ in np.array(points_)[[1, 3, 5]]) + "." for name, points_ in {**reliability, **by_size}.items()))
 
 # %% [markdown]
-# PROSE-CALIBRATION
+# On requests like those it was trained on, a model that has read its rankings once or twice means what it says, the small one too: it knows little, and its gaps say so. The model that has read the same 1,200 four times orders pairs nearly as well as those that have read 4,800, and is much too sure of itself: where it says 82 in 100, annotators agree in some 70. (One seed, 4,500 pairs.) And on intents that nobody compared, the shipped model is too sure as well, with nothing in its scores to warn of it.
 #
 # ### No zero, and not the same zero everywhere
 
@@ -583,7 +609,7 @@ poll("To all scores of one prompt's replies somebody adds a number: 5 for the fi
      "Every term of the loss is a difference of two scores of one prompt, so what both have in common drops out. The same holds for Plackett and Luce. Nothing in the training says how a reply to one prompt compares with a reply to another.")
 
 # %% [markdown]
-# In the lecture on Business Analytics the reward model looks at an output and says "this is an 8/10". It says no such thing. Its scores have no zero and no unit of their own, and the loss never compares two prompts. InstructGPT shifts the scores so that its demonstrators' replies have mean 0 before it uses them; `RewardModel.normalise` does so with whatever scores it is given. That mends the zero for all prompts together. Whether scores of *different* prompts compare, the training leaves to luck; so we look. For every pair of replies to one request, take a second pair: the same first reply, and in place of the other one a reply to *another* request that has exactly the same gold reward.
+# In the lecture on Business Analytics the reward model looks at an output and says "this is an 8/10". Its scores have no zero and no ten, and the loss never compares two prompts. InstructGPT shifts the scores so that its demonstrators' replies have mean 0 before it uses them; `RewardModel.normalise` does so with whatever scores it is given. Whether scores of *different* prompts compare, the training leaves to luck; so we look. For every pair of replies to one request, take a second pair: the same first reply, and in place of the other one a reply to *another* request that has exactly the same gold reward.
 
 # %% tags=["diagram"]
 anything = torch.randn(len(held_out), 1) * 50
@@ -611,32 +637,34 @@ print(f"right order, replies to one request: {within.mean():.1%}, to two: {acros
 #
 # ## VI. Which replies should be ranked?
 #
-# Business Analytics, like InstructGPT, has people rank "the generated responses from the LM". So did our first reward model: six replies by the fine-tuned model to each request, four in five of which solve it where the intent was demonstrated. It turned out a connoisseur of politeness. *Recorded, three seeds, 4,800 rankings each*, same updates: six replies of the model's *own*; three own and three of *agents*, as they come; three own and three of agents, one of whom is *mistaken* and promises what another customer would need.
+# Business Analytics, like InstructGPT, has people rank "the generated responses from the LM". So did our first reward model: six replies by the fine-tuned model to each request, four in five of which solve it where the intent was demonstrated. It turned out a connoisseur of politeness. *Recorded, 4,800 rankings each*, same updates: six replies of the model's *own*; three own and three of *agents*, as they come; three own and three of agents, one of whom is *mistaken* and promises what another customer would need. The first two are one run each, the third three.
 
 # %% tags=["diagram"]
 arms = recorded("reward_replies")["results"]["runs"]
 ARMS = {"six of its own": [run for run in arms if run["arm"] == "own"], "half by agents": [run for run in arms if run["arm"] == "half agents'"],
-        "one mistaken": [run for run in runs if run["n"] == MANY]}
+        "one mistaken": runs[MANY]}
 reads = {"promise, demonstrated": lambda run: run["chooses demonstrated"]["deeds"], "promise, compared only": lambda run: run["chooses compared"]["deeds"],
          "conflict, both": lambda run: np.mean([run[f"chooses {g}"]["conflict"] for g in ("demonstrated", "compared")]),
          "manner, both": lambda run: np.mean([run[f"chooses {g}"]["manner"] for g in ("demonstrated", "compared")])}
 values = {what: {name: [read(run) for run in three_] for name, three_ in ARMS.items()} for what, read in reads.items()}
-bars(values, x="right one chosen, mean and range of three seeds", fmt="", height=3.5, alt="Reward models from rankings of different replies. " + " ".join(f"{what}: " + ", ".join(f"{name} {np.mean(v):.2f}" for name, v in each.items()) + "." for what, each in values.items()))
+bars(values, x="right one chosen", fmt="", height=3.5, alt="Reward models from rankings of different replies. " + " ".join(f"{what}: " + ", ".join(f"{name} {np.mean(v):.2f}" for name, v in each.items()) + "." for what, each in values.items()))
 ranked_ = {name: {what: np.mean([run["ranked"][what] for run in three_]) for what in ("solved", "wrong promise", "polite")} for name, three_ in list(ARMS.items())[:2]}
 counts_ = [desk.findings(each, text) for each, texts in shown for text in texts]
 ranked_["one mistaken"] = {what: np.mean([what in found for found in counts_]) for what in ("solved", "wrong promise", "polite")}
-range_ = lambda found: f"{np.mean(found):.2f} ({min(found):.2f} to {max(found):.2f})"
+range_ = lambda found: f"{np.mean(found):.2f}" + (f" ({min(found):.2f} to {max(found):.2f})" if len(found) > 1 else "")
 table([{"ranked replies": name} | {what: f"{100 * value:.0f} %" for what, value in each.items()} | {f"best of 8, {GROUPS[group]}": range_([run[f"best of 8 {group}"]["chosen"] for run in ARMS[name]]) for group in ("demonstrated", "compared")} for name, each in ranked_.items()], caption="what is in the replies that annotators ranked (last line: those of part II); gold reward of the best of eight of the fine-tuned model's replies")
 
 # %% [markdown]
-# PROSE-REPLIES
+# Start at the demonstrated intents. From its own replies alone the model learned manner to perfection and promises hardly better than chance; with agents' replies, and more so with a mistaken one among them, it learned promises too. (The share of wrong promises alone would not tell: the second arm has no more of them than the first. It has fewer replies that solve, so that solving decides more often.) And then look at the intents that were compared only: there its own replies are mostly wrong, and from them it did learn which promises are right. That fits one explanation: *a comparison teaches what the two replies differ in*. Where everything solves the request, only a courtesy is left to decide.
+#
+# The last two columns are what one should not leave out. At choosing among the fine-tuned model's *own* replies, the model that read its own replies is as good as any, or better. It was asked for what it was taught. So "which replies should be ranked?" has no answer without "what will the reward model have to judge?". For best of $n$, own replies will do. A policy that is trained against it will write other replies than those anybody ranked, and there the gaps in the upper picture become its lessons. (Two of three arms are one run. The difference on demonstrated promises lies far outside the range of the three; the others may not.)
 
 # %% [markdown]
 # ## VII. Where it is wrong
 #
 # ### A taste for length
 #
-# Annotators have tastes, and one is well known: longer answers look better. Suppose ours add 0.02 or 0.04 for every word, of which the gold reward knows nothing; solving is worth 1. *Recorded, three seeds, 600 rankings*, the same replies under each taste.
+# Annotators have tastes, and one is well known: longer answers look better. Suppose ours add 0.02 or 0.04 for every word, of which the gold reward knows nothing; solving is worth 1. *Recorded, one seed, 600 rankings, read twice*, the same replies under each taste. The test: replies in good style, with more and more small talk behind them.
 
 # %% tags=["diagram"]
 by_taste = recorded("reward_length")["results"]["runs"]
@@ -646,34 +674,42 @@ extra = [row["sentences"] for row in by_taste[0]["longer"]]
 drop = lambda of_runs, what: [[row[what] - run["longer"][0][what] for row in run["longer"]] for run in of_runs]
 both = lambda what, of_runs: [np.mean([run[f"best of 8 {g}"][what] for g in ("demonstrated", "compared")]) for run in of_runs]
 names = {t: f"{t} a word" if t else "no taste" for t in TASTES}
-fig, (left, right) = panels(2, titles=["small talk behind good replies", "best of 8 of the model's replies"], widths=[1.3, 1], height=3.2)
+fig, (left, right) = panels(2, titles=["small talk behind good replies", "best of 8 replies"], widths=[1.3, 1], height=3.2)
 curves({names[t]: drop(of_runs, "score") for t, of_runs in taste_runs.items()}, at=extra, x="sentences of small talk", y="change of the score", ax=left, labels=False)
 left.plot(extra, drop(by_taste[:1], "gold")[0], "k--", linewidth=1, label="gold reward")
-left.legend(fontsize=9)
+left.set_ylim(-2.5, 0.15)
+left.legend(fontsize=8, ncol=2, loc="lower left")
 bars({names[t]: both("chosen_words", of_runs) for t, of_runs in taste_runs.items()}, x="words of the reply chosen", fmt="", ax=right)
-show(fig, alt="Left, what five sentences of small talk behind a good reply change: gold reward " + f"{drop(by_taste[:1], 'gold')[0][-1]:.2f}; score " + ", ".join(f"{names[t]} {np.mean(drop(r, 'score'), 0)[-1]:.2f}" for t, r in taste_runs.items()) + ". Right, words of the best of eight: " + ", ".join(f"{names[t]} {np.mean(both('chosen_words', r)):.1f}" for t, r in taste_runs.items()) + ".")
+show(fig, alt="Left, what three sentences of small talk behind a good reply change: gold reward " + f"{drop(by_taste[:1], 'gold')[0][3]:.2f}; score " + ", ".join(f"{names[t]} {np.mean(drop(r, 'score'), 0)[3]:.2f}" for t, r in taste_runs.items()) + ". Right, words of the best of eight: " + ", ".join(f"{names[t]} {np.mean(both('chosen_words', r)):.1f}" for t, r in taste_runs.items()) + ".")
 for t, of_runs in taste_runs.items():
     print(f"{names[t]:12} gold reward of the best of 8: {range_(both('chosen', of_runs))}, at {np.mean(both('chosen_words', of_runs)):.1f} words (all replies: {np.mean(both('words', of_runs)):.1f})")
 
 # %% [markdown]
-# PROSE-LENGTH
+# The gold reward hardly minds one sentence, and then falls. Annotators without the taste teach a model to mind the first sentence much more than it should: agents who chat seldom solve anything, so small talk has become a *sign* of a bad reply. The more annotators like words, the less the model minds, and at 0.04 a word three sentences of chatter cost less than a fifth of a deviation. (Those annotators themselves would have liked the longer reply better, so the model follows them only part of the way.) The replies chosen by best of eight grow longer with the taste, by a word or two of twenty-five, as far as the fine-tuned model's replies allow. Each line is one run, but nothing else differs between them, and the order is the same throughout.
+#
+# Note what is *not* wrong here. The model has learned what its annotators said. Measured against them it looks as good as the others; only because we know the gold reward can we call it a bias.
 #
 # ### What nobody was asked about
 #
-# On intents that no ranking was about, part I found the reward model below chance at telling promises apart. And outside of what agents ever write? Replies to demonstrated intents, spoiled in three ways, beside good ones; *recorded*, three models of different rankings and seeds. Their disagreement, the deviation of their scores, is often proposed as an alarm.
+# On intents that no ranking was about, part I found the reward model below chance at telling promises apart. And outside of what agents ever write? Replies to demonstrated intents, spoiled in three ways, beside good ones; *recorded*, three models of different rankings and seeds. Their disagreement, the deviation of their scores, is often proposed as an alarm; the optional part below looks at it.
 
 # %% tags=["figure"]
 ensemble = data["ensemble"]
 ODD = ("polite and solved", "words shuffled", "polite sentence, six times", "empty")
 table([{"replies": name, "gold reward": f"{ensemble[name]['gold']:+.2f}", "score (mean 0, deviation 1)": f"{ensemble[name]['score']:+.2f}", "deviation among three models": f"{ensemble[name]['deviation']:.2f}"} for name in ODD] + [{"replies": f"as in rankings, {where}", "gold reward": "", "score (mean 0, deviation 1)": "", "deviation among three models": f"{ensemble[key]['deviation']:.2f}"} for key, where in (("compared", "intents that were compared"), ("unseen", "unseen intents"))])
 
+# %% [markdown]
+# Shuffled words are about the worst a reply can be, and the reward models put them above the average of what they have read; one polite sentence six times over too. Nobody ever ranked such replies, so nobody ever said no to them. (The empty reply they dislike, which nobody ranked either. Off the data one can be lucky.)
+#
+# ### An alarm? (*optional*)
+#
+# Do three models that disagree know that they are wrong?
+
 # %% tags=["figure"]
 table([{"pairs of": where, "each model alone": " ".join(f"{100 * v:.0f} %" for v in ensemble[key]["single"]), "mean of three": f"{100 * ensemble[key]['mean']:.0f} %", "by disagreement: least, middle, most": " ".join(f"{100 * v:.0f} %" for v in ensemble[key]["by_deviation"]), "by gap: smallest, middle, largest": " ".join(f"{100 * v:.0f} %" for v in ensemble[key]["by_difference"])} for key, where in (("compared", "compared intents"), ("unseen", "unseen intents"))], caption=f"pairs ordered as by the gold reward, {MANY:,} rankings a model; the last two columns: the mean of three, by thirds of the pairs")
 
 # %% [markdown]
-# Shuffled words are about the worst a reply can be, and the reward models put them above the average of what they have read; one polite sentence six times over too. Nobody ever ranked such replies, so nobody ever said no to them. (The empty reply they dislike, which nobody ranked either. Off the data one can be lucky.)
-#
-# And the alarm? On spoiled replies the three disagree a little more than on good ones. On unseen intents, where they are most often wrong, they disagree no more than elsewhere: they are wrong *together*. Nor does disagreement tell right pairs from wrong ones within either group; the plain gap between two scores tells a good deal. The mean of three is better than each alone on compared intents, as it should be after three times the rankings, and not on the others. So this is a null result for disagreement as a warning, with three models that share a trunk; ensembles that differ in their pre-training did better in Coste et al. (2024) and Eisenstein et al. (2023).
+# Hardly. On two of the three kinds of spoiled replies they disagree a little more than on good ones, on the third less. On unseen intents, where they are most often wrong, they disagree no more than elsewhere: they are wrong *together*. Nor does disagreement tell right pairs from wrong ones within either group; the plain gap between two scores tells a good deal. The mean of three is better than each alone on compared intents, as it should be after three times the rankings, and not on the others. So this is a null result for disagreement as a warning, with three models that share a trunk. (Coste et al., 2024, found ensembles to help against over-optimisation; Eisenstein et al., 2023, found that they help more if their members differ in pre-training, and not against errors that all share.)
 #
 # ## VIII. People
 #
@@ -761,7 +797,7 @@ quiz = [(each, [desk.reply(each, quiz_rng, style) for style in styles])
         for each, styles in zip(desk.requests(10, quiz_rng), pick_style)]
 ballots = [Ballot(f"{number}. {each.text}", texts)
            for number, (each, texts) in enumerate(quiz, 1)]
-for ballot in ballots[:2]:                              # go on with ballots[2:]
+for ballot in ballots[:2]:                              # in class: all ten
     ballot.vote("class")
 
 # %%
@@ -798,7 +834,7 @@ print("your votes" if voted else "simulated votes",
           zip((*COUNTED, "ten words"), w.detach())))
 
 # %% [markdown]
-# The weights are in units of what solving is worth to you. Two readings: is *ten words* above zero, so that your reward model would learn to ramble? And how often do two of you disagree: that is the noise that no model of yours can undercut. (InstructGPT's labelers disagreed on 27 % of pairs.)
+# The weights are in units of what solving is worth to you, and ten pairs leave them rough. Two readings: is *ten words* above zero, so that your reward model would learn to ramble? And how often do two of you disagree: that is the noise that no model of yours can undercut. (InstructGPT's labelers disagreed on 27 % of pairs.)
 #
 # ## X. Thirteen, thirty-three, thirty-one thousand (*optional*)
 #
@@ -823,8 +859,9 @@ claims_table([
     Claim("it is often much easier to compare answers instead of writing answers",
           "Ouyang et al. (2022): no times given; labelers wrote 11,295 replies and ranked for 33,207 prompts",
           f"compared intents: writes {writes['compared']:.0%}, chooses of four "
-          f"{likeliest['compared'].mean():.0%} before rankings, {points['compared'].mean():.0%} after",
-          "holds; for our model, of people not measured", source="analytics", split="report"),
+          f"{likeliest['compared'].mean():.0%} before rankings ({known[0]:.0%} without guessing), "
+          f"{points['compared'].mean():.0%} after",
+          "holds; once it has read rankings; of people not measured", source="analytics", split="report"),
     Claim("higher rank for that pair, higher reward of the response to the prompt",
           "Ouyang et al. (2022), eq. 1",
           f"pairs ordered as gold: {np.mean(of('compared', 'gold_accuracy')):.0%} with {MANY:,} rankings; "
@@ -841,10 +878,11 @@ claims_table([
           f"{honest[0.3, 'ranking']:.2f}",
           "holds; a composite likelihood", source="analytics"),
     Claim("annotators rank the generated responses from the LM",
-          "Ouyang et al. (2022): outputs of several models",
-          f"promise told, compared intents: own replies {np.mean(values['promise, compared only']['six of its own']):.0%}, "
-          f"with a mistaken agent {np.mean(values['promise, compared only']['one mistaken']):.0%} (3 seeds)",
-          "holds; with a remedy for what it cannot teach", source="analytics", split="report"),
+          "Ouyang et al. (2022), section 3: so",
+          f"promise told, demonstrated: from own replies {values['promise, demonstrated']['six of its own'][0]:.0%} "
+          f"(one run), with a mistaken agent {np.mean(values['promise, demonstrated']['one mistaken']):.0%} (3 seeds)",
+          "holds; it taught ours little where its replies were alike", source="analytics",
+          split="report"),
     Claim("train a model to rank possible outputs, turn these rankings into rewards",
           "Christiano et al. (2017), Stiennon et al. (2020)",
           f"best of {N}, compared intents: {lines['compared only'][0]:.2f} to {lines['compared only'][-1]:.2f} gold",
@@ -856,7 +894,7 @@ claims_table([
     Claim("steps 1 to 3: smaller dataset, less computationally expensive",
           "Ouyang et al. (2022): PPO-ptx 60, SFT 4.9, GPT-3 3,640 petaflop/s-days; a 6B reward model",
           f"tokens read: shipped reward model {read_by_judge / 1e6:.1f} million, pre-training {read_before / 1e6:.1f} million",
-          "holds for theirs; fails at our size", source="day24"),
+          "holds; for theirs (their reward model's cost is not given), not at our size", source="day24"),
     Claim("reward-model dataset: 33k prompts; PPO: 31k", "Ouyang et al. (2022), table 6: 33,207 and 31,144",
           "not measured", "holds", source="analytics"),
 ])
@@ -864,7 +902,7 @@ claims_table([
 # %% [markdown]
 # ## Summary
 #
-# 1. For a model, choosing was easier than writing: on intents that nobody demonstrated it wrote a solution rarely, picked one of four promises about half of the time, and nearly always after reading rankings. Best of sixteen turned that into better replies. Ten demonstrations did as much.
+# 1. On intents that nobody demonstrated the model wrote a solution rarely, and after reading rankings nearly always picked it out of four. (Before them, its lead in choosing was mostly chance.) Best of sixteen turned that into better replies; ten demonstrations did more.
 # 2. A reward model is a Transformer with one number at its last token, fitted so that $\sigma$ of a gap is a preference. Its scores have no zero, and those of two prompts compare less well than those of one.
 # 3. A ranking's pairs depend on each other: the pair loss finds the right weights and is too sure of them; the likelihood of Plackett and Luce is not.
 # 4. Accuracy means something beside the ceiling that annotators' noise sets. A reward model averages that noise away, and keeps what annotators have in common.
@@ -886,4 +924,4 @@ claims_table([
 #
 # ## Further reading
 #
-# Bradley and Terry (1952), *Rank analysis of incomplete block designs*. Luce (1959), *Individual choice behavior*; Plackett (1975), *The analysis of permutations*. Christiano et al. (2017), *Deep reinforcement learning from human preferences*. Stiennon et al. (2020), *Learning to summarize from human feedback*. Ouyang et al. (2022), *Training language models to follow instructions with human feedback* (InstructGPT). Varin, Reid and Firth (2011), *An overview of composite likelihood methods*. Gao, Schulman and Hilton (2022), *Scaling laws for reward model overoptimization*. Singhal et al. (2023), *A long way to go: investigating length correlations in RLHF*. Coste et al. (2024), *Reward model ensembles help mitigate overoptimization*. Hutto and Gilbert (2014), *VADER: a parsimonious rule-based model for sentiment analysis of social media text*.
+# Bradley and Terry (1952), *Rank analysis of incomplete block designs*. Luce (1959), *Individual choice behavior*; Plackett (1975), *The analysis of permutations*. Christiano et al. (2017), *Deep reinforcement learning from human preferences*. Stiennon et al. (2020), *Learning to summarize from human feedback*. Ouyang et al. (2022), *Training language models to follow instructions with human feedback* (InstructGPT). Varin, Reid and Firth (2011), *An overview of composite likelihood methods*. Gao, Schulman and Hilton (2022), *Scaling laws for reward model overoptimization*. Singhal et al. (2023), *A long way to go: investigating length correlations in RLHF*. Coste et al. (2024), *Reward model ensembles help mitigate overoptimization*. Eisenstein et al. (2023), *Helping or herding? Reward model ensembles mitigate but do not eliminate reward hacking*. Hutto and Gilbert (2014), *VADER: a parsimonious rule-based model for sentiment analysis of social media text*.
