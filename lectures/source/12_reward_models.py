@@ -166,7 +166,7 @@ show(fig, alt="Gold reward of the best of 1, 2, 4, 8 and 16 replies. " + " ".joi
 print(f"compared only: the best of {N} is worth {gain.mean():.2f} more than one (95 % interval {low:.2f} to {high:.2f})")
 
 # %% [markdown]
-# No weight of the writer has moved, and its replies are better: on the compared intents most of what sixteen tries can bring is found. (It costs sixteen replies. Lecture 13 puts the gain into the weights, and measures how far that moves them.)
+# No weight of the writer has moved, and its replies are better: on the compared intents most of what sixteen tries can bring is found. (It costs sixteen replies. Lecture 13 puts the gain into the weights.)
 #
 # ### What would demonstrations have done?
 #
@@ -251,8 +251,7 @@ print(f"summed over all {len(orders)} orders: product of the pairs "
 
 # %% tags=["diagram"]
 d = Diagram(12, 3.5)
-for x0, color, title, ends in ((0.3, "blue", "next-token prediction", ["V"] * 5), (6.3, "green", "reward model", ["", "", "", "", "1"])):
-    tokens = ["prompt", "my", "lamp", "reply", "end"] if x0 < 1 else ["prompt", "sorry", "refund", "end", "pad"]
+for x0, color, title in ((0.3, "blue", "next-token prediction"), (6.3, "green", "reward model")):
     trunk_ = d.box(x0 + 2.65, 1.6, "Transformer", w=5.3, h=0.75, color=color)
     d.label(x0 + 2.65, 3.3, title, size=11.5)
     for i in range(5):
@@ -423,7 +422,7 @@ table([{"noise temperature": key[0], "likelihood of": key[1], **{f"{name} ({TRUE
 print("\n".join(f"noise temperature {t}: the pairs' estimates spread {100 * (wide - 1):.0f} % more than the ranking's" for t, wide in wider.items()))
 
 # %% [markdown]
-# Both find the true weights: the composite likelihood is consistent. Its estimates spread somewhat more widely than those of the full one (the lines below the table). What it gets wrong is how *sure* it is. Read off its curvature, its standard errors are too small, by a fifth at the lower noise and a third at the higher, because it counts fifteen pairs where there are fewer observations. Those of the full likelihood are right. Whoever reports intervals over pairs makes the same mistake, and so the intervals on this page draw whole rankings. And a split that puts one pair of a ranking into training and another into the held-out part tests a model on what it has been told.
+# Both find the true weights: the composite likelihood is consistent. Its estimates spread somewhat more widely than those of the full one (the lines below the table). What it gets wrong is how *sure* it is. Read off its curvature, its standard errors are too small, by a fifth at the lower noise and a third at the higher, because it counts fifteen pairs where there are fewer observations. Those of the full likelihood are right. So the intervals on this page draw whole rankings. And a split that puts one pair of a ranking into training and another into the held-out part tests a model on what it has been told.
 
 # %% [markdown]
 # ### The wrong noise (*optional*)
@@ -470,7 +469,7 @@ def fitted_noise(annotator="Bradley-Terry", noise="middle"):
     fresh = noisy_pairs(20000, annotator, level, torch.Generator().manual_seed(1))
     fresh = fresh * (fresh @ TRUE).sign()[:, None]       # the truly better one first
     gap = fresh @ TRUE
-    inside = [(gap > lo) & (gap <= hi) for lo, hi in zip(GAPS, GAPS[1:])]
+    inside = [(gap > lo) & (gap <= hi) for lo, hi in itertools.pairwise(GAPS)]
     at = [gap[rows].mean().item() for rows in inside]
     fig, ax = plt.subplots(figsize=(3.5, 2.7))
     truth = [(torch.sigmoid(gap[rows] / level).mean() if annotator == "Bradley-Terry" else torch.tensor(1 - level)).item() for rows in inside]
@@ -576,9 +575,9 @@ def learned_first(intents="demonstrated"):
 explore(learned_first, intents=list(GROUPS), panels=list(GROUPS), alt=lambda intents: f"{GROUPS[intents]}: " + "; ".join(f"{label} " + ", ".join(f"{np.mean(won_by[name, kind, intents]):.2f}" for name in ROW) for kind, label in KINDS.items()) + ", with 400, 1,200, 4,800 and 6,000 rankings. Chance is 0.25 for a promise and 0.5 for the others.")
 
 # %% [markdown]
-# The small model has manner, and hardly anything else: it tells promises apart about as well as chance, and in a conflict the polite wrong promise wins nearly every time. Promises come with more training. In a conflict even the models that know promises mostly prefer the polite reply, and the shipped one still does so too often, although solving is worth more than both courtesies together. The likely reason: manner shows in a few phrases that are the same for all requests, while what solves a request is different for each intent, in a few rankings each. A policy that is paid by such a model may learn to be wrong politely.
+# The small model has manner, and hardly anything else: it tells promises apart about as well as chance, and in a conflict the polite wrong promise wins nearly every time. Promises come with more training. In a conflict even the recorded models, which know many promises, mostly prefer the polite reply, and the shipped one still does so too often, although solving is worth more than both courtesies together. The likely reason: manner shows in a few phrases that are the same for all requests, while what solves a request is different for each intent, in a few rankings each. A policy that is paid by such a model may learn to be wrong politely.
 #
-# Manner carries over to intents that nobody compared. Promises do not.
+# Manner carries over to intents that nobody compared; promises do not.
 #
 # ## V. What the numbers mean
 #
@@ -599,7 +598,7 @@ for ax, lines_ in ((left, reliability), (right, by_size)):
 show(fig, alt="Observed against predicted preference in six bins. " + " ".join(f"{name}: " + ", ".join(f"{a:.2f} predicted, {b:.2f} observed" for a, b, _ in np.array(points_)[[1, 3, 5]]) + "." for name, points_ in {**reliability, **by_size}.items()))
 
 # %% [markdown]
-# On requests like those it was trained on, a model that has read its rankings once or twice means what it says, the small one too: it knows little, and its gaps say so. The model that has read the same 1,200 four times orders pairs nearly as well as those that have read 4,800, and is much too sure of itself: where it says 82 in 100, annotators agree in some 70. (One seed, 4,500 pairs.) And on intents that nobody compared, the shipped model is too sure as well, with nothing in its scores to warn of it.
+# On requests like those it was trained on, a model that has read its rankings once or twice means what it says, the small one too: it knows little, and its gaps say so. The model that has read the same 1,200 four times orders pairs nearly as well as those that have read 4,800, and is much too sure of itself: where it says 82 in 100, annotators agree in some 70. (One seed, 300 held-out rankings.) And on intents that nobody compared, the shipped model is too sure as well, with nothing in its scores to warn of it.
 #
 # ### No zero, and not the same zero everywhere
 
@@ -657,7 +656,7 @@ table([{"ranked replies": name} | {what: f"{100 * value:.0f} %" for what, value 
 # %% [markdown]
 # Start at the demonstrated intents. From its own replies alone the model learned manner to perfection and promises hardly better than chance; with agents' replies, and more so with a mistaken one among them, it learned promises too. (The share of wrong promises alone would not tell: the second arm has no more of them than the first. It has fewer replies that solve, so that solving decides more often.) And then look at the intents that were compared only: there its own replies are mostly wrong, and from them it did learn which promises are right. That fits one explanation: *a comparison teaches what the two replies differ in*. Where everything solves the request, only a courtesy is left to decide.
 #
-# The last two columns are what one should not leave out. At choosing among the fine-tuned model's *own* replies, the model that read its own replies is as good as any, or better. It was asked for what it was taught. So "which replies should be ranked?" has no answer without "what will the reward model have to judge?". For best of $n$, own replies will do. A policy that is trained against it will write other replies than those anybody ranked, and there the gaps in the upper picture become its lessons. (Two of three arms are one run. The difference on demonstrated promises lies far outside the range of the three; the others may not.)
+# The last two columns are what one should not leave out. At choosing among the fine-tuned model's *own* replies, the model that read its own replies is as good as any, or better. It was asked for what it was taught. So "which replies should be ranked?" has no answer without "what will the reward model have to judge?". For best of $n$, own replies will do. A policy that is trained against it will write other replies than those anybody ranked, and there the gaps in the upper picture become its lessons. (Two of three arms are one run each. Own replies against a mistaken agent, on demonstrated promises, differ by far more than the three seeds of one arm do; smaller differences may be luck.)
 
 # %% [markdown]
 # ## VII. Where it is wrong
@@ -682,12 +681,12 @@ left.legend(fontsize=8, ncol=2, loc="lower left")
 bars({names[t]: both("chosen_words", of_runs) for t, of_runs in taste_runs.items()}, x="words of the reply chosen", fmt="", ax=right)
 show(fig, alt="Left, what three sentences of small talk behind a good reply change: gold reward " + f"{drop(by_taste[:1], 'gold')[0][3]:.2f}; score " + ", ".join(f"{names[t]} {np.mean(drop(r, 'score'), 0)[3]:.2f}" for t, r in taste_runs.items()) + ". Right, words of the best of eight: " + ", ".join(f"{names[t]} {np.mean(both('chosen_words', r)):.1f}" for t, r in taste_runs.items()) + ".")
 for t, of_runs in taste_runs.items():
-    print(f"{names[t]:12} gold reward of the best of 8: {range_(both('chosen', of_runs))}, at {np.mean(both('chosen_words', of_runs)):.1f} words (all replies: {np.mean(both('words', of_runs)):.1f})")
+    print(f"{names[t]:12} gold reward of the best of 8: {range_(both('chosen', of_runs))}, at {np.mean(both('chosen_words', of_runs)):.1f} words (all replies: {np.mean(both('words', of_runs)):.1f}); pairs as gold {np.mean([run['gold_accuracy'] for run in of_runs]):.1%}")
 
 # %% [markdown]
-# The gold reward hardly minds one sentence, and then falls. Annotators without the taste teach a model to mind the first sentence much more than it should: agents who chat seldom solve anything, so small talk has become a *sign* of a bad reply. The more annotators like words, the less the model minds, and at 0.04 a word three sentences of chatter cost less than a fifth of a deviation. (Those annotators themselves would have liked the longer reply better, so the model follows them only part of the way.) The replies chosen by best of eight grow longer with the taste, by a word or two of twenty-five, as far as the fine-tuned model's replies allow. Each line is one run, but nothing else differs between them, and the order is the same throughout.
+# The gold reward hardly minds one sentence, and then falls. Annotators without the taste teach a model to mind the first sentence much more than it should: agents who chat seldom solve anything, so small talk has probably become a *sign* of a bad reply. The more annotators like words, the less the model minds, and at 0.04 a word three sentences of chatter cost less than a fifth of a deviation. (Those annotators themselves would have liked the longer reply better, so the model follows them only part of the way.) The replies chosen by best of eight grow longer with the taste, by a word or two of twenty-five, as far as the fine-tuned model's replies allow. Each line is one run, but nothing else differs between them, and the order is the same throughout.
 #
-# Note what is *not* wrong here. The model has learned what its annotators said. Measured against them it looks as good as the others; only because we know the gold reward can we call it a bias.
+# Note what is *not* wrong here. The model has learned what its annotators said. On ordinary held-out replies it even orders pairs nearly as the gold reward does, as often as the others (the lines below the figure). To find the bias one has to know what to look for.
 #
 # ### What nobody was asked about
 #
@@ -699,7 +698,7 @@ ODD = ("polite and solved", "words shuffled", "polite sentence, six times", "emp
 table([{"replies": name, "gold reward": f"{ensemble[name]['gold']:+.2f}", "score (mean 0, deviation 1)": f"{ensemble[name]['score']:+.2f}", "deviation among three models": f"{ensemble[name]['deviation']:.2f}"} for name in ODD] + [{"replies": f"as in rankings, {where}", "gold reward": "", "score (mean 0, deviation 1)": "", "deviation among three models": f"{ensemble[key]['deviation']:.2f}"} for key, where in (("compared", "intents that were compared"), ("unseen", "unseen intents"))])
 
 # %% [markdown]
-# Shuffled words are about the worst a reply can be, and the reward models put them above the average of what they have read; one polite sentence six times over too. Nobody ever ranked such replies, so nobody ever said no to them. (The empty reply they dislike, which nobody ranked either. Off the data one can be lucky.)
+# Shuffled words are about the worst a reply can be, and the reward models put them above the average of what they have read; one polite sentence six times over too. Nobody ever ranked such replies, so nobody ever said no to them. (The empty reply they dislike, unranked as it was.)
 #
 # ### An alarm? (*optional*)
 #
@@ -750,8 +749,8 @@ rows_ = [{"predicts the mean rating": label, "Spearman": f"{film['models'][name]
 people = film["people"]["all"]
 one = people["one rater against the rest"]
 rows_.append({"predicts the mean rating": "one person, of the others' mean", "Spearman": f"{one[0]:.2f} ({one[1]:.2f} to {one[2]:.2f})", "pairs": f"{100 * film['people']['pair_accuracy of one rater']:.0f} %"})
-known = np.sqrt(people["reliability of the mean"][0])
-rows_.append({"predicts the mean rating": "ceiling: what everybody thinks", "Spearman": f"{known:.2f}", "pairs": ""})
+reliable = np.sqrt(people["reliability of the mean"][0])
+rows_.append({"predicts the mean rating": "ceiling: what everybody thinks", "Spearman": f"{reliable:.2f}", "pairs": ""})
 table(rows_, caption=f"recorded: {film['splits']['train']:,} snippets with {film['ratings']:,} ratings to learn from, {film['splits']['report']:,} held out; intervals draw sittings")
 
 # %% tags=["diagram"]
@@ -763,11 +762,11 @@ curves(by_way, at=budgets, log="x", x="ratings bought", y="Spearman", height=3.0
 # %% [markdown]
 # Three things to notice.
 #
-# *The simplest model is hard to beat.* Transformers from scratch are worse than counting words, on these seven thousand snippets. What helps is pre-training, with which every reward model since InstructGPT's begins. Any one of the people still predicts the others better than all of them do, and the ceiling is close to 1: much can be learned here, and has not been.
+# *The simplest model is hard to beat.* Transformers from scratch are worse than counting words, on these seven thousand snippets. What helps is an encoder that was pre-trained, as the trunk of InstructGPT's reward model was. A person drawn at random still predicts the others' mean better, and the ceiling is close to 1: much can be learned here, and has not been.
 #
 # *Spread your ratings.* For the same number of ratings, one each of many texts beats all of few by far, noisy as one rating is. It is the model that averages.
 #
-# *Pairs bought less than ratings.* A pair takes two ratings here, and of the pairs of one person many are ties. That is a fact about this data set, whose pairs we made out of ratings on a scale of nine: people who are asked to *compare* may well be more consistent than their ratings. Nobody asked them.
+# *Pairs bought less than ratings.* A pair takes two ratings here, and of the pairs of one person many are ties. That is a fact about pairs made out of ratings: people who are asked to *compare* may well be more consistent. Nobody asked them.
 #
 # ### Three hundred pairs that are not human (*optional*)
 #
@@ -908,7 +907,7 @@ claims_table([
 # 4. Accuracy means something beside the ceiling that annotators' noise sets. A reward model averages that noise away, and keeps what annotators have in common.
 # 5. Manner is learned from few rankings, substance from many, and a polite wrong promise still wins too often. What the ranked replies do not differ in, no ranking teaches.
 # 6. On intents that nobody compared, the reward model was worse than chance, sure of itself, and an ensemble did not notice.
-# 7. On people's ratings of films, word counts beat a small Transformer from scratch and lost to a pre-trained encoder, which lost to any one of the people. One rating each of many texts was the best use of a budget.
+# 7. On people's ratings of films, word counts beat a small Transformer from scratch and lost to a pre-trained encoder, which lost to a person drawn at random. One rating each of many texts was the best use of a budget.
 #
 # **Still unexplained.** The shipped reward model likes polite wrong promises and does not mind shuffled words. What will a policy do that is paid by it, and how far can it be let go? (Lecture 13.) <!-- promise: 13-over-optimise -->
 #
@@ -918,7 +917,7 @@ claims_table([
 #
 # 1. By hand: scores 1, 1 and 0, ranked first, second, third. The pair loss, and Plackett and Luce's? Which of the two changes if the first two exchange places, and why?
 # 2. An annotator puts four replies in two heaps, good and bad, two in each. How many pairs does that settle, and what does `ranks` of `reward_ranking_loss` need?
-# 3. Somebody splits *pairs* at random into training and held-out ones and reports 95 % accuracy. Make this happen with `rank_some`, and say what went wrong.
+# 3. Somebody splits *pairs* at random into training and held-out ones and reports an accuracy above the ceiling. Try it with `rank_some`, reading the training pairs many times, and say what went wrong.
 # 4. Add a fourth kind of agent to the ranked replies, one who shuffles his words. How many such replies does it take until shuffled words score below an empty reply, and what do they cost elsewhere?
 # 5. Annotators agree with each other in 73 % of pairs. Under Bradley and Terry, with gaps all alike, how often does the *true* order agree with one annotator? Is a reward model of 70 % far from its ceiling?
 #
