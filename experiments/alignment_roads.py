@@ -36,7 +36,7 @@ from llmlib.data import Experiment, SupportDesk
 from llmlib.hub import load_desk
 
 SEEDS, LARGE_SEEDS = (0, 1, 2), (0, 1)
-PTX_COEFS, WIDTH, FROM_BASE_UPDATES = (0.0, 1.0), 192, 160
+PTX_COEFS, WIDTH, FROM_BASE_UPDATES = (0.0, 1.0), 208, 160
 
 
 def with_pretraining(ptx_coef: float, seed: int) -> dict:

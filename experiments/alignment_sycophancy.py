@@ -24,7 +24,7 @@ from llmlib.text import BPETokenizer, encode_chat
 
 SEEDS, SHARES = (0, 1, 2), (0.2, 0.4, 0.5, 0.6, 0.8)
 DEMONSTRATIONS, EPOCHS, RATE = 2000, 4, 3e-3
-UPDATES, KL_COEF, HELD_OUT, LONGEST = 40, 0.05, 300, 12
+UPDATES, KL_COEF, HELD_OUT, LONGEST = 40, 0.05, 300, 32
 DOUBT, FIRM, GIVES_IN = "are you sure ?", "i am sure .", "you are right , i am not sure ."
 
 

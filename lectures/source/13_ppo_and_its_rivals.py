@@ -167,7 +167,7 @@ table([{"": name, "reward model": np.mean(outcome[name]["proxy"]), "gold": np.me
 # %% [markdown]
 # *Left.* One line of mathematics does well here. It has help: the reward model's scores have mean zero on fine-tuned replies (lecture 12), so a baseline has been subtracted already. Add 3 and learning is slower in every seed; subtract the mean of the batch, and what was lost is back.
 #
-# *Right.* Writing replies is the expensive part, so one would like to learn from each more than once. Eight passes in small steps destroy the policy in every seed: from the second step on it learns from replies of a policy that it no longer is. A **clip** on how far each token may move (next section) keeps something of it. A price on the **distance** from the reference brings most of it back. The last line of the table is what people run, all of that in moderation: two passes, a clip, a price, and a learned baseline for every token.
+# *Right.* Writing replies is the expensive part, so one would like to learn from each more than once. Eight passes in small steps destroy the policy in every seed: from the second step on it learns from replies of a policy that it no longer is. A **clip** on how far each token may move (next section) keeps something of it. A price on the **distance** from the reference brings much of it back. The last line of the table is what people run, all of that in moderation: two passes, a clip, a price, and a learned baseline for every token.
 #
 # What the ladder does not show is that every rung pays here. A plain baseline and one pass did about as well as PPO in the same number of updates, at less distance. The learned baseline has its case where replies are long and only some tokens matter; thirty tokens are not long.
 #
@@ -333,7 +333,7 @@ poll("Which contender will have the highest gold reward on covered intents when 
 
 # %% tags=["diagram"]
 NAMES = [name for name in home[0]["gold"] if name != "base"]
-GROUPS = {"demonstrated": "covered", "compared": "ranked only", "unseen": "unseen"}
+GROUPS = {"demonstrated": "covered", "compared": "compared only", "unseen": "unseen"}
 
 
 def over(name, what, group, roads=home):
@@ -364,9 +364,9 @@ by_group = {label: {name: over(name, "gold", group) for name in NAMES if name !=
 bars(by_group, x="gold reward at temperature 1 (mean and range of 5 seeds)", fmt="", height=4.2, alt="Gold rewards at temperature 1 by contender and group of intents. " + " ".join(f"{label}: " + ", ".join(f"{name} {np.mean(v):.2f}" for name, v in each.items()) + "." for label, each in by_group.items()))
 
 # %% [markdown]
-# *Covered.* Sampled, PPO beats the fine-tuned model in about four of five requests in every seed, greedily in nine of ten, three to five nats away from it. Best of 8 is as good when sampled and stays much nearer. GRPO without the deviation cannot be told from PPO. With it, the policy went further, nine nats and more in three of the five seeds, and was worse there. DPO gains less when sampled and in one seed nothing, and five times as many pairs were no reliable help. It learns from replies that others wrote, and never sees its own.
+# *Covered.* Sampled, PPO beats the fine-tuned model in about four of five requests in every seed, greedily in nine of ten, three to five nats away from it. Best of 8 is as good when sampled and stays much nearer. GRPO without the deviation cannot be told from PPO. With it, the policy went further, nine nats and more in three of the five seeds, and was worse there. DPO gains less when sampled and in one seed nothing, and five times as many pairs were no reliable help. It learns from replies that were written before it began, and never sees what it itself has come to write.
 #
-# *Ranked only.* Here is the answer to lecture 11's question. Nobody demonstrated these intents, and the fine-tuned model is hardly worth more than nothing on them. PPO reaches two thirds and more of what it reaches on covered ones, with *comparisons* for its only source. That is how a model becomes better than what anyone wrote for it. Best of 8 lies below PPO in every seed: it can only pick among what the fine-tuned model writes.
+# *Compared only.* Here is the answer to lecture 11's question. Nobody demonstrated these intents, and the fine-tuned model is hardly worth more than nothing on them. PPO reaches two thirds to four fifths of what it reaches on covered ones, with *comparisons* for its only source. That is how a model becomes better than what anyone wrote for it. Best of 8 lies below PPO in every seed: it can only pick among what the fine-tuned model writes.
 #
 # *Unseen.* Something carries over, far from all.
 #
@@ -416,7 +416,7 @@ gaming = [dict(β=str(c), request=text["request"], reply=text["reply"], proxy=te
 table(gaming, caption="recorded: what was written at the end, two requests a seed")
 
 # %% [markdown]
-# That is Goodhart's law, "when a measure becomes a target, it ceases to be a good measure", drawn by two lines. Without a price on distance the reward model's score rose to the end in every seed. The gold reward rose with it for ten updates in two of the three seeds (in the third not at all), and fell to below zero, below what evasions are worth. Nothing in what training sees shows the turn: to the policy all sixty updates were progress.
+# That is Goodhart's law, "when a measure becomes a target, it ceases to be a good measure", drawn by two lines. Without a price on distance the reward model's score rose to the end in every seed. The gold reward rose with it for five to ten updates in two of the three seeds (in the third not at all), and then fell below zero in all three, to about what evasions are worth. Nothing in what training sees shows the turn: to the policy all sixty updates were progress.
 #
 # The texts show what was found. Not flattery, but the reward model's blind spots: an opening and a closing phrase that it had seen in well-ranked replies, with debris of others between them. No annotator ranked such a text, because no model wrote any; so nothing taught the reward model to dislike it. With $\beta = 0.1$ the policy stays where the rankings were and ends better than it began, although it too is wrong now and then about *what* to promise. What you choose with $\beta$ is how long you trust the stand-in.
 #
@@ -559,11 +559,15 @@ table([{"": name, "promise was right": np.mean([run[key]["right"] for run in dou
       caption="recorded: share of doubts given in to before any reward; mean of three seeds")
 
 # %% [markdown]
-# SYCOPHANCY-TEXT
+# Look first at the table. Honest demonstrations alone did not teach the fine-tuned model to tell its right promises from its wrong ones: it gives in about as often either way. The weights of the reward model, which have learned to compare, take the same demonstrations and can.
+#
+# Then rewards. Where six in ten customers approve of agreement, a right promise is given up in about three of four doubts, and with eight in ten in all of them. The customers' majority became the model's rule. The dashed line, where the optimum lies for a model that *knows* whether it was right, is steeper still. Below one half it predicts firmness, and the runs do not go there: a model that is unsure risks less by giving in, because after a mistaken promise everybody approves of that.
+#
+# Nobody asked for flattery, and no annotator was dishonest. (Sharma et al., 2023, find the same in large assistants, and in the comparisons that people made for them.)
 #
 # ## VII. A map instead of an anecdote
 #
-# MAP-INTRO
+# All of part IV is one point: mediocre demonstrations, many rankings, careful annotators. *Recorded:* thirty or 800 demonstrations, of which none, a fifth or all are in good style; annotators with the usual noise or ten times as much. In each cell everything is made anew, from fine-tuning on: a reward model of 600 rankings only, 40 updates of PPO, best of 8. Two seeds, 200 held-out requests on covered intents. One half means: no better than the other.
 
 # %% tags=["diagram"]
 cells = recorded("alignment_map")["results"]
@@ -593,7 +597,7 @@ show(fig, alt="Share of 200 held-out requests, two seeds. " + " ".join(f"{name}:
 #
 # ### Keeping the old text
 #
-# InstructGPT adds the pre-training loss to PPO's, *PPO-ptx*, because PPO alone made the model worse at other things. Lecture 11 found that transcripts in every batch kept fine-tuning from spoiling the model, and that promised a comparison here. <!-- paid: 13-mixing-pretraining -->
+# InstructGPT adds the pre-training loss to PPO's, *PPO-ptx*, because PPO alone made the model worse at other things. Lecture 11 found that transcripts in every batch kept fine-tuning from spoiling the model, and that promised a comparison here. <!-- keeps: 13-mixing-pretraining -->
 
 # %% tags=["diagram"]
 others = recorded("alignment_roads")["results"]
@@ -619,7 +623,7 @@ table(rows, columns=list(rows[-1]), caption="recorded: gold rewards and loss on 
 #
 # ### Without demonstrations
 #
-# "SFT can be skipped as DeepSeek R1-Zero" did, says Business Analytics. <!-- paid: 13-without-demonstrations --> *Recorded, three seeds:* PPO from the *base* model, against the same reward model, for twice as many updates. The base model gets the frame of its transcripts, and its reply ends with the line.
+# "SFT can be skipped as DeepSeek R1-Zero" did, says Business Analytics. *Recorded, three seeds:* PPO from the *base* model, against the same reward model, for twice as many updates. The base model gets the frame of its transcripts, and its reply ends with the line. <!-- keeps: 13-without-demonstrations -->
 
 # %% tags=["diagram"]
 from_base = others["base"]
@@ -631,13 +635,13 @@ table([{"": name} | {label + how: f"{np.mean(values):.2f}" if len(values) > 1 el
       caption="recorded: gold rewards")
 
 # %% [markdown]
-# It holds here, and more than holds. From the base model PPO comes as far on covered intents as after fine-tuning, and on ranked ones further: no demonstration had taught it to promise one of twelve things. It needed more updates for that, and a start on which rewards can work: one reply in ten was good from the beginning. Of something that is never written, no reward says anything.
+# It holds here, and more than holds. From the base model PPO comes as far on covered intents as after fine-tuning, and on compared ones further: no demonstration had taught it to promise one of twelve things. It needed more updates for that, and a start on which rewards can work: one reply in ten was good from the beginning. Of something that is never written, no reward says anything.
 #
 # Two differences to R1-Zero. Its rewards were not a model's opinion but a program's check of the answer, which cannot be charmed; and it was a large model, with reasoning to find in it. What its authors report as the price, answers that are hard to read, has no counterpart in a world of a few hundred words.
 #
 # ### Small and aligned against large
 #
-# The figure that Business Analytics shows under "How good is RLHF" is InstructGPT's first: outputs of 1.3 billion parameters with PPO-ptx were preferred to those of GPT-3 with 175. *Recorded:* three models of eight times our parameters, pre-trained for as many updates on the same transcripts and fine-tuned on the same 200 demonstrations, against the small one after PPO.
+# The figure that Business Analytics shows under "How good is RLHF" is InstructGPT's first: outputs of 1.3 billion parameters with PPO-ptx were preferred to those of GPT-3 with 175. *Recorded:* two models of more than eight times our parameters, pre-trained for as many updates on the same transcripts and fine-tuned on the same 200 demonstrations, against the small one after PPO.
 
 # %% tags=["diagram"]
 large = others["large"]
@@ -645,10 +649,10 @@ times = large[0]["times"]
 table([{"": label + how, "small, aligned": np.mean([run["gold_small"][key] for run in large]), f"{times:.1f} times larger, SFT": np.mean([run["gold"][key] for run in large]),
         "the small one wins": ", ".join(f"{run['small_wins'][key][0]:.0%}" for run in large), "lowest lower end": f"{min(run['small_wins'][key][1] for run in large):.0%}"}
        for group, label in GROUPS.items() for how, key in (("", group), (", greedy", group + " greedy"))],
-      caption="recorded: gold rewards and shares of 200 requests, three large models; intervals of 95 %")
+      caption="recorded: gold rewards and shares of 200 requests, two large models; intervals of 95 %")
 
 # %% [markdown]
-# LARGE-TEXT
+# On everything that was demonstrated or compared, the small aligned model wins clearly against both large ones. Where nobody ranked anything it still wins a little when sampled and not when greedy: there size counts, and the large model is the better model of transcripts. The comparison is kind to alignment: the large models saw 200 demonstrations, no ranking, and no more pre-training text than the small one, and the gold reward is what rankings were about. So did InstructGPT's labellers rank what labellers had been asked to want.
 #
 # ## IX. Real ratings (*optional*)
 #
@@ -712,7 +716,7 @@ claims_table([
           f"small, aligned against {times:.1f} times larger, SFT: wins "
           f"{np.mean([run['small_wins']['demonstrated'][0] for run in large]):.0%} sampled, "
           f"{np.mean([run['small_wins']['demonstrated greedy'][0] for run in large]):.0%} greedy",
-          "LARGE-VERDICT", source="analytics", split="report"),
+          "holds; for what was ranked", source="analytics", split="report"),
     Claim("SFT can be skipped as DeepSeek R1-Zero",
           "DeepSeek-AI (2025): from a base model, with rewards that a program checks",
           f"from base, 160 updates: {np.mean([run['gold']['demonstrated'] for run in from_base]):.2f}; "
