@@ -15,7 +15,7 @@
 #
 # **Before this:** lectures 11 and 12; lecture 00 for KL divergence and intervals.
 #
-# **Time:** core 75 minutes, optional 30 minutes; two classes. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
+# **Time:** core 102 minutes, optional 6 minutes; two classes. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
 #
 # <!-- sources: analytics, day24, 11785 -->
 
@@ -591,7 +591,11 @@ for ax, values in zip(axes, SIGHTS.values()):
 show(fig, alt="Share of 200 held-out requests, two seeds. " + " ".join(f"{name}: " + "; ".join(f"{row}: " + ", ".join(f"{v:.2f} at quality {q:.0%}" for v, q in zip(line_, QUALITIES)) for row, line_ in zip(ROWS, values)) + "." for name, values in SIGHTS.items()))
 
 # %% [markdown]
-# MAP-TEXT
+# Read it from left to right. Where demonstrations are plain, PPO is worth most: there is a better style to be found, which rankings know of and demonstrations do not show. Where all of them are in good style, PPO wins nothing, with few demonstrations or many, and best of 8 is as good as PPO or better. To imitate good examples is then the better use of an afternoon.
+#
+# From top to bottom. Ten times the noise, with annotators who agree on little more than half of the pairs, takes surprisingly little from it as long as there is much to gain: six hundred rankings average a lot of noise away. Where there is less to gain it can do harm: with thirty demonstrations of mixed quality and noisy annotators one of the two seeds ended below the model that it began with. And thirty demonstrations leave a model that writes badly, from which PPO has not recovered in 40 updates anywhere on this map: 800 demonstrations without any reward are worth more than 30 with one.
+#
+# So which method wins is a question about the region, not about the method. InstructGPT was in a good one: mixed demonstrations, many comparisons, labellers chosen for agreement.
 #
 # ## VIII. Other roads
 #
@@ -646,13 +650,18 @@ table([{"": name} | {label + how: f"{np.mean(values):.2f}" if len(values) > 1 el
 # %% tags=["diagram"]
 large = others["large"]
 times = large[0]["times"]
+of_large = ", ".join(f"{run['bits']:.3f}" for run in large)
+print(f"bits a token on transcripts: the large base models {of_large}, "
+      f"the small one {ptx[0.0][0]['bits_base']:.3f}")
 table([{"": label + how, "small, aligned": np.mean([run["gold_small"][key] for run in large]), f"{times:.1f} times larger, SFT": np.mean([run["gold"][key] for run in large]),
         "the small one wins": ", ".join(f"{run['small_wins'][key][0]:.0%}" for run in large), "lowest lower end": f"{min(run['small_wins'][key][1] for run in large):.0%}"}
        for group, label in GROUPS.items() for how, key in (("", group), (", greedy", group + " greedy"))],
       caption="recorded: gold rewards and shares of 200 requests, two large models; intervals of 95 %")
 
 # %% [markdown]
-# On everything that was demonstrated or compared, the small aligned model wins clearly against both large ones. Where nobody ranked anything it still wins a little when sampled and not when greedy: there size counts, and the large model is the better model of transcripts. The comparison is kind to alignment: the large models saw 200 demonstrations, no ranking, and no more pre-training text than the small one, and the gold reward is what rankings were about. So did InstructGPT's labellers rank what labellers had been asked to want.
+# On everything that was demonstrated or compared, the small aligned model wins clearly against both large ones; where nobody ranked anything it wins by less, and greedily against one of the two not at all.
+#
+# The comparison is kind to alignment. The large models saw 200 demonstrations and no ranking, and no more pre-training text than the small one; as the line above the table shows, their base models are hardly better at transcripts than its own. Eight times as large is not eight times as good. And the gold reward is what the rankings were about; InstructGPT's labellers, too, judged by what labellers had been asked to want.
 #
 # ## IX. Real ratings (*optional*)
 #
