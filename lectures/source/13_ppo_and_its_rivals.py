@@ -374,7 +374,7 @@ bars(by_group, x="gold reward at temperature 1 (mean and range of 5 seeds)", fmt
 #
 # ## V. Goodhart's curve
 #
-# The reward model is a stand-in. It was right in four of five held-out pairs, which leaves one in five, and PPO searches for replies that it likes. *Recorded:* a poorer one, trained on 400 rankings, and PPO against it at a rate that gets far in 60 updates, for five values of $\beta$ and three seeds. Both rewards are measured on the same replies to held-out requests.
+# The reward model is a stand-in. It was right in four of five held-out pairs, which leaves one in five, and PPO searches for replies that it likes. *Recorded:* a poorer one, trained on 400 rankings, and PPO against it at a rate that gets far in 60 updates, for five values of $\beta$ and three seeds. Both rewards are measured on the same replies to held-out requests. <!-- keeps: 13-over-optimise -->
 
 # %%
 poll("Without any penalty (β = 0), what will the gold reward do while the reward model's score rises?",
