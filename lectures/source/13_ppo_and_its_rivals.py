@@ -15,7 +15,7 @@
 #
 # **Before this:** lectures 11 and 12; lecture 00 for KL divergence and intervals.
 #
-# **Time:** core 102 minutes, optional 6 minutes; two classes. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
+# **Time:** core 102 minutes, optional 11 minutes; two classes. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
 #
 # <!-- sources: analytics, day24, 11785 -->
 
@@ -49,9 +49,9 @@ torch.manual_seed(0);
 d = Diagram(12, 3.2)
 agent = d.box(2.0, 2.2, "agent: the policy\n$\\pi_\\theta$", w=2.8, h=1.0, color="blue")
 action = d.box(6.0, 2.7, "action: one token", w=2.8, h=0.7, color="green")
-state = d.box(6.0, 0.8, "state: prompt + tokens so far", w=3.9, h=0.7, color="grey")
+state = d.box(6.0, 0.8, "state: prompt + tokens so far", w=4.6, h=0.7, color="grey")
 world = d.box(10.0, 1.8, "environment:\nappend the token", w=2.6, h=1.0, color="grey", dashed=True)
-score = d.box(2.0, 0.55, "reward, after the last\ntoken: reward model", w=3.0, h=0.9, color="orange")
+score = d.box(2.0, 0.55, "reward, after the last\ntoken: reward model", w=3.4, h=0.9, color="orange")
 d.arrow(agent, action)
 d.arrow(action, world)
 d.arrow(world, state)
@@ -74,8 +74,9 @@ with torch.no_grad():
     log_ref = reply_logprobs(tuned, one)[0]
 actions = one.reply_mask[0].nonzero()[:, 0]
 score = reward_model.score([prompt], one.replies, end).item()
-print(f"customer: {request.text}\nreply: {tokenizer.decode(one.replies[0])}\n"
-      f"{len(actions)} actions, reward {score:.2f} (gold {desk.gold(request, tokenizer.decode(one.replies[0])):.1f}), "
+reply = tokenizer.decode(one.replies[0])
+print(f"customer: {request.text}\nreply: {reply}\n{len(actions)} actions, "
+      f"reward {score:.2f} (gold {desk.gold(request, reply):.1f}), "
       f"{(log_p - log_ref).sum():.1f} nats from the reference")
 
 # %% [markdown]
@@ -89,7 +90,7 @@ fig, ax = plt.subplots(figsize=(7.2, 2.6))
 ax.bar(range(len(moved)), moved, color=np.where(moved > 0, "#0072B2", "#D55E00"))
 ax.axhline(0, color="0.4", linewidth=1)
 ax.set_xticks(range(len(moved)), names, rotation=60, fontsize=9, ha="right")
-ax.set(ylabel="log p − log p of the reference (nats)", xlim=(-0.7, len(moved) - 0.3))
+ax.set(ylabel="nats above the reference", xlim=(-0.7, len(moved) - 0.3))
 show(fig, alt="Log-probability ratio of the trained policy to the fine-tuned one for each token of the reply. The three largest: " + ", ".join(f"{names[i]} {moved[i]:.1f}" for i in np.argsort(-moved)[:3]) + ".")
 
 # %% [markdown]
@@ -106,12 +107,12 @@ show(fig, alt="Log-probability ratio of the trained policy to the fine-tuned one
 # That is REINFORCE (Williams, 1992): write, look at the reward, raise the log-probability of what you wrote in proportion to it. It is the loss of fine-tuning on one's own replies, each weighted with its reward. A constant $b$ taken from all rewards changes nothing *on average*, because $\mathbb{E}[\nabla \log \pi] = 0$. Four replies are few enough to see what it does change.
 
 # %%
-REF = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64)     # a policy of four replies
+REF = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64)     # four replies
 R = torch.tensor([0.0, 1.0, 0.4, 0.8], dtype=torch.float64)       # and their rewards
 
 logits = REF.log().requires_grad_()
 exact, = torch.autograd.grad((logits.softmax(-1) * R).sum(), logits)
-slopes = torch.eye(4, dtype=torch.float64) - REF                  # grad log pi, a row a reply
+slopes = torch.eye(4, dtype=torch.float64) - REF                  # grad log pi
 
 
 def of_one_reply(offset):
@@ -121,19 +122,21 @@ def of_one_reply(offset):
     return mean, (REF[:, None] * (estimates - mean) ** 2).sum()
 
 
-drawn = REF.multinomial(20_000, replacement=True, generator=torch.Generator().manual_seed(0))
+drawn = REF.multinomial(20_000, replacement=True,
+                        generator=torch.Generator().manual_seed(0))
 for offset in (0.0, 3.0):
     mean, variance = of_one_reply(offset)
     torch.testing.assert_close(mean, exact)             # the same gradient, whatever b
     sampled = ((R + offset)[drawn, None] * slopes[drawn]).mean(0)
     assert (sampled - exact).norm() < 4 * (variance / len(drawn)) ** 0.5
-    print(f"rewards + {offset:.0f}: variance {variance:.2f} for a gradient of length {exact.norm():.2f}")
+    print(f"rewards + {offset:.0f}: variance {variance:.2f}, "
+          f"gradient of length {exact.norm():.2f}")
 
 # %% tags=["diagram"]
 offsets = np.linspace(-2, 3, 101)
 spread = np.array([of_one_reply(float(b))[1].item() for b in offsets]) ** 0.5
 best = offsets[spread.argmin()]
-curves({"deviation of one estimate": (offsets, spread)}, x="constant added to every reward", y="length (in units of reward)", reference={"the gradient itself": exact.norm().item()}, height=2.6, labels=False,
+curves({"deviation of one estimate": (offsets, spread)}, x="constant added to every reward", y="deviation", reference={"the gradient itself": exact.norm().item()}, height=2.6, labels=False,
        alt=f"Standard deviation of REINFORCE's gradient estimate from one reply against a constant added to all rewards: least at {best:.2f}, where it is {spread.min():.2f}, and {spread[-1]:.2f} at 3. The gradient itself has length {exact.norm():.2f}.")
 print(f"least at {best:.2f}; minus the mean reward is {-(REF * R).sum():.2f}")
 
@@ -155,9 +158,9 @@ def path_of(name, column):
     return [[point[where] for point in run["points"]] for run in ladder["runs"] if run["rung"] == name]
 
 
-fig, axes = panels(2, titles=["one use of each reply", "eight uses"], share_y=True, height=3.0)
+fig, axes = panels(2, titles=["one use of each reply", "eight uses"], height=3.0)
 for ax, chosen in zip(axes, (RUNGS[:3], RUNGS[3:6])):
-    curves({name: path_of(name, "gold") for name in chosen}, at=at_updates, x="update", y="gold reward" if ax is axes[0] else "", ax=ax, labels=False)
+    curves({name: path_of(name, "gold") for name in chosen}, at=at_updates, x="update", y="gold reward", ax=ax, labels=False)
     ax.legend(fontsize=8.5, loc="lower right" if ax is axes[0] else "lower left")
 show(fig, alt="Gold reward against updates, mean and range of three seeds. " + " ".join(f"{name}: {np.mean(path_of(name, 'gold'), 0)[-1]:.2f} at the end." for name in RUNGS))
 outcome = {name: {column: [row[-1] for row in path_of(name, column)] for column in ("proxy", "gold", "kl")} for name in RUNGS}
@@ -247,7 +250,7 @@ for lam in (0.5, 1.0):
 # %%
 practice = desk.requests(1500, random.Random("practice"), ("demonstrated", "compared"))
 asked = {tuple(chat_prompt(tokenizer, each.text)): each for each in practice}
-golds = []
+golds = []                                              # for us, not for training
 
 
 def reward(prompts, replies):                           # (B prompts, B replies) -> (B,)
@@ -288,7 +291,7 @@ show(fig, alt="Six dials of PPO over 80 updates, mean and range of five recorded
 # %% [markdown]
 # Reward and distance rise together, and the reward levels off where a further nat costs what it brings. Entropy falls by half: the policy knows better what it wants to say. Replies get a few tokens longer, since a polite sentence and a next step are paid for; a length that ran away would be the first suspect for a reward that is being gamed. Hardly a ratio is clipped, as two passes do not lead far.
 #
-# One dial accuses. *Explained variance* is the share of the returns' spread that the value head predicted: 1 would be perfect, 0 is a constant, and here it sinks *below* zero. The head learns at the policy's small rate and with a tenth of the weight, and lags behind returns that rise. So what these runs have is PPO with next to no critic, and they work because whitening subtracts a mean anyway. Nobody looking at the reward alone would have noticed (exercise 5).
+# One dial accuses. *Explained variance* is the share of the returns' spread that the value head predicted: 1 would be perfect, 0 is a constant, and here it sinks *below* zero. The head learns at the policy's small rate and with a tenth of the weight, and lags behind returns that rise. So what these runs have is PPO with next to no critic, and they work all the same, probably since whitening subtracts a mean. Nobody looking at the reward alone would have noticed (exercise 5).
 #
 # ### Read twenty
 #
@@ -360,8 +363,18 @@ elsewhere = [road for road in roads if road["world"] == 1]
 table([line(name, elsewhere) for name in NAMES], caption="recorded, world 1: two seeds")
 
 # %% tags=["diagram"]
-by_group = {label: {name: over(name, "gold", group) for name in NAMES if name != "DPO on all rankings"} for group, label in GROUPS.items()}
-bars(by_group, x="gold reward at temperature 1 (mean and range of 5 seeds)", fmt="", height=4.2, alt="Gold rewards at temperature 1 by contender and group of intents. " + " ".join(f"{label}: " + ", ".join(f"{name} {np.mean(v):.2f}" for name, v in each.items()) + "." for label, each in by_group.items()))
+def contest(intents="covered", decoding="temperature 1"):
+    group = {label: key for key, label in GROUPS.items()}[intents] + (" greedy" if decoding == "greedy" else "")
+    found_ = {name: over(name, "gold", group) for name in NAMES if not np.isnan(over(name, "gold", group)[0])}
+    fig, ax = plt.subplots(figsize=(3.5, 3.2))
+    bars(found_, fmt="", x="gold reward", ax=ax)
+    ax.set(xlim=(-0.35, 1.7), title=f"{intents}, {decoding}", xlabel="gold reward, mean and range of 5")
+    return fig
+
+
+explore(contest, intents=list(GROUPS.values()), decoding=["temperature 1", "greedy"],
+        panels=[dict(intents="covered", decoding="temperature 1"), dict(intents="compared only", decoding="temperature 1")],
+        alt=lambda intents, decoding: f"Gold rewards, {intents}, {decoding}, mean of five seeds: " + ", ".join(f"{name} {np.mean(over(name, 'gold', {label: key for key, label in GROUPS.items()}[intents] + (' greedy' if decoding == 'greedy' else ''))):.2f}" for name in NAMES if not (decoding == "greedy" and name.startswith("best"))) + ".")
 
 # %% [markdown]
 # *Covered.* Sampled, PPO beats the fine-tuned model in about four of five requests in every seed, greedily in nine of ten, three to five nats away from it. Best of 8 is as good when sampled and stays much nearer. GRPO without the deviation cannot be told from PPO. With it, the policy went further, nine nats and more in three of the five seeds, and was worse there. DPO gains less when sampled and in one seed nothing, and five times as many pairs were no reliable help. It learns from replies that were written before it began, and never sees what it itself has come to write.
@@ -398,7 +411,7 @@ def goodhart_figure(kl_coef=0.0):
         for row in points:
             ax.plot(row[:, 1] ** 0.5, row[:, column], "-", color=color, alpha=0.35, linewidth=1)
         ax.plot(points[..., 1].mean(0) ** 0.5, points[..., column].mean(0), "o-", color=color, markersize=4, label=label)
-    ax.set(xlabel="distance: square root of KL", ylabel="reward (mean and each of 3 seeds)", title=f"β = {kl_coef}", xlim=(-0.3, 11.5), ylim=(-1.0, 1.9))
+    ax.set(xlabel="distance: square root of KL", ylabel="reward (3 seeds)", title=f"β = {kl_coef}", xlim=(-0.3, 11.5), ylim=(-1.0, 1.9))
     ax.axhline(points[:, 0, 3].mean(), color="0.6", linewidth=1, linestyle="--")
     ax.legend(fontsize=9, loc="lower left")
     return fig
@@ -480,7 +493,7 @@ torch.testing.assert_close(dpo(w, l, rw, rl, 0.1), dpo_loss(w, l, rw, rl, beta=0
 BETA = 0.5
 best = REF * (R / BETA).exp()
 best = best / best.sum()                                # the closed form
-TRIPLES = torch.tensor(list(itertools.product(range(4), repeat=3)))   # every group of three
+TRIPLES = torch.tensor(list(itertools.product(range(4), repeat=3)))   # all groups
 
 
 def rest(loss, updates=150, rate=0.2):
@@ -497,7 +510,8 @@ def rest(loss, updates=150, rate=0.2):
 
 def by_ppo(log_p, old):                                 # the distance is in the reward
     r = R - BETA * kl_estimate(old, REF.log())
-    return ppo_loss(log_p[None], old[None], (r - (old.exp() * r).sum())[None], old.exp()[None])
+    advantage = r - (old.exp() * r).sum()
+    return ppo_loss(log_p[None], old[None], advantage[None], old.exp()[None])
 
 
 def by_dpo(log_p, old):                                 # pairs from the reference
@@ -512,12 +526,14 @@ def by_grpo(std, kind, scale=1.0):                      # the distance is in the
         steps = ppo_loss(log_p[TRIPLES], old[TRIPLES],
                          group_advantages(scale * R[TRIPLES], std),
                          chance[:, None].expand(-1, 3))
-        # A reply is part of its group's mean: advantages shrink by 2/3, and so does beta
-        return steps + 2 / 3 * BETA * (old.exp() * kl_estimate(log_p, REF.log(), kind)).sum()
+        # A reply is part of its group's mean: advantages shrink by 2/3, so beta does too
+        distance = (old.exp() * kl_estimate(log_p, REF.log(), kind)).sum()
+        return steps + 2 / 3 * BETA * distance
     return loss
 
 
-resting = {"reference": REF, "closed form": best, "PPO": rest(by_ppo), "DPO": rest(by_dpo),
+resting = {"reference": REF, "closed form": best,
+           "PPO": rest(by_ppo), "DPO": rest(by_dpo),
            "GRPO without std, k2": rest(by_grpo(False, "k2")),
            "GRPO without std, k3": rest(by_grpo(False, "k3")),
            "GRPO with std, k2": rest(by_grpo(True, "k2")),
@@ -525,9 +541,10 @@ resting = {"reference": REF, "closed form": best, "PPO": rest(by_ppo), "DPO": re
 away = {name: ((p - best).abs().sum() / 2).item() for name, p in resting.items()}
 tenth = REF * (R / 10 / BETA).exp()
 tenth = tenth / tenth.sum()
-print(f"with a tenth of the rewards the closed form lies {(tenth - REF).abs().sum() / 2:.2f} "
-      f"from the reference, GRPO with std "
-      f"{(resting['GRPO with std, k2, rewards / 10'] - REF).abs().sum() / 2:.2f}")
+divided = resting["GRPO with std, k2, rewards / 10"]
+print(f"with a tenth of the rewards the closed form lies "
+      f"{(tenth - REF).abs().sum() / 2:.2f} from the reference, GRPO with std "
+      f"{(divided - REF).abs().sum() / 2:.2f}")
 
 # %% tags=["diagram"]
 table([{"": name} | {f"reply of reward {r:.1f}": p_.item() for r, p_ in zip(R, p)} | {"away from the closed form": away[name]} for name, p in resting.items()],
@@ -539,6 +556,44 @@ table([{"": name} | {f"reply of reward {r:.1f}": p_.item() for r, p_ in zip(R, p
 # - **Division by the deviation.** It makes every group of replies equally important, whether they differ by much or by nothing. The last line says it most clearly: with a tenth of the rewards the closed form hardly leaves the reference, and GRPO with std goes as far as before. It is not a bad method for that; in part IV it held its own. But "maximise reward minus $\beta$ KL" is not what it does, and its $\beta$ means something else.
 #
 # All of this is about the loss, with sums over everything. A neural policy trained on samples for 80 updates is somewhere on the way.
+#
+# ### Which way round? (*optional*)
+#
+# Lecture 00 promised that the direction of a divergence would matter. Fine-tuning minimises $\mathrm{KL}(q \Vert \pi)$ from the teachers $q$, rewards minimise $\mathrm{KL}(\pi \Vert \pi^*)$. Where a policy can be anything, both end at zero. A policy that cannot, here one with a single hump for a target with two, has to choose. <!-- keeps: 13-direction-of-kl -->
+
+# %%
+places = torch.arange(21.0)
+target = 0.7 * (-(places - 5) ** 2 / 8).exp() + 0.3 * (-(places - 16) ** 2 / 4).exp()
+target = target / target.sum()
+
+
+def one_hump(towards_target):
+    """The hump, from its mean and log width, that is nearest in one direction."""
+    shape = torch.tensor([10.0, 1.5], requires_grad=True)
+    adam = torch.optim.Adam([shape], lr=0.1)
+    for _ in range(400):
+        log_q = (-((places - shape[0]) ** 2) / (2 * shape[1].exp() ** 2)).log_softmax(-1)
+        loss = ((target * (target.log() - log_q)).sum() if towards_target
+                else (log_q.exp() * (log_q - target.log())).sum())
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    return log_q.detach().exp()
+
+
+humps = {"KL(target ‖ policy)": one_hump(True), "KL(policy ‖ target)": one_hump(False)}
+
+# %% tags=["diagram"]
+fig, ax = plt.subplots(figsize=(5.6, 2.5))
+ax.bar(places, target, color="0.8", label="target")
+for (name, hump), color in zip(humps.items(), ("#0072B2", "#D55E00")):
+    ax.plot(places, hump, "o-", color=color, markersize=3, label=f"least {name}")
+ax.set(xlabel="reply", ylabel="probability")
+ax.legend(fontsize=9)
+show(fig, alt="A target with two humps and the nearest single humps. " + " ".join(f"Least {name}: mean {(places * hump).sum():.1f}, deviation {((places**2 * hump).sum() - (places * hump).sum() ** 2).sqrt():.1f}." for name, hump in humps.items()))
+
+# %% [markdown]
+# Imitation covers everything its teachers do, and between the humps writes what neither would. Reward picks one thing that is good and does it. That is one reason to expect the entropy to fall in part III, and why a policy after PPO sounds like itself more often.
 #
 # ### Agreeing (*optional*)
 #
@@ -559,7 +614,7 @@ table([{"": name, "promise was right": np.mean([run[key]["right"] for run in dou
       caption="recorded: share of doubts given in to before any reward; mean of three seeds")
 
 # %% [markdown]
-# Look first at the table. Honest demonstrations alone did not teach the fine-tuned model to tell its right promises from its wrong ones: it gives in about as often either way. The weights of the reward model, which have learned to compare, take the same demonstrations and can.
+# Look first at the table. Honest demonstrations taught the fine-tuned model little about which of its promises are right. The weights of the reward model, which have learned to compare, take the same demonstrations and can.
 #
 # Then rewards. Where six in ten customers approve of agreement, a right promise is given up in about three of four doubts, and with eight in ten in all of them. The customers' majority became the model's rule. The dashed line, where the optimum lies for a model that *knows* whether it was right, is steeper still. Below one half it predicts firmness, and the runs do not go there: a model that is unsure risks less by giving in, because after a mistaken promise everybody approves of that.
 #
@@ -567,7 +622,7 @@ table([{"": name, "promise was right": np.mean([run[key]["right"] for run in dou
 #
 # ## VII. A map instead of an anecdote
 #
-# All of part IV is one point: mediocre demonstrations, many rankings, careful annotators. *Recorded:* thirty or 800 demonstrations, of which none, a fifth or all are in good style; annotators with the usual noise or ten times as much. In each cell everything is made anew, from fine-tuning on: a reward model of 600 rankings only, 40 updates of PPO, best of 8. Two seeds, 200 held-out requests on covered intents. One half means: no better than the other.
+# All of part IV is one point: mediocre demonstrations, many rankings, careful annotators. *Recorded:* thirty or 800 demonstrations, of which none, a fifth or all are in good style; annotators with the usual noise or ten times as much. In each cell everything is made anew, from fine-tuning on: a reward model of 600 rankings only, 40 updates of PPO, best of 8. Two seeds, 200 held-out requests on covered intents. Each number is the share of requests in which PPO's reply is the better one, so 0.5 is a draw.
 
 # %% tags=["diagram"]
 cells = recorded("alignment_map")["results"]
@@ -580,15 +635,15 @@ def region(read):
 
 
 SIGHTS = {
-    "PPO beats SFT": region(lambda cell: cell["ppo_wins"]["demonstrated"][0]),
-    "PPO beats SFT, greedy": region(lambda cell: cell["ppo_wins"]["demonstrated greedy"][0]),
-    "PPO beats best of 8": region(lambda cell: cell["ppo_against_best"]["demonstrated"][0]),
+    "against SFT": region(lambda cell: cell["ppo_wins"]["demonstrated"][0]),
+    "SFT, greedy": region(lambda cell: cell["ppo_wins"]["demonstrated greedy"][0]),
+    "best of 8": region(lambda cell: cell["ppo_against_best"]["demonstrated"][0]),
 }
 ROWS = [f"{n} shown, noise {noise}" for n, noise in PLACES]
 fig, axes = panels(3, titles=list(SIGHTS), height=2.7)
 for ax, values in zip(axes, SIGHTS.values()):
-    heat_map(values, rows=ROWS if ax is axes[0] else [""] * len(ROWS), columns=[f"{q:.0%}" for q in QUALITIES], x="quality of demonstrations", fmt=".2f", vmin=0.0, vmax=1.0, center=0.5, ax=ax)
-show(fig, alt="Share of 200 held-out requests, two seeds. " + " ".join(f"{name}: " + "; ".join(f"{row}: " + ", ".join(f"{v:.2f} at quality {q:.0%}" for v, q in zip(line_, QUALITIES)) for row, line_ in zip(ROWS, values)) + "." for name, values in SIGHTS.items()))
+    heat_map(values, rows=ROWS if ax is axes[0] else [""] * len(ROWS), columns=[f"{q:.0%}" for q in QUALITIES], x="demonstrations in good style" if ax is axes[1] else "", fmt=".2f", vmin=0.0, vmax=1.0, center=0.5, ax=ax)
+show(fig, alt="Share of 200 held-out requests in which PPO wins, two seeds. " + " ".join(f"{name}: " + "; ".join(f"{row}: " + ", ".join(f"{v:.2f} at quality {q:.0%}" for v, q in zip(line_, QUALITIES)) for row, line_ in zip(ROWS, values)) + "." for name, values in SIGHTS.items()))
 
 # %% [markdown]
 # Read it from left to right. Where demonstrations are plain, PPO is worth most: there is a better style to be found, which rankings know of and demonstrations do not show. Where all of them are in good style, PPO wins nothing, with few demonstrations or many, and best of 8 is as good as PPO or better. To imitate good examples is then the better use of an afternoon.
@@ -601,7 +656,7 @@ show(fig, alt="Share of 200 held-out requests, two seeds. " + " ".join(f"{name}:
 #
 # ### Keeping the old text
 #
-# InstructGPT adds the pre-training loss to PPO's, *PPO-ptx*, because PPO alone made the model worse at other things. Lecture 11 found that transcripts in every batch kept fine-tuning from spoiling the model, and that promised a comparison here. <!-- keeps: 13-mixing-pretraining -->
+# InstructGPT adds the pre-training loss to PPO's, *PPO-ptx*, because PPO alone had made the model worse at other things. In lecture 11 transcripts in every batch kept fine-tuning from spoiling the model. Do they do the same here? <!-- keeps: 13-mixing-pretraining -->
 
 # %% tags=["diagram"]
 others = recorded("alignment_roads")["results"]
@@ -632,14 +687,14 @@ table(rows, columns=list(rows[-1]), caption="recorded: gold rewards and loss on 
 # %% tags=["diagram"]
 from_base = others["base"]
 lines = {"from the base model": [[point[1] for point in run["points"]] for run in from_base]}
-curves(lines, at=[point[0] for point in from_base[0]["points"]], x="update", y="proxy reward", height=2.6, labels=False, reference={"PPO from SFT, 80 updates": np.mean([road["updates"]["PPO"][-1]["reward"] for road in home])},
+curves(lines, at=[point[0] for point in from_base[0]["points"]], x="update", y="proxy reward", height=2.6, labels=False, reference={"from SFT, 80 updates": home[0]["updates"]["PPO"][-1]["reward"]},
        alt=f"Proxy reward of PPO from the base model against updates, mean and range of three seeds: {np.mean(lines['from the base model'], 0)[0]:.2f} after 10 updates, {np.mean(lines['from the base model'], 0)[-1]:.2f} at the end.")
 table([{"": name} | {label + how: f"{np.mean(values):.2f}" if len(values) > 1 else f"{values[0]:.2f}" for group, label in GROUPS.items() for how, key in (("", group), (", greedy", group + " greedy")) for values in [[each[key] for each in golds_]]}
-       for name, golds_ in (("base", [home[0]["gold"]["base"]]), ("SFT", [home[0]["gold"]["SFT"]]), ("SFT, then PPO (5 seeds)", [road["gold"]["PPO"] for road in home]), ("base, then PPO (3 seeds)", [run["gold"] for run in from_base]))],
+       for name, golds_ in (("base", [home[0]["gold"]["base"]]), ("SFT", [home[0]["gold"]["SFT"]]), ("SFT, then PPO (3 seeds)", [run["gold"] for run in ptx[0.0]]), ("base, then PPO (3 seeds)", [run["gold"] for run in from_base]))],
       caption="recorded: gold rewards")
 
 # %% [markdown]
-# It holds here, and more than holds. From the base model PPO comes as far on covered intents as after fine-tuning, and on compared ones further: no demonstration had taught it to promise one of twelve things. It needed more updates for that, and a start on which rewards can work: one reply in ten was good from the beginning. Of something that is never written, no reward says anything.
+# It holds here. From the base model PPO comes nearly as far on covered intents as after fine-tuning, and on compared ones further: no demonstration had taught it, perhaps, that it should promise one of twelve things. It needed more updates for that, and a start on which rewards can work: one reply in ten was good from the beginning. Of something that is never written, no reward says anything.
 #
 # Two differences to R1-Zero. Its rewards were not a model's opinion but a program's check of the answer, which cannot be charmed; and it was a large model, with reasoning to find in it. What its authors report as the price, answers that are hard to read, has no counterpart in a world of a few hundred words.
 #
@@ -729,7 +784,7 @@ claims_table([
     Claim("SFT can be skipped as DeepSeek R1-Zero",
           "DeepSeek-AI (2025): from a base model, with rewards that a program checks",
           f"from base, 160 updates: {np.mean([run['gold']['demonstrated'] for run in from_base]):.2f}; "
-          f"from SFT, 80: {np.mean(over('PPO', 'gold', 'demonstrated')):.2f}",
+          f"from SFT, 80: {np.mean([run['gold']['demonstrated'] for run in ptx[0.0]]):.2f}",
           "holds; the base model must write good replies now and then", source="analytics", split="report"),
     Claim("reward and a constraint on policy shift",
           "Ziegler et al. (2019), eq. 2", f"gold after 60 updates: {np.mean(ends[0.0]):.2f} with β = 0, "
