@@ -68,7 +68,8 @@ end = end_of_turn(tokenizer)
 
 request = desk.requests(1, random.Random(6))[0]
 prompt = chat_prompt(tokenizer, request.text)
-one = sample_replies(aligned, [prompt], end, 48, generator=torch.Generator().manual_seed(0))
+one = sample_replies(aligned, [prompt], end, 48,
+                     generator=torch.Generator().manual_seed(0))
 with torch.no_grad():
     log_p = reply_logprobs(aligned, one)[0]             # zero outside the reply
     log_ref = reply_logprobs(tuned, one)[0]
@@ -191,7 +192,8 @@ def clipped(log_p, log_old, advantage, mask, clip=0.2):
 g = torch.Generator().manual_seed(1)
 now, old, adv = (torch.randn(3, 5, generator=g) * s for s in (0.3, 0.3, 1.0))
 which = torch.arange(5)[None] < torch.tensor([[5], [3], [1]])
-torch.testing.assert_close(clipped(now, old, adv, which), ppo_loss(now, old, adv, which))
+ours = clipped(now, old, adv, which)
+torch.testing.assert_close(ours, ppo_loss(now, old, adv, which))
 
 # %%
 poll("An action had a negative advantage, and since it was sampled its probability has *risen* by half: the ratio is 1.5, the clip is at 1.2. What does PPO's objective do with it?",
@@ -231,7 +233,8 @@ prices = -0.05 * (log_p - log_ref)[actions]
 prices[-1] += score
 guesses = torch.linspace(0.2, 0.9, len(prices))
 ours = advantages(prices, guesses)
-torch.testing.assert_close(ours, gae(prices[None], guesses[None], torch.ones(1, len(prices)))[0])
+torch.testing.assert_close(
+    ours, gae(prices[None], guesses[None], torch.ones(1, len(prices)))[0])
 
 # %% [markdown]
 # **By hand.** Three tokens, a reward of 1 at the last, no price, and a head that expects ½ throughout; $\gamma = 1$, $\lambda = ½$. The surprises are $0, 0, ½$, the advantages $⅛, ¼, ½$: the last action gets most of the credit, because the head saw nothing happen before. With $\lambda = 1$ all three get ½, reward minus expectation, without bias and with all the noise of what followed.
@@ -245,6 +248,31 @@ for lam in (0.5, 1.0):
 # %% [markdown]
 # ## III. A run
 #
+# Four models take part in an update, three of them the size of the policy.
+
+# %% tags=["diagram"]
+d = Diagram(12, 3.5)
+asked_box = d.box(1.3, 2.6, "prompts", w=1.8, h=0.7, color="grey")
+policy_box = d.box(4.0, 2.6, "policy\nwrites", w=1.9, h=0.9, color="blue")
+replies_box = d.box(6.6, 2.6, "replies", w=1.7, h=0.7, color="grey")
+reward_box = d.box(9.2, 3.1, "reward model", w=2.3, h=0.6, color="orange")
+ref_box = d.box(9.2, 2.3, "reference", w=2.3, h=0.6, color="grey", dashed=True)
+value_box = d.box(9.2, 1.5, "value head", w=2.3, h=0.6, color="green")
+gae_box = d.box(9.2, 0.5, "rewards − price, advantages", w=4.3, h=0.6, color="grey")
+step_box = d.box(4.0, 0.5, "clipped steps, two passes", w=4.0, h=0.6, color="blue")
+d.arrow(asked_box, policy_box)
+d.arrow(policy_box, replies_box)
+for each in (reward_box, ref_box, value_box):
+    d.arrow(replies_box, each)
+d.arrow(value_box, gae_box)
+d.arrow(gae_box, step_box)
+d.arrow(step_box, policy_box)
+d.label(11.35, 3.1, "frozen", size=10.5)
+d.label(11.35, 2.3, "frozen", size=10.5)
+d.label(11.35, 1.5, "learns", size=10.5)
+d.show(alt="One update of PPO: the policy writes replies to prompts; the frozen reward model, the frozen reference and the value head read them; rewards less the price of distance become advantages; clipped steps, two passes over the replies, change the policy and the value head.")
+
+# %% [markdown]
 # Twenty updates, live: 64 replies an update, two passes over them, $\beta = 0.05$, as in the recorded runs; the rate is higher than theirs, so that twenty updates show something. The proxy, what the reward model says, is all that training sees. The gold reward of the same replies is for us.
 
 # %%
@@ -262,10 +290,11 @@ def reward(prompts, replies):                           # (B prompts, B replies)
 policy = copy.deepcopy(tuned)
 config = PPOConfig(updates=20, lr=8e-4, warmup=2, kl_coef=0.05, seed=0)
 history = train_ppo(policy, reward, [list(p) for p in asked], config, end=end)
-first, last = ([np.mean([each["reward"] for each in part]), np.mean(golds_)]
-               for part, golds_ in ((history[:3], golds[:3]), (history[-3:], golds[-3:])))
-print(f"first three updates: proxy {first[0]:.2f}, gold {first[1]:.2f}; last three: "
-      f"proxy {last[0]:.2f}, gold {last[1]:.2f}, KL {history[-1]['kl']:.1f} nats a reply")
+for which, part in (("first", slice(0, 3)), ("last", slice(-3, None))):
+    proxy = np.mean([each["reward"] for each in history[part]])
+    kl = np.mean([each["kl"] for each in history[part]])
+    print(f"{which} three updates: proxy {proxy:.2f}, gold {np.mean(golds[part]):.2f}, "
+          f"KL {kl:.1f} nats")
 
 # %% [markdown]
 # Below is what people watch during such a run: the recorded ones of five seeds over 80 updates, and the live one as dots on top. Look at which dials move first, and which would tell you that something is wrong.
@@ -312,10 +341,12 @@ poll("Of the twenty pairs, in how many do you prefer the reply after PPO?",
      "Keep your number; the next cell asks the gold reward the same.", opinion=True)
 
 # %%
-pairs = [[desk.gold(each, texts[i]) for texts in answers.values()] for i, each in enumerate(fixed)]
+pairs = [[desk.gold(each, texts[i]) for texts in answers.values()]
+         for i, each in enumerate(fixed)]
 won = sum((b > a) + 0.5 * (a == b) for a, b in pairs)
 low, high = wilson_interval(won, 20)
-print(f"gold prefers the second in {won:.0f} of 20: {low:.0%} to {high:.0%} with 95 % confidence")
+print(f"gold prefers the second in {won:.0f} of 20: "
+      f"{low:.0%} to {high:.0%} with 95 % confidence")
 
 # %% [markdown]
 # Twenty fixed samples are what a careful team reads after every run, and the interval says what they can decide: whether things went very well or very badly.
@@ -442,15 +473,23 @@ table(gaming, caption="recorded: what was written at the end, two requests a see
 # %%
 some = desk.requests(40, random.Random("price"))
 repeated = [chat_prompt(tokenizer, each.text) for each in some for _ in range(32)]
-many = sample_replies(tuned, repeated, end, 48, generator=torch.Generator().manual_seed(0))
+many = sample_replies(tuned, repeated, end, 48,
+                      generator=torch.Generator().manual_seed(0))
 proxies = reward_model.score(repeated, many.replies, end).view(40, 32)
 gold = torch.tensor([desk.gold(some[i // 32], tokenizer.decode(reply))
                      for i, reply in enumerate(many.replies)]).view(40, 32)
 NS = (1, 2, 4, 8, 16, 32)
-chosen = {n: [gold[:, k : k + n].gather(1, proxies[:, k : k + n].argmax(1, keepdim=True)).mean().item()
-              for k in range(0, 32, n)] for n in NS}
-bought = {n: (best_of_n_kl(n), float(np.mean(chosen[n]))) for n in NS}
-print(", ".join(f"best of {n}: {g:.2f} at {kl:.1f} nats" for n, (kl, g) in bought.items()))
+
+
+def best_of(n):
+    """Mean gold reward when the reward model picks one of n, over all groups of n."""
+    picked = proxies.view(40, -1, n).argmax(-1, keepdim=True)
+    return gold.view(40, -1, n).gather(-1, picked).mean().item()
+
+
+bought = {n: (best_of_n_kl(n), best_of(n)) for n in NS}
+for n, (kl, g) in bought.items():
+    print(f"best of {n:2}: gold {g:.2f}, at most {kl:.1f} nats away")
 
 # %% tags=["diagram"]
 fig, ax = plt.subplots(figsize=(5.6, 3.0))
@@ -478,7 +517,7 @@ show(fig, alt="Gold reward against KL from the fine-tuned model. Best of n, live
 
 # %%
 def dpo(chosen, rejected, ref_chosen, ref_rejected, beta):
-    """Log-probabilities of whole replies, sums over their tokens: (B,) each -> scalar."""
+    """Log-probabilities of whole replies, sums over tokens: (B,) each -> scalar."""
     margin = (chosen - ref_chosen) - (rejected - ref_rejected)
     return -(beta * margin).sigmoid().log().mean()
 
@@ -514,6 +553,7 @@ def by_ppo(log_p, old):                                 # the distance is in the
     return ppo_loss(log_p[None], old[None], advantage[None], old.exp()[None])
 
 
+# %%
 def by_dpo(log_p, old):                                 # pairs from the reference
     return sum(REF[i] * REF[j] * torch.sigmoid(R[i] - R[j])
                * dpo(log_p[i][None], log_p[j][None], REF[i].log(), REF[j].log(), BETA)
@@ -526,7 +566,7 @@ def by_grpo(std, kind, scale=1.0):                      # the distance is in the
         steps = ppo_loss(log_p[TRIPLES], old[TRIPLES],
                          group_advantages(scale * R[TRIPLES], std),
                          chance[:, None].expand(-1, 3))
-        # A reply is part of its group's mean: advantages shrink by 2/3, so beta does too
+        # A reply is part of its group's mean: advantages shrink by 2/3, so must beta
         distance = (old.exp() * kl_estimate(log_p, REF.log(), kind)).sum()
         return steps + 2 / 3 * BETA * distance
     return loss
@@ -539,6 +579,8 @@ resting = {"reference": REF, "closed form": best,
            "GRPO with std, k2": rest(by_grpo(True, "k2")),
            "GRPO with std, k2, rewards / 10": rest(by_grpo(True, "k2", 0.1))}
 away = {name: ((p - best).abs().sum() / 2).item() for name, p in resting.items()}
+
+# %%
 tenth = REF * (R / 10 / BETA).exp()
 tenth = tenth / tenth.sum()
 divided = resting["GRPO with std, k2, rewards / 10"]
@@ -572,7 +614,8 @@ def one_hump(towards_target):
     shape = torch.tensor([10.0, 1.5], requires_grad=True)
     adam = torch.optim.Adam([shape], lr=0.1)
     for _ in range(400):
-        log_q = (-((places - shape[0]) ** 2) / (2 * shape[1].exp() ** 2)).log_softmax(-1)
+        scaled = (places - shape[0]) / shape[1].exp()
+        log_q = (-(scaled**2) / 2).log_softmax(-1)
         loss = ((target * (target.log() - log_q)).sum() if towards_target
                 else (log_q.exp() * (log_q - target.log())).sum())
         adam.zero_grad()
