@@ -49,9 +49,9 @@ torch.manual_seed(0);
 d = Diagram(12, 3.2)
 agent = d.box(2.0, 2.2, "agent: the policy\n$\\pi_\\theta$", w=2.8, h=1.0, color="blue")
 action = d.box(6.0, 2.7, "action: one token", w=2.8, h=0.7, color="green")
-state = d.box(6.0, 0.8, "state: prompt + tokens so far", w=4.6, h=0.7, color="grey")
+state = d.box(6.4, 0.8, "state: prompt + tokens so far", w=4.6, h=0.7, color="grey")
 world = d.box(10.0, 1.8, "environment:\nappend the token", w=2.6, h=1.0, color="grey", dashed=True)
-score = d.box(2.0, 0.55, "reward, after the last\ntoken: reward model", w=3.4, h=0.9, color="orange")
+score = d.box(1.8, 0.55, "reward, after the last\ntoken: reward model", w=3.3, h=0.9, color="orange")
 d.arrow(agent, action)
 d.arrow(action, world)
 d.arrow(world, state)
@@ -162,7 +162,7 @@ def path_of(name, column):
 fig, axes = panels(2, titles=["one use of each reply", "eight uses"], height=3.0)
 for ax, chosen in zip(axes, (RUNGS[:3], RUNGS[3:6])):
     curves({name: path_of(name, "gold") for name in chosen}, at=at_updates, x="update", y="gold reward", ax=ax, labels=False)
-    ax.legend(fontsize=8.5, loc="lower right" if ax is axes[0] else "lower left")
+    ax.legend(fontsize=8, loc="upper left" if ax is axes[0] else "center right")
 show(fig, alt="Gold reward against updates, mean and range of three seeds. " + " ".join(f"{name}: {np.mean(path_of(name, 'gold'), 0)[-1]:.2f} at the end." for name in RUNGS))
 outcome = {name: {column: [row[-1] for row in path_of(name, column)] for column in ("proxy", "gold", "kl")} for name in RUNGS}
 table([{"": name, "reward model": np.mean(outcome[name]["proxy"]), "gold": np.mean(outcome[name]["gold"]), "gold, range": f"{min(outcome[name]['gold']):.2f} to {max(outcome[name]['gold']):.2f}", "KL (nats a reply)": np.mean(outcome[name]["kl"])} for name in RUNGS],
@@ -399,7 +399,7 @@ def contest(intents="covered", decoding="temperature 1"):
     found_ = {name: over(name, "gold", group) for name in NAMES if not np.isnan(over(name, "gold", group)[0])}
     fig, ax = plt.subplots(figsize=(3.5, 3.2))
     bars(found_, fmt="", x="gold reward", ax=ax)
-    ax.set(xlim=(-0.35, 1.7), title=f"{intents}, {decoding}", xlabel="gold reward, mean and range of 5")
+    ax.set(xlim=(-0.35, 1.7), title=intents + (", greedy" if decoding == "greedy" else ""), xlabel="gold reward (5 seeds)")
     return fig
 
 
@@ -595,7 +595,7 @@ table([{"": name} | {f"reply of reward {r:.1f}": p_.item() for r, p_ in zip(R, p
 # %% [markdown]
 # PPO and DPO end at the closed form to the third decimal, so does GRPO without the deviation. Two things move it away:
 # - **k3 in the loss.** Its *value* estimates $\mathrm{KL}(\pi \Vert \pi_{\text{ref}})$ without bias, its *gradient* at sampled tokens is that of the opposite divergence, $\mathrm{KL}(\pi_{\text{ref}} \Vert \pi)$. The error is small for small stakes. (k2 has the right gradient. In PPO the question does not arise: there the estimate is in the reward, which is not differentiated.)
-# - **Division by the deviation.** It makes every group of replies equally important, whether they differ by much or by nothing. The last line says it most clearly: with a tenth of the rewards the closed form hardly leaves the reference, and GRPO with std goes as far as before. It is not a bad method for that; in part IV it held its own. But "maximise reward minus $\beta$ KL" is not what it does, and its $\beta$ means something else.
+# - **Division by the deviation.** It makes every group of replies equally important, whether they differ by much or by nothing. The last line says it most clearly: with a tenth of the rewards the closed form hardly leaves the reference, and GRPO with std goes as far as before. It is not a bad method for that; in part IV it beat the fine-tuned model in every seed. But "maximise reward minus $\beta$ KL" is not what it does, and its $\beta$ means something else.
 #
 # All of this is about the loss, with sums over everything. A neural policy trained on samples for 80 updates is somewhere on the way.
 #
@@ -659,7 +659,7 @@ table([{"": name, "promise was right": np.mean([run[key]["right"] for run in dou
 # %% [markdown]
 # Look first at the table. Honest demonstrations taught the fine-tuned model little about which of its promises are right. The weights of the reward model, which have learned to compare, take the same demonstrations and can.
 #
-# Then rewards. Where six in ten customers approve of agreement, a right promise is given up in about three of four doubts, and with eight in ten in all of them. The customers' majority became the model's rule. The dashed line, where the optimum lies for a model that *knows* whether it was right, is steeper still. Below one half it predicts firmness, and the runs do not go there: a model that is unsure risks less by giving in, because after a mistaken promise everybody approves of that.
+# Then rewards. Where six in ten customers approve of agreement, a right promise is given up in about three of four doubts, and with eight in ten in all of them. The customers' majority became the model's rule. The dashed line, where the optimum lies for a model that *knows* whether it was right, is steeper still. Below one half it predicts firmness, and the runs do not go there: a model that is unsure probably risks less by giving in, since after a mistaken promise everybody approves of that.
 #
 # Nobody asked for flattery, and no annotator was dishonest. (Sharma et al., 2023, find the same in large assistants, and in the comparisons that people made for them.)
 #
@@ -721,7 +721,7 @@ table(rows, columns=list(rows[-1]), caption="recorded: gold rewards and loss on 
 # %% [markdown]
 # PPO goes on with what fine-tuning began: as a model of transcripts the policy gets worse still. With transcripts in the loss it is nearly the base model again, though it learned to answer; what the fine-tuning had spoiled came back as well.
 #
-# And the reward? On covered intents the mix costs a little in two seeds of three and nothing in one. On unseen ones it gains, most clearly in greedy replies. That is lecture 11's surprise once more: what to promise for an intent that nobody shows is in the old text, and is lost unless it is kept.
+# And the reward? On covered intents the mix costs a little in two seeds of three and nothing in one. On unseen ones it gains, most clearly in greedy replies. That is lecture 11's surprise once more: what to promise for an intent that nobody shows is in the old text, and seems to be lost unless it is kept.
 #
 # ### Without demonstrations
 #
