@@ -18,7 +18,7 @@ from courseware.classroom.cases import (
     Subject,
     Ungraded,
 )
-from llmlib.data import recorded
+from courseware.classroom.cases.designs import row_of, tried
 
 IGNORED = -100
 
@@ -657,20 +657,7 @@ NUMBERS, SHARES, REPLAYS = (20, 40, 80, 160), (0.0, 0.5, 1.0), (0.0, 0.25, 0.5)
 PLAIN, IN_STYLE = 2, 6  # what a demonstration costs
 DOLLARS, FORGOTTEN, GOAL = 500, 0.7, 1.05
 
-
-def an_order(design: object) -> str | None:
-    allowed = {"n": NUMBERS, "good": SHARES, "replay": REPLAYS}
-    if not isinstance(design, dict) or set(design) != set(allowed):
-        return f"give a dict with the keys {', '.join(allowed)}"
-    for name, values in allowed.items():
-        if type(design[name]) not in (int, float) or design[name] not in values:
-            return f"{name} is one of {', '.join(f'{v:g}' for v in values)}: nothing else was tried"
-    return None
-
-
-def _row(design: dict) -> dict:
-    table = recorded("lab11_table")["results"]
-    return next(row for row in table if all(row[name] == value for name, value in design.items()))
+an_order = tried({"n": NUMBERS, "good": SHARES, "replay": REPLAYS})
 
 
 def price(design: dict) -> float:
@@ -678,12 +665,12 @@ def price(design: dict) -> float:
 
 
 def loss_on_transcripts(design: dict) -> float:
-    losses = _row(design)["loss on transcripts"]
+    losses = row_of("lab11_table", design)["loss on transcripts"]
     return sum(losses) / len(losses)
 
 
 def reported_gold(design: dict) -> float:
-    golds = _row(design)["gold, to report"]
+    golds = row_of("lab11_table", design)["gold, to report"]
     return sum(golds) / len(golds)
 
 

@@ -19,7 +19,7 @@ from courseware.classroom.cases import (
     Score,
     Ungraded,
 )
-from llmlib.data import recorded
+from courseware.classroom.cases.designs import row_of, tried
 
 REFUSED = "refused with a ValueError"
 
@@ -643,20 +643,7 @@ NUMBERS, REPLIES, PASSES = (40, 80, 160, 320), (2, 4, 8), (1, 2, 4)
 A_REQUEST, A_REPLY = 1.0, 0.5  # minutes of an annotator
 HOURS, LOSS, GOAL = 10, 0.58, 0.68
 
-
-def an_order(design: object) -> str | None:
-    allowed = {"requests": NUMBERS, "replies": REPLIES, "passes": PASSES}
-    if not isinstance(design, dict) or set(design) != set(allowed):
-        return f"give a dict with the keys {', '.join(allowed)}"
-    for name, values in allowed.items():
-        if type(design[name]) not in (int, float) or design[name] not in values:
-            return f"{name} is one of {', '.join(map(str, values))}: nothing else was tried"
-    return None
-
-
-def _row(design: dict) -> dict:
-    table = recorded("lab12_table")["results"]
-    return next(row for row in table if all(row[name] == value for name, value in design.items()))
+an_order = tried({"requests": NUMBERS, "replies": REPLIES, "passes": PASSES})
 
 
 def hours(design: dict) -> float:
@@ -664,13 +651,13 @@ def hours(design: dict) -> float:
 
 
 def reported_loss(design: dict) -> float:
-    losses = _row(design)["loss, to report"]
+    losses = row_of("lab12_table", design)["loss, to report"]
     return sum(losses) / len(losses)
 
 
 def reported_accuracy(design: dict) -> float:
     """The lower end of its interval."""
-    row = _row(design)
+    row = row_of("lab12_table", design)
     seeds = row["accuracy, to report"]
     return sum(seeds) / len(seeds) - row["half width, to report"]
 
