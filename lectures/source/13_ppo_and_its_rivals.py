@@ -460,11 +460,11 @@ gaming = [dict(β=str(c), request=text["request"], reply=text["reply"], proxy=te
 table(gaming, caption="recorded: what was written at the end, two requests a seed")
 
 # %% [markdown]
-# That is Goodhart's law, "when a measure becomes a target, it ceases to be a good measure", drawn by two lines. Without a price on distance the reward model's score rose to the end in every seed. The gold reward rose with it for five to ten updates in two of the three seeds (in the third not at all), and then fell below zero in all three, to about what evasions are worth. Nothing in what training sees shows the turn: to the policy all sixty updates were progress.
+# That is Goodhart's law, "when a measure becomes a target, it ceases to be a good measure", drawn by two lines. Without a price on distance the reward model's score rose to the end in every seed. The gold reward rose with it for five to ten updates in two of the three seeds (in the third not at all), and then fell below zero in all three, to about what evasions are worth. Nothing in the reward shows the turn: by it, all sixty updates were progress. The distance would have warned whoever watched it; beyond a hundred nats a reply no ranking says much.
 #
-# The texts show what was found. Not flattery, but the reward model's blind spots: an opening and a closing phrase that it had seen in well-ranked replies, with debris of others between them. No annotator ranked such a text, because no model wrote any; so nothing taught the reward model to dislike it. With $\beta = 0.1$ the policy stays where the rankings were and ends better than it began, although it too is wrong now and then about *what* to promise. What you choose with $\beta$ is how long you trust the stand-in.
+# The texts show what was found. Not flattery, but the reward model's blind spots: an opening and a closing phrase that it had seen in well-ranked replies, with debris of others between them. Annotators hardly ever met such a text, since neither agents nor the fine-tuned model write it, and so little can have taught the reward model to dislike it. With $\beta = 0.1$ the policy stays where the rankings were and ends better than it began, although it too is wrong now and then about *what* to promise. What you choose with $\beta$ is how long you trust the stand-in.
 #
-# Two warnings about reading such a curve. The peak was found with the gold reward, which nobody has; in practice one asks people again, or a second reward model (part IX does). And these reward models were made poor on purpose; a better one, as in part IV, moves the turn further out, not away.
+# Two warnings about reading such a curve. The peak was found with the gold reward, which nobody has; in practice one asks people again, or a second reward model (part IX does). And these reward models were made poor on purpose; a better one should move the turn further out; that it moves it away is not to be expected.
 #
 # ### The price of a nat
 #
@@ -691,7 +691,7 @@ show(fig, alt="Share of 200 held-out requests in which PPO wins, two seeds. " + 
 # %% [markdown]
 # Read it from left to right. Where demonstrations are plain, PPO is worth most: there is a better style to be found, which rankings know of and demonstrations do not show. Where all of them are in good style, PPO wins nothing, with few demonstrations or many, and best of 8 is as good as PPO or better. To imitate good examples is then the better use of an afternoon.
 #
-# From top to bottom. Ten times the noise, with annotators who agree on little more than half of the pairs, takes surprisingly little from it as long as there is much to gain: six hundred rankings average a lot of noise away. Where there is less to gain it can do harm: with thirty demonstrations of mixed quality and noisy annotators one of the two seeds ended below the model that it began with. And thirty demonstrations leave a model that writes badly, from which PPO has not recovered in 40 updates anywhere on this map: 800 demonstrations without any reward are worth more than 30 with one.
+# From top to bottom. Ten times the noise, with annotators who agree on little more than half of the pairs, takes surprisingly little from it as long as there is much to gain: six hundred rankings probably average much of the noise away. Where there is less to gain it can do harm: with thirty demonstrations of mixed quality and noisy annotators one of the two seeds ended below the model that it began with. And thirty demonstrations leave a model that writes badly, from which PPO has not recovered in 40 updates anywhere on this map: 800 demonstrations without any reward are worth more than 30 with one.
 #
 # So which method wins is a question about the region, not about the method. InstructGPT was in a good one: mixed demonstrations, many comparisons, labellers chosen for agreement.
 #
@@ -790,7 +790,7 @@ table([{"β": str(run["kl_coef"]), "seed": run["seed"], "KL": run["looks"][-1]["
       fmt={"KL": ".0f"}, caption="recorded: what they write in the end")
 
 # %% [markdown]
-# Both judges rise together at first: by one to two standard deviations within a few nats. Then they part, and the texts show why: the reward reads words (a ridge regression on words and pairs of words), so *entertaining, funny, moving* is what it pays for, and the writer ends with one sentence. The second judge is fooled as well, if less: it is of the same kind, and words are its blind spot too. A judge that is to expose a policy has to err differently from the reward. With the highest price the snippets stay varied, and are still clearly kinder.
+# Both judges rise together at first: by one to two standard deviations within a few nats. Then they part, and the texts show why: the reward reads words (a ridge regression on words and pairs of words), so *entertaining, funny, moving* is what it pays for, and the writer ends with one sentence. The second judge is fooled as well, if less, probably since it is of the same kind, and words are its blind spot too. A judge that is to expose a policy has to err differently from the reward. With the highest price the snippets stay more varied, and are still clearly kinder.
 #
 # ## X. What it does not guarantee
 #
