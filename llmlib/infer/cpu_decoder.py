@@ -100,9 +100,12 @@ def may_take_over(part: nn.Module) -> bool:
     """Whether the fast step computes what `part` would: its class is known, and nobody has changed or listens to it.
 
     A class of somebody else (an adapter, a quantized or parametrized matrix), a method replaced on the instance or on
-    the class, any hook, weights that are no plain float32 on the CPU: all of them are left to the model itself.
+    the class, any hook, weights that are no plain float32 on the CPU, a bias or a norm of queries and keys that the
+    config knows nothing of: all of them are left to the model itself.
     """
     kind, own = type(part), vars(part)
+    if own["_parameters"].get("bias") is not None or own["_modules"].get("q_norm") or own["_modules"].get("k_norm"):
+        return False
     if _WRITTEN.get(kind) != tuple([getattr(kind, name, None) for name in _METHODS]):
         return False
     if not own.keys().isdisjoint(_METHODS):

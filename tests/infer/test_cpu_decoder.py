@@ -13,6 +13,7 @@ from torch.nn.utils import parametrize
 from llmlib.infer import cpu_decoder as decoding
 from llmlib.infer import decoding_layout, generate, token_step
 from llmlib.model import KVCache, ModelConfig, Transformer, record
+from llmlib.model.layers import RMSNorm
 from llmlib.train import load_checkpoint, save_checkpoint
 
 LLAMAS = {
@@ -199,6 +200,15 @@ def with_weight_subclass(model):
     model.blocks[0].mlp.up_proj.weight = Counted(model.blocks[0].mlp.up_proj.weight.data)
 
 
+def with_bias(model):
+    linear = model.blocks[1].attention.o_proj
+    linear.bias = nn.Parameter(torch.randn(linear.out_features))
+
+
+def with_query_norm(model):
+    model.blocks[1].attention.q_norm = RMSNorm(8)
+
+
 FOREIGN = {
     "adapter": with_adapter,
     "int8": with_int8,
@@ -207,6 +217,8 @@ FOREIGN = {
     "parametrization": with_parametrization,
     "weight norm": with_weight_norm,
     "replaced forward": with_new_forward,
+    "bias": with_bias,
+    "norm of queries": with_query_norm,
 }
 REASONS = {
     **FOREIGN,
