@@ -6,11 +6,15 @@ from llmlib.infer.detokenize import StopFilter, TokenDecoder, Tokenizer
 from llmlib.infer.generation import Generation, generate
 from llmlib.infer.intervals import wilson_interval
 from llmlib.infer.sampling import Sampling, Step, filter_logits, log_probability, sample_next, sample_step
+from llmlib.infer.speculative import PromptLookup, Reader, Speculation, speculative_generate
 from llmlib.infer.streaming import stream
 
 __all__ = [
     "Generation",
+    "PromptLookup",
+    "Reader",
     "Sampling",
+    "Speculation",
     "Step",
     "StopFilter",
     "TokenDecoder",
@@ -24,6 +28,7 @@ __all__ = [
     "prefill",
     "sample_next",
     "sample_step",
+    "speculative_generate",
     "stream",
     "token_step",
     "wilson_interval",
