@@ -11,6 +11,7 @@ from .adapters import (
     unmerge_lora,
 )
 from .awq import awq_scales
+from .blockwise import BlockwiseMatrix, blockwise_matmul_plain, pack_tiles, round_activations
 from .bottleneck import Bottleneck, add_bottlenecks
 from .calibration import InputStatistics, calibrate
 from .distillation import (
@@ -23,10 +24,12 @@ from .distillation import (
 )
 from .fake_quantization import FakeQuantLinear, fake_quantize, prepare_qat
 from .family import apply_peft, peft_methods
+from .fast_decoding import FastDecoder, fast_decoder
 from .generated_targets import OnPolicyLoss, teacher_batches
 from .gguf_encoding import from_blocks, quantize_q4_1, quantize_q8_0, to_blocks
 from .gptq import quantize_gptq
 from .lora import LoRAConfig, LoRALinear, LoRAWeights, lora_layers
+from .native import NativeError, NativeKernel, native_kernel
 from .nf4 import nf4_levels, quantize_nf4
 from .packing import pack_bits, pack_int4, unpack_bits, unpack_int4
 from .prefix import PrefixAttention, add_prefix, prefix_cache
@@ -42,9 +45,11 @@ from .wrapping import PeftReport
 __all__ = [
     "QUANTIZATION_METHODS",
     "AdapterFile",
+    "BlockwiseMatrix",
     "Bottleneck",
     "DistillationLoss",
     "FakeQuantLinear",
+    "FastDecoder",
     "FrozenLinear",
     "HiddenStateLoss",
     "InputStatistics",
@@ -54,6 +59,8 @@ __all__ = [
     "LoRAConfig",
     "LoRALinear",
     "LoRAWeights",
+    "NativeError",
+    "NativeKernel",
     "OnPolicyLoss",
     "PeftReport",
     "PrefixAttention",
@@ -74,10 +81,12 @@ __all__ = [
     "apply_peft",
     "attach_projections",
     "awq_scales",
+    "blockwise_matmul_plain",
     "calibrate",
     "distillation_kl",
     "drop_projections",
     "fake_quantize",
+    "fast_decoder",
     "fingerprint",
     "from_blocks",
     "hidden_distance",
@@ -85,10 +94,12 @@ __all__ = [
     "lora_layers",
     "merge_ia3",
     "merge_lora",
+    "native_kernel",
     "nf4_levels",
     "output_error",
     "pack_bits",
     "pack_int4",
+    "pack_tiles",
     "peft_methods",
     "prefix_cache",
     "prepare_qat",
@@ -100,6 +111,7 @@ __all__ = [
     "quantize_q8_0",
     "read_adapter",
     "remove_lora",
+    "round_activations",
     "save_adapter",
     "set_adapter",
     "teacher_batches",

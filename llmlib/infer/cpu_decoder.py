@@ -85,12 +85,12 @@ def token_step(model: Transformer) -> TokenStep | None:
     make a new one whenever the model may have been taken apart since, as `TokenStep.is_current` tells; `generate` makes
     one at every call.
     """
-    if type(model) is not Transformer or model.training or not _is_llama(model.config):
+    if type(model) is not Transformer or model.training or not is_llama(model.config):
         return None
     if _has_any_global_hook() or not all(map(may_take_over, model.modules())):
         return None
     layers = [_Layer.of(block) for block in model.blocks]
-    head = _side_by_side(model.lm_head)
+    head = side_by_side(model.lm_head)
     if head is None or None in layers:
         return None
     return TokenStep(model, layers, head)
@@ -119,7 +119,7 @@ def _is_float32(weight: Tensor) -> bool:
     return weight.dtype == torch.float32 and weight.device.type == "cpu" and _is_plain_parameter(weight)
 
 
-def _is_llama(config: ModelConfig) -> bool:
+def is_llama(config: ModelConfig) -> bool:
     """A field that is not known here must have its default: it may say something that this step does not do."""
     for field in dataclasses.fields(config):
         expected = LLAMA.get(field.name, field.default)
@@ -190,7 +190,7 @@ class _Layer(NamedTuple):
         attention, mlp = block.attention, block.mlp
         groups = (attention.q_proj, attention.k_proj, attention.v_proj), (attention.o_proj,)
         groups += (mlp.gate_proj, mlp.up_proj), (mlp.down_proj,)
-        qkv, o, gate_up, down = (_side_by_side(*group) for group in groups)
+        qkv, o, gate_up, down = (side_by_side(*group) for group in groups)
         if any(columns is None for columns in (qkv, o, gate_up, down)):
             return None
         return cls(block.norm1.weight.detach(), qkv, o, block.norm2.weight.detach(), gate_up, down)
@@ -226,7 +226,7 @@ def _places(parameters: dict[str, nn.Parameter | None]) -> list[tuple[int, int]]
     return [(id(weight), weight.data_ptr()) for weight in parameters.values() if weight is not None]
 
 
-def _side_by_side(*parts: nn.Linear | nn.Embedding) -> Tensor | None:
+def side_by_side(*parts: nn.Linear | nn.Embedding) -> Tensor | None:
     """The columns of the parts as one (n_in, n_out of all) view, or None if they do not lie one after another."""
     weights = [part.weight.detach() for part in parts]
     first, width = weights[0], sum(len(weight) for weight in weights)
@@ -249,10 +249,10 @@ def weighted_sum(columns: Tensor, weights: Tensor) -> Tensor:
     bag computes, and on x86 its kernel reads memory a quarter faster than the general product: 27 GB/s against 21 on
     one core of ours. Each thread sums up a bag of its own.
     """
-    if not _fast_bags():
+    if not fast_bags():
         return weights @ columns
     n_bags = torch.get_num_threads()
-    rows, starts = _bags(columns.shape[0], n_bags)
+    rows, starts = bags(columns.shape[0], n_bags)
     sums = torch.embedding_bag(columns, rows, starts, False, 0, False, weights)[0]
     return sums[0] if n_bags == 1 else sums.sum(0)
 
@@ -263,13 +263,13 @@ def rms_norm(x: Tensor, gain: Tensor, eps: float) -> Tensor:
 
 
 @lru_cache
-def _fast_bags() -> bool:
+def fast_bags() -> bool:
     """Whether torch has its vectorised kernel here: not on ARM."""
     return torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
 
 
 @lru_cache
-def _bags(n: int, n_bags: int) -> tuple[Tensor, Tensor]:
+def bags(n: int, n_bags: int) -> tuple[Tensor, Tensor]:
     """The numbers 0..n-1 and where each of n_bags equal parts of them begins."""
     with torch.inference_mode(False):
         return torch.arange(n), torch.arange(n_bags) * n // n_bags

@@ -373,7 +373,7 @@ def spy(function, calls):
 
 @pytest.mark.parametrize("fast_bags", [True, False])
 def test_weighted_sum_is_the_product(fast_bags, threads, monkeypatch):
-    monkeypatch.setattr(decoding, "_fast_bags", lambda: fast_bags)
+    monkeypatch.setattr(decoding, "fast_bags", lambda: fast_bags)
     for n, m in ((1, 3), (3, 1), (7, 33), (64, 200)):
         columns, weights = torch.randn(n, m), torch.randn(n)
         expected = weights.double() @ columns.double()
