@@ -39,31 +39,32 @@ class Columns:
 
     name = "columns"
 
-    def __init__(self, columns: Tensor):
-        """columns: (n_in, n_out), its rows in one piece."""
-        self.columns, self.dtype = columns, columns.dtype
+    def __init__(self, columns: Tensor, vectors: torch.dtype | None = None):
+        """columns: (n_in, n_out), its rows in one piece; vectors: what x comes in, the same type unless said."""
+        self.columns, self.dtype = columns, vectors or columns.dtype
         self.n_in, self.n_out = columns.shape
         self.nbytes, self.extra_nbytes = columns.nbytes, 0
 
     @classmethod
-    def of(cls, weight: Tensor, dtype: torch.dtype) -> Columns:
+    def of(cls, weight: Tensor, dtype: torch.dtype, vectors: torch.dtype | None = None) -> Columns:
         columns = torch.empty(weight.shape[1], weight.shape[0], dtype=dtype)
-        return cls(columns.copy_(weight.T))
+        return cls(columns.copy_(weight.T), vectors)
 
     def bind(self, x: Tensor, y: Tensor, add: bool = False) -> Product:
         columns, out, n_in, bag = self.columns, y[None], self.n_in, torch.embedding_bag
+        alike = x.dtype == columns.dtype
         if not fast_bags():
-            return lambda threads: _into(out, (x @ columns)[None], add)
+            return lambda threads: _into(out, (x.to(columns.dtype) @ columns)[None], add)
 
         def product(threads: int) -> None:
             numbers, starts = bags(n_in, threads)
-            sums = bag(columns, numbers, starts, False, 0, False, x)[0]
+            sums = bag(columns, numbers, starts, False, 0, False, x if alike else x.to(columns.dtype))[0]
             _into(out, sums if threads == 1 else sums.sum(0, keepdim=True), add)
 
         return product
 
     def matmul(self, x: Tensor) -> Tensor:
-        return x.to(self.dtype) @ self.columns
+        return x.to(self.dtype).to(self.columns.dtype) @ self.columns
 
     def rows(self, ids: Tensor) -> Tensor:
         return self.columns[:, ids].T.float()
@@ -165,13 +166,13 @@ def pack(source: Source, weights: Weights, native: bool, group_size: int, dense:
         matrix = _quantized(source, 8, weight.shape[1]) or quantize(weight, 8, "channel", symmetric=True)
         if kernels.has_kernel("int8"):
             return TorchInt8(matrix, dense)
-        return Columns.of(matrix.dequantize(), torch.float32)
+        return Columns.of(matrix.dequantize(), torch.float32, vectors=torch.bfloat16)
     matrix = _quantized(source, 4, group_size) or quantize(weight, 4, group_size, scale_dtype=torch.float16)
     if native and matrix.offset is not None:
         return Native(matrix)
     if kernels.has_kernel("int4") and kernels.int4_fits(*weight.shape, weight.shape[1] // matrix.scale.shape[1]):
         return TorchInt4(matrix, dense)
-    return Columns.of(matrix.dequantize(), torch.float32)
+    return Columns.of(matrix.dequantize(), torch.float32, vectors=torch.bfloat16)
 
 
 def _quantized(source: Source, bits: int, group_size: int) -> Quantized | None:

@@ -9,31 +9,22 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from llmlib.infer import Generation, Sampling, sample_step
-from llmlib.infer.cpu_decoder import is_llama, side_by_side
 from llmlib.infer.generation import Finish
 from llmlib.infer.requests import check_request, is_batch, to_ids
-from llmlib.model import TiedHead, Transformer, permute_rope_rows
-from llmlib.model.attention import Attention
-from llmlib.model.layers import RMSNorm, SwiGLU
-from llmlib.model.rope import FixedTable, rope_tables
-from llmlib.model.transformer import Block
+from llmlib.model import Transformer
+from llmlib.model.rope import rope_tables
 
-from .blockwise import BLOCK
-from .decoding_matrices import Columns, Matrix, Product, Source, Weights, fast_bf16, pack
-from .native import NativeError, native_failure, native_kernel
-from .quantized_linears import QuantizedLinear
-from .rounding import Quantized
+from .decoding_matrices import Matrix, Product, Weights, fast_bf16
+from .native import native_kernel
+from .packed_llama import Kernels, check_model, choose_kernels, pack_head, pack_layers
 
-Kernels = Literal["auto", "torch", "native"]
-_PARTS = (Transformer, Block, Attention, SwiGLU, RMSNorm, FixedTable, nn.ModuleList, nn.Linear, nn.Embedding)
-_PARTS += (nn.Dropout, nn.Identity, TiedHead, QuantizedLinear)
 LONGEST = 2048  # positions of the cache unless said otherwise
 
 
@@ -76,74 +67,13 @@ def fast_decoder(
         head = "int8" if weights == "int4" else weights
     elif head not in get_args(Weights):
         raise ValueError(f"head={head!r} is none of {', '.join(get_args(Weights))}, or None")
-    _check_model(model)
+    check_model(model)
     if max_len is None:
         max_len = min(model.config.max_seq_len, LONGEST)
     elif not isinstance(max_len, int) or not 1 <= max_len <= model.config.max_seq_len:
         raise ValueError(f"max_len={max_len!r} must be from 1 to max_seq_len, {model.config.max_seq_len}")
-    native, why = _choose(model, weights, head, group_size, kernels)
+    native, why = choose_kernels(model, weights, head, group_size, kernels)
     return FastDecoder(model, weights, head, group_size, native, why, max_len)
-
-
-def _check_model(model: nn.Module) -> None:
-    if type(model) is not Transformer or not is_llama(model.config):
-        raise ValueError(
-            f"model is a {type(model).__name__} that is no Llama (RMSNorm before each part, SwiGLU, RoPE, no biases): "
-            "use generate, which runs any model"
-        )
-    for name, part in model.named_modules():
-        if type(part) not in _PARTS or (isinstance(part, QuantizedLinear) and part.input_scale is not None):
-            raise ValueError(
-                f"{name} is a {type(part).__name__}, which a fast decoder cannot take apart: merge adapters first, and "
-                "quantize with form='packed' or not at all"
-            )
-        for kind, tensor in part._parameters.items():
-            if tensor is not None and tensor.device.type != "cpu":
-                raise ValueError(f"model is on {tensor.device}: a fast decoder runs on the CPU, use model.cpu()")
-            if kind == "bias" and tensor is not None:
-                raise ValueError(f"{name} has a bias, which a fast decoder does not know: use generate")
-        if isinstance(part, Attention) and (part.q_norm is not None or part.k_norm is not None):
-            raise ValueError(f"{name} normalises queries or keys, which a fast decoder does not know: use generate")
-
-
-def _choose(model: Transformer, weights: str, head: str, group_size: int, kernels: Kernels) -> tuple[bool, str]:
-    """Whether the native kernel is used, and the reason if not."""
-    packed = [kind for kind in (weights, head) if kind in ("int8", "int4")]
-    if kernels == "torch":
-        return False, "as asked"
-    if not packed:
-        if kernels == "native":
-            raise ValueError(
-                f"kernels='native' is for int8 and int4, and weights={weights!r}, head={head!r}: use 'torch'"
-            )
-        return False, "floats need no other"
-    misfit = None
-    for name, part in model.named_modules():
-        if isinstance(part, nn.Linear) and part.in_features % BLOCK:
-            misfit = f"{name} has {part.in_features} inputs, no multiple of the native kernel's {BLOCK}"
-            break
-    if misfit is None and "int4" in packed and (not isinstance(group_size, int) or group_size < 1 or group_size % 32):
-        misfit = f"group_size={group_size!r} is no multiple of the native kernel's 32"
-    if misfit is not None:
-        if kernels == "native":
-            raise ValueError(f"{misfit}: use kernels='torch'")
-        return False, misfit
-    if (failure := native_failure()) is not None:
-        if kernels == "native":
-            raise NativeError(f"{failure}: use kernels='torch', or 'auto' to take what there is")
-        return False, f"no native kernel: {failure}"
-    if kernels == "auto" and native_kernel().instructions == "plain C":
-        return False, "the native kernel would run without integer instructions here"
-    return True, ""
-
-
-class _Layer(NamedTuple):
-    gain1: Tensor
-    qkv: Matrix
-    o: Matrix
-    gain2: Tensor
-    gate_up: Matrix
-    down: Matrix
 
 
 class _Bound(NamedTuple):
@@ -178,26 +108,9 @@ class FastDecoder:
     ):
         self.config = model.config
         self.weights, self.head_weights, self.max_len, self.columns = weights, head, max_len, 0
-        dense = torch.bfloat16 if fast_bf16() else torch.float32
-        options = (native, group_size, dense)
-        self._layers = []
-        for block in model.blocks:
-            a, mlp = block.attention, block.mlp
-            qkv = pack(_joined(a.q_proj, a.k_proj, a.v_proj, turned=_turned(model)), weights, *options)
-            o, gate_up, down = (
-                _shared(parts, weights) or pack(_joined(*parts), weights, *options)
-                for parts in ((a.o_proj,), (mlp.gate_proj, mlp.up_proj), (mlp.down_proj,))
-            )
-            gains = (norm.weight.detach().float().clone() for norm in (block.norm1, block.norm2))
-            self._layers.append(_Layer(next(gains), qkv, o, next(gains), gate_up, down))
+        self._layers = pack_layers(model, weights, native, group_size)
         self._final_gain = model.final_norm.weight.detach().float().clone()
-        self._head = _shared((model.lm_head,), head) or pack(_joined(model.lm_head), head, native, group_size, None)
-        tied = isinstance(model.lm_head, TiedHead) and model.lm_head.embedding is model.token_embedding
-        self._embedding: Tensor | None = None
-        if not tied or self._head.rows is None:
-            self._embedding = model.token_embedding.weight.detach()
-            if weights != "fp32":
-                self._embedding = self._embedding.to(torch.bfloat16)
+        self._head, self._embedding = pack_head(model, head, native, group_size, narrow=weights != "fp32")
         self.kernels = self._describe(native, why)
         self._take_memory()
 
@@ -436,34 +349,3 @@ def _norm(stream: Tensor, x: Tensor, gain: Tensor, h: Tensor, out: Tensor) -> No
     """
     torch.mul(x, gain, out=h)
     torch.mul(h, torch.dot(stream, stream).rsqrt_(), out=out)
-
-
-def _turned(model: Transformer) -> int | None:
-    """head_dim if query and key rows have to be put in the interleaved order, in which a pair is a complex number."""
-    return model.config.head_dim if model.config.rope_layout == "half" else None
-
-
-def _joined(*linears: nn.Linear, turned: int | None = None) -> Source:
-    """The matrices under each other; turned: the first two are queries and keys, to be put in interleaved order."""
-    order = lambda part, i: permute_rope_rows(part, turned, to="interleaved") if turned and i < 2 else part
-    stack = lambda parts: torch.cat([order(part, i) for i, part in enumerate(parts)])
-    weight = stack([linear.weight.detach().float() for linear in linears])
-    if not all(isinstance(linear, QuantizedLinear) for linear in linears):
-        return Source(weight)
-    matrices = [linear.quantized for linear in linears]
-    alike = {(m.bits, m.scale.shape[1], m.offset is None, m.levels is None, m.codes.dtype) for m in matrices}
-    whole = all(len(m.scale) == len(m.codes) for m in matrices)
-    if len(alike) > 1 or not whole or matrices[0].levels is not None:
-        return Source(weight)
-    codes, scale = stack([m.codes for m in matrices]), stack([m.scale for m in matrices])
-    offset = None if matrices[0].offset is None else stack([m.offset for m in matrices])
-    return Source(weight, Quantized(codes, scale, matrices[0].bits, offset))
-
-
-def _shared(linears: tuple[nn.Linear, ...], weights: str) -> Columns | None:
-    """The model's own memory, if it is float32 and lies as `decoding_layout` puts it."""
-    plain = all(type(linear) in (nn.Linear, TiedHead) for linear in linears)
-    if weights != "fp32" or not plain or any(linear.weight.dtype != torch.float32 for linear in linears):
-        return None
-    columns = side_by_side(*linears)
-    return None if columns is None else Columns(columns)
