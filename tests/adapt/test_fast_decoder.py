@@ -17,8 +17,9 @@ from llmlib.adapt import (
     native,
     quantize_model,
 )
+from llmlib.adapt.fast_decoding import _most_likely
 from llmlib.adapt.native import NativeError, forget_native_kernel, native_failure
-from llmlib.infer import PromptLookup, Reader, decoding_layout, generate, speculative_generate
+from llmlib.infer import PromptLookup, Reader, decoding_layout, generate, sample_step, speculative_generate
 from llmlib.model import Transformer
 from llmlib.model.layers import RMSNorm
 
@@ -185,6 +186,19 @@ def test_sampling_stopping_and_several_prompts():
     assert stopped.tokens == several[0].tokens[: end + 1] and stopped.answer == stopped.tokens[:-1]
     assert stopped.finish == "stop_token"
     assert decoder.generate(prompts[0], 0).tokens == [] and len(decoder.prefill(prompts[0])) == 64
+
+
+def test_the_most_likely_token_is_that_of_sample_step():
+    for width, size in ((4, 12), (1, 7), (96, 96 * 5)):
+        for seed in range(5):
+            logits = torch.randn(size, generator=torch.Generator().manual_seed(seed)).round()  # with ties
+            expected = sample_step(logits, greedy=True)
+            token, logprob, raw = _most_likely(logits, width)
+            assert token == int(logits.argmax()) == int(expected.tokens) and logprob == 0
+            assert raw == pytest.approx(float(expected.raw_logprobs), abs=1e-5)
+    for bad in (float("nan"), float("inf")):
+        logits[3] = bad
+        assert _most_likely(logits, 96) is None
 
 
 @pytest.mark.parametrize("weights", ["fp32", "int4"])
