@@ -336,7 +336,7 @@ def report(result: dict, scores: dict[str, dict[str, float]]) -> str:
     rows = []
     for name, rate in sorted(result["rates"].items(), key=lambda item: item[1]["tokens/s"]):
         low, high = rate["range"]
-        row = [name if name in PEERS else f"**{name}**", f"{rate['tokens/s']:.1f}", f"{low:.0f}–{high:.0f}"]
+        row = [name if name in PEERS else f"**{name}**", f"{rate['tokens/s']:.1f}", f"{low:.1f}–{high:.1f}"]
         row.append(f"{rate['tokens/s'] / base:.2f}x")
         for key, form in (("products/s", ".0f"), ("of products", ".0%"), ("memory/s", ".0f"), ("of memory", ".0%")):
             row.append(format(rate[key], form) if key in rate else "–")

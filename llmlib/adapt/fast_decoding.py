@@ -267,7 +267,6 @@ class FastDecoder:
         n_q, stop = c.n_heads * c.head_dim, past + n
         x, turns = self._embed(torch.tensor(ids)), self._turns[past:stop]
         mask = None if not past else torch.ones(n, stop, dtype=torch.bool).tril_(past)
-        mixing = torch.bfloat16 if self._narrow and n > 16 else torch.float32
         for number, layer in enumerate(self._layers):
             h = F.rms_norm(x, (c.d_model,), layer.gain1, c.norm_eps)
             qkv = layer.qkv.matmul(h).float()
@@ -275,8 +274,7 @@ class FastDecoder:
             torch.view_as_complex(heads[:, : c.n_heads + c.n_kv_heads].unflatten(-1, (-1, 2))).mul_(turns)
             self._cache[number, past:stop].copy_(qkv[:, n_q:])
             k, v = self._keys[number, ..., :stop].transpose(-1, -2), self._values[number, :, :stop]
-            q = heads[:, : c.n_heads].transpose(0, 1)
-            q, k, v = (part[None].to(mixing) for part in (q, k, v))
+            q, k, v = (part[None] for part in (heads[:, : c.n_heads].transpose(0, 1), k, v))
             shared = c.n_heads != c.n_kv_heads
             mixed = F.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None, enable_gqa=shared)
             x = x + layer.o.matmul(mixed[0].transpose(0, 1).reshape(n, n_q))
