@@ -128,7 +128,7 @@ def measured(fault: str, seed: int) -> dict:
         if step + 1 == EARLY:
             early = [weight.detach().clone() for weight in learns]
     kept = early if fault == "K" else [weight.detach().clone() for weight in learns]
-    moments = sum(
+    kept_numbers = sum(
         moment.numel() for moments in optimizer.state.values() for name, moment in moments.items() if "avg" in name
     )
     fresh = copy.deepcopy(BASE)
@@ -157,7 +157,7 @@ def measured(fault: str, seed: int) -> dict:
         "loss at the first step": losses[0],
         "loss at the last step": losses[-1],
         "trainable numbers": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "numbers that the optimizer keeps about them": kept_by_it,
+        "numbers that the optimizer keeps about them": kept_numbers,
         "length of all a": length([layer.a for layer in layers]),
         "length of all b": length([layer.b for layer in layers]),
         "length of the change, b a times alpha / r": change,

@@ -33,7 +33,7 @@ STUDENT = "student-1"  # SOLUTION
 # %% [markdown]
 # ## Question 1: a layer (4 points, difficulty 3, 18 minutes)
 #
-# `LoRALinear(base, rank, alpha)` takes the place of the linear layer `base`, an `nn.Linear` with or without a bias. It has two parameters of its own, `self.a` of shape (rank, in) and `self.b` of shape (out, rank), and keeps the layer as `self.base`, whose parameters no longer learn. At first it gives exactly what `base` gives, because $b$ is zero; $a$ is drawn at random, small. Before you write it: what is the gradient of $b$ when $a$ is zero, and that of $a$ when $b$ is?
+# `LoRALinear(base, rank, alpha)` takes the place of the linear layer `base`, an `nn.Linear` with or without a bias. It has two parameters of its own, `self.a` of shape (rank, in) and `self.b` of shape (out, rank), and keeps the layer as `self.base`, whose parameters no longer learn. At first it gives exactly what `base` gives, because $b$ is zero; $a$ is drawn at random, how large is up to you. Before you write it: what is the gradient of $b$ when $a$ is zero, and that of $a$ when $b$ is?
 
 
 # %%
@@ -322,7 +322,11 @@ except NameError:
 # In four or five sentences: What does the rank do for the facts, and what for the form? Why might the two differ? Is the difference between the ranks larger than that between the seeds? All ranks made 70 steps: what would you have to train in addition before you say that rank 1 *cannot* hold these facts? And what does a model of 0.3 million parameters not tell you about others?
 
 # %%
-interpretation = """TO BE WRITTEN"""  # SOLUTION
+interpretation = """The form is learned at every rank: 80 to 97 % of the further questions are answered with one of the things, and rank 1 is hardly behind rank 8.
+The facts known grow with the rank, from 35 and 33 % over 51 and 36 % to 80 and 86 %. My guess is that the form is one rule, which moves every answer in the same direction, while facts without
+a rule each need a direction of their own. From rank 1 to rank 8 the difference, about 50 points, is far larger than those between the seeds, 2 and 6; that of rank 2 from rank 1 is not, for there the
+seeds differ by 15. All made 70 steps at one learning rate, so rank 1 may only be slower: before I say that it cannot hold the facts I would train it until its loss stands still, with several rates. How ranks
+compare in a model a thousand times as wide, whose matrices have room for far more, this does not tell."""  # SOLUTION
 
 check("lab14.t1", interpretation)
 
@@ -528,7 +532,7 @@ check("lab14.q8", diagnosis)
 #
 # Teach `base` as many as you can of the 256 facts `facts(256, 0)`, with at most **4,000 trainable numbers**; everything else of the base stays as it is, bit for bit. Training may take 30 seconds on a CPU. Which matrices, which rank, another alpha or learning rate, more steps, a shared $a$, biases or norms instead of adapters: all yours, with your own code or the library's. The facts are both what you train on and what is asked, for here we want to see how much fits.
 #
-# Rank 1 beside every matrix has 3,648 numbers, and knows about **BASELINE_HERE** of the 256 after the 70 steps of `train`: the score to beat.
+# Rank 1 beside every matrix has 3,648 numbers; `train(rank=1, n=256, steps=300, lr=0.015)` takes about half the time with it and knows about **173** of the 256: the score to beat. Longer training is one way on, and not the only one.
 
 # %% tags=["not-graded"]
 try:

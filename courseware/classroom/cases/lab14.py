@@ -879,12 +879,13 @@ OBSERVATIONS = {
     "l": "at least 40 % of the facts are known with the adapter beside",
     "m": "at least half of the new questions are answered in the right form",
 }
-BASELINE = 60  # facts of 256 that `train(rank=1, n=256)` of the notebook knows
+BASELINE = 173  # facts of 256 that `train(rank=1, n=256, steps=300, lr=0.015)` of the notebook knows
 
 
 LAB = Lab(
     id="lab14",
     title="LoRA",
+    call_seconds=20.0,
     provides=("llmlib.data", "llmlib.text"),
     questions=(
         Question(
