@@ -437,6 +437,7 @@ MUTANTS = [
     Mutant("lab14.q8", "a letter", 'diagnosis = "F"', "write it as"),
 ]  # fmt: skip
 
+# The challenge: 183 with 800 steps in place of 300, and nothing else changed; what else is tried has not been measured.
 RUBRICS = {
     "lab14.t1": "3: says that the form is learned at every rank while the facts known grow with the rank, and gives a reason for it (one rule for all, against "
     "facts that have nothing in common) that is marked as a guess; weighs the difference between ranks against that between seeds; says that 70 steps may be what "

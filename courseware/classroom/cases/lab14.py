@@ -150,7 +150,7 @@ def a_model_and_data(draw: Draw) -> tuple:
         "blocks.1.up.a": (rank, d), "blocks.1.up.b": (d, rank), "head.bias": (5,), "head.data": (5, d),
     }  # fmt: skip
     weights = {name: draw.normal(*shape, scale=0.5) for name, shape in shapes.items()}
-    return weights, draw.integers(0, 6, 8), draw.integers(0, 5, 8), draw.choice([0.01, 0.03])
+    return weights, draw.integers(0, 6, 8), draw.integers(0, 5, 8), draw.choice([0.03, 0.1])
 
 
 def frozen_before(draw: Draw) -> tuple:
@@ -186,11 +186,14 @@ def run_optimizer(student, weights, ids, answers, lr, frozen=False):
     if frozen:
         model.requires_grad_(False)
     optimizer = student(model, lr)
-    for _ in range(2):
-        loss_now = loss()
-        optimizer.zero_grad()
-        loss_now.backward()
-        optimizer.step()
+    for name, q in p.items():
+        if name[-2:] in (".a", ".b"):
+            q.grad = None
+    loss().backward()
+    optimizer.step()  # whatever else is held and has an old gradient moves now
+    optimizer.zero_grad()
+    loss().backward()
+    optimizer.step()
     names = {id(q): name for name, q in p.items()}
     held = sorted({names.get(id(q), "something else") for group in optimizer.param_groups for q in group["params"]})
     return {
@@ -257,7 +260,6 @@ OPTIMIZER_SLIPS = {
 }
 _OPTIMIZERS = tuple(map(_optimized, OPTIMIZER_SLIPS))
 _FROZEN = tuple(_optimized(s) for s in OPTIMIZER_SLIPS if s != "not frozen")
-_CLOSE = Tolerance(rtol=1e-3, atol=1e-5)
 
 # ------------------------------------------------------------------------------------------------- 3: merge and unmerge
 
@@ -879,13 +881,13 @@ OBSERVATIONS = {
     "l": "at least 40 % of the facts are known with the adapter beside",
     "m": "at least half of the new questions are answered in the right form",
 }
-BASELINE = 173  # facts of 256 that `train(rank=1, n=256, steps=300, lr=0.015)` of the notebook knows
+BASELINE = 108  # facts of 256: `train(rank=1, n=256, steps=300, lr=0.015, targets="blocks.*.mlp.*")` of the notebook
 
 
 LAB = Lab(
     id="lab14",
     title="LoRA",
-    call_seconds=20.0,
+    preload=("numpy", "torch", "torch._dynamo"),  # the first optimizer imports it, which takes seconds
     provides=("llmlib.data", "llmlib.text"),
     questions=(
         Question(
@@ -926,7 +928,6 @@ LAB = Lab(
             difficulty=3,
             minutes=15,
             recipe=run_optimizer,
-            tolerance=_CLOSE,
             hint="go through named_parameters() once: for each name decide, then set requires_grad and grad",
             cases=(
                 Case("a small model", inputs=a_model_and_data, expected=_optimized(""), separates=_OPTIMIZERS),
@@ -1093,7 +1094,7 @@ LAB = Lab(
         Ungraded("lab14.t1", "Your own plot, read", name="interpretation", kind="text", points=3),
         Ungraded(
             "lab14.c1",
-            "Most facts with 4,000 trainable numbers in 30 s",
+            "Most facts with 2,200 trainable numbers in 30 s",
             name="most_facts",
             kind="challenge",
             number=Number(0, 256, whole=True, unit="facts of 256"),
