@@ -36,7 +36,9 @@ def test_the_layer_and_its_merging_are_the_librarys(seed):
     merged = lab14.switch({"0": weight}, None, adapter)
     torch.testing.assert_close(merged["0"], model[0].base.weight.detach())
     unmerge_lora(model)
-    torch.testing.assert_close(lab14.switch(merged, adapter, None)["0"], model[0].base.weight.detach(), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        lab14.switch(merged, adapter, None)["0"], model[0].base.weight.detach(), atol=1e-5, rtol=0
+    )
 
 
 def test_of_two_zero_factors_neither_has_a_gradient():
@@ -54,7 +56,11 @@ def test_counts_are_the_librarys(targets):
         norm="rmsnorm", position="rope", bias=False, tie_embeddings=True,
     )  # fmt: skip
     model = Transformer(config)
-    shapes = {n.split(".")[-2]: tuple(w.shape) for n, w in model.named_parameters() if n.startswith("blocks.0") and w.dim() == 2}
+    shapes = {
+        n.split(".")[-2]: tuple(w.shape)
+        for n, w in model.named_parameters()
+        if n.startswith("blocks.0") and w.dim() == 2
+    }
     total = sum(p.numel() for p in model.parameters())
     other = total - 2 * sum(o * i for o, i in shapes.values())
     named = [name for name in shapes if targets == ("blocks.*",) or name in ("q_proj", "v_proj")]
