@@ -37,7 +37,7 @@ class Source(NamedTuple):
 class Columns:
     """A float32 or bfloat16 matrix stored by columns: a product is the weighted sum of them, see `weighted_sum`."""
 
-    name = "columns"
+    name = "torch by columns"
 
     def __init__(self, columns: Tensor, vectors: torch.dtype | None = None):
         """columns: (n_in, n_out), its rows in one piece; vectors: what x comes in, the same type unless said."""

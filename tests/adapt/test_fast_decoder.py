@@ -105,13 +105,13 @@ def test_the_rounded_weights_are_those_of_quantize_model(weights, kind):
         quantize_model(model, "q8_0", targets="*", form="simulated")
     check_logits(decoder, model, 0.05)  # activations of bfloat16, or of 8 bits
     names = {"torch": f"{weights} body: torch {weights}", "native": f"{weights} body: native {weights}"}
-    assert decoder.kernels.startswith("bf16 body: columns" if weights == "bf16" else names[kind])
+    assert decoder.kernels.startswith("bf16 body: torch by columns" if weights == "bf16" else names[kind])
 
 
 def test_matrices_that_torch_s_kernel_does_not_take_stand_beside_others():
     model = llama(n_heads=8, n_kv_heads=1, head_dim=12, vocab_size=61)
     decoder = fast_decoder(model, "int4", head="int4", kernels="torch")
-    assert decoder.kernels.startswith("int4 body: columns and torch int4; int4 head: columns")
+    assert decoder.kernels.startswith("int4 body: torch by columns and torch int4; int4 head: torch by")
     quantize_model(model, "rtn", targets="*", form="simulated")
     check_logits(decoder, model, 0.05)
 
@@ -234,7 +234,7 @@ def test_what_is_missing_is_replaced_and_said(monkeypatch):
     monkeypatch.delenv("LLMLIB_NO_NATIVE")
     monkeypatch.setattr(kernels, "has_kernel", lambda name: False)
     decoder = fast_decoder(model, "int4", kernels="torch")
-    assert decoder.kernels.startswith("int4 body: columns")
+    assert decoder.kernels.startswith("int4 body: torch by columns")
     check_logits(decoder, plain, 0.03)
     monkeypatch.setattr(decoding_matrices, "fast_bags", lambda: False)
     check_logits(fast_decoder(model, "fp32"), model, 1e-5)
