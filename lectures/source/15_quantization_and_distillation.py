@@ -12,7 +12,7 @@
 #
 # **Before this:** lecture 04 (the Llama and its file), lecture 07 (number formats), lecture 00 (KL divergence).
 #
-# **Time:** core 100 minutes, optional 20 minutes; two classes. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
+# **Time:** core 135 minutes, optional 5 minutes; two classes. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
 #
 # <!-- sources: day24 -->
 
@@ -29,16 +29,15 @@ from torch import nn
 
 from courseware import (Claim, Diagram, bars, claims_table, curves, explore, heat_map,
                         panels, poll, setup_style, show, steps, table)
-from llmlib.adapt import (DistillationLoss, FakeQuantLinear, InputStatistics, awq_scales,
-                          calibrate, distillation_kl, fake_quantize, from_blocks,
-                          nf4_levels, output_error, pack_int4, quantize, quantize_gptq,
-                          quantize_model, quantize_nf4, quantize_q4_1, quantize_q8_0,
-                          unpack_int4)
+from llmlib.adapt import (DistillationLoss, InputStatistics, awq_scales, calibrate,
+                          distillation_kl, fake_quantize, output_error, pack_int4,
+                          quantize, quantize_gptq, quantize_model, quantize_nf4,
+                          quantize_q4_1, quantize_q8_0, unpack_int4)
 from llmlib.data import fetch, prose, recorded, split_documents
 from llmlib.hub import GGUFFile, is_stand_in, load_base, load_smollm2
 from llmlib.infer import generate
 from llmlib.model import ModelConfig, Transformer
-from llmlib.train import TrainConfig, Trainer, co2_grams, document_nats
+from llmlib.train import TrainConfig, Trainer
 
 setup_style(compact=True)
 torch.manual_seed(0);
@@ -75,7 +74,7 @@ d.show(alt="Bits of five formats. fp32: sign, 8 bits of exponent, 23 of fraction
 
 # %%
 def rounded(weight, bits, group, symmetric):
-    """Round each run of `group` weights of a row to its own grid: (n_out, n_in) twice."""
+    """Round each run of `group` weights of a row to a grid of its own."""
     w = weight.unflatten(1, (-1, group))                # (n_out, groups, group)
     if symmetric:
         top = 2 ** (bits - 1) - 1
@@ -88,7 +87,7 @@ def rounded(weight, bits, group, symmetric):
 
 by_hand = torch.tensor([[0.9, -0.3, 0.05, -1.4]])
 print("by hand:", [round(x, 2) + 0.0 for x in rounded(by_hand, 4, 4, True)[0].tolist()])
-big, tokenizer = load_base("5m", device="cpu")          # the course's own, full precision
+big, tokenizer = load_base("5m", device="cpu")          # never rounded to few bits
 matrix = big.blocks[3].mlp.up_proj.weight.detach()
 for bits, symmetric in itertools.product((8, 4, 3, 2), (True, False)):
     torch.testing.assert_close(rounded(matrix, bits, 32, symmetric),
@@ -179,7 +178,8 @@ d.show(alt="Codes 3 and 12 make the byte 195: 12 in its high half, 3 in its low 
 codes = torch.tensor([[3, 12, 0, 9]], dtype=torch.uint8)
 packed = codes[:, 0::2] | codes[:, 1::2] << 4           # the first code in the low half
 unpacked = torch.stack([packed & 15, packed >> 4], -1).flatten(1)
-assert torch.equal(packed, pack_int4(codes)) and torch.equal(unpacked, unpack_int4(packed))
+assert torch.equal(packed, pack_int4(codes))
+assert torch.equal(unpacked, unpack_int4(packed))
 print(f"{codes.tolist()} -> bytes {packed.tolist()} -> {unpacked.tolist()}")
 negative = torch.tensor([[-3, 7]])
 print(f"{negative.tolist()} -> {pack_int4(negative).tolist()} -> "
@@ -195,9 +195,8 @@ if real:
     with GGUFFile(fetch("smollm2")) as file:
         place = file.tensors["blk.0.attn_q.weight"]
         theirs = torch.tensor(file.read("blk.0.attn_q.weight"))
-    with fetch("smollm2").open("rb") as raw:
-        raw.seek(place.offset)
-        block = torch.frombuffer(bytearray(raw.read(20)), dtype=torch.uint8)
+    block = np.fromfile(fetch("smollm2"), np.uint8, 20, offset=place.offset)
+    block = torch.from_numpy(block)
     scale, minimum = block[:4].view(torch.float16).float()
     nibbles = torch.cat([block[4:] & 15, block[4:] >> 4]).float()
     ours = scale * nibbles + minimum
@@ -225,12 +224,13 @@ tables = 2 * vocabulary * d_model                       # embedding and head, no
 group = 4 + 16 / 128                                    # a 16-bit scale for 128 weights
 full = (linears + tables) * 16 / 8
 w4a16 = linears * group / 8 + tables * 16 / 8
-print(f"{(linears + tables) / 1e9:.2f}B parameters, {linears / 1e9:.2f}B of them in the "
-      f"blocks\n16 bits {full / 1e9:.1f} GB; w4a16 {w4a16 / 1e9:.1f} GB: "
-      f"{1 - w4a16 / full:.0%} less, {8 * w4a16 / (linears + tables):.1f} bits a parameter")
+a_parameter = 8 * w4a16 / (linears + tables)
+print(f"{(linears + tables) / 1e9:.2f}B parameters, {linears / 1e9:.2f}B in the blocks\n"
+      f"16 bits {full / 1e9:.1f} GB; w4a16 {w4a16 / 1e9:.1f} GB: "
+      f"{100 * (1 - w4a16 / full):.1f} % less, {a_parameter:.1f} bits a parameter")
 
 # %% [markdown]
-# Only the matrices inside the blocks are in 4 bits; embedding and head stay in 16, and are the second largest item. That makes 5.7 bits a parameter, not 4, and 64 % less memory, not the "approximately 75 %" of the model's own card. And who made it? The card names **Neural Magic** as the developer: it took DeepSeek's *distilled* model (a Llama fine-tuned on texts that R1 wrote; part VIII) and quantized it with GPTQ (part IV), in symmetric groups of 128. Two makers, two techniques, one link.
+# Only the matrices inside the blocks are in 4 bits; embedding and head stay in 16, and are the second largest item. That makes 5.7 bits a parameter, not 4, and less than two thirds of the memory saved, not the "approximately 75 %" of the model's own card. And who made it? The card names **Neural Magic** as the developer: it took DeepSeek's *distilled* model (a Llama fine-tuned on texts that R1 wrote; part VIII) and quantized it with GPTQ (part IV), in symmetric groups of 128. Two makers, two techniques, one link.
 #
 # ## III. The error that counts is the output's
 #
@@ -241,7 +241,8 @@ print(f"{(linears + tables) / 1e9:.2f}B parameters, {linears / 1e9:.2f}B of them
 # with $x$ a row. An error in a weight counts by the size of the input that it meets, and errors of two weights can cancel if their inputs go together. Rounding to nearest knows neither. Both are in the matrix $H$, which a few thousand tokens of text suffice to estimate: that is all that *calibration* is.
 
 # %%
-parts = split_documents(prose("wikipedia"), {"train": 0.94, "choose": 0.03, "report": 0.03})
+SHARES = {"train": 0.94, "choose": 0.03, "report": 0.03}  # as the base models had them
+parts = split_documents(prose("wikipedia"), SHARES)
 end = tokenizer.special_tokens["<|endoftext|>"]
 
 
@@ -314,7 +315,8 @@ def with_outliers(weight, inputs, factor, n=4):
 
 alphas = torch.linspace(0, 1, 21).tolist()
 planted = {f: with_outliers(matrix, inputs[one], f) for f in (1, 16, 64)}
-errors = {f: [awq_error(w, seen, a) for a in alphas] for f, (w, seen) in planted.items()}
+errors = {f: [awq_error(w, seen, a) for a in alphas]
+          for f, (w, seen) in planted.items()}
 for w, seen in planted.values():
     s = awq_scales(w, seen)
     best = output_error(w, rounded(w * s, 4, 32, False) / s, seen.second_moment)
@@ -364,7 +366,7 @@ def gptq(weight, moment, bits, group=32, damping=0.01):
     U = torch.linalg.cholesky(torch.linalg.inv(moment), upper=True).float()
     left, out = weight.clone(), torch.empty_like(weight)
     for j in range(n):
-        if j % group == 0:                              # a group's grid, as it stands now
+        if j % group == 0:                              # a group's grid, as it is now
             low, high = left[:, j : j + group].aminmax(dim=1)
             scale = (high - low) / (2**bits - 1)
         code = ((left[:, j] - low) / scale).round().clamp(0, 2**bits - 1)
@@ -378,9 +380,9 @@ H = inputs[one].second_moment
 ours, theirs = gptq(matrix, H, 3), quantize_gptq(matrix, H, 3).dequantize()
 same = torch.isclose(ours, theirs, atol=1e-4).float().mean()
 assert same > 0.999                                     # a tie may fall either way
-print(f"ours = quantize_gptq, in {same:.2%} of the weights; output error on fresh text "
-      f"{output_error(matrix, ours, held_out[one].second_moment):.1e}, rounded to nearest "
-      f"{output_error(matrix, rounded(matrix, 3, 32, False), held_out[one].second_moment):.1e}")
+judge = lambda w: output_error(matrix, w, held_out[one].second_moment)
+print(f"ours = quantize_gptq, in {same:.1%} of the weights; output error on fresh text "
+      f"{judge(ours):.1e},\nrounded to nearest {judge(rounded(matrix, 3, 32, False)):.1e}")
 
 # %% tags=["diagram"]
 small_x = torch.randn(2000, 3, generator=torch.Generator().manual_seed(0)) @ torch.randn(3, 8, generator=torch.Generator().manual_seed(1))
@@ -472,6 +474,7 @@ def told(method, bits):
 
 table([{"method": name, **{f"{b} bits": told(method, b) for b in (8, 4, 3, 2)}} for method, name in NAMES.items()],
       caption=f"perplexity, % more than the {bases['full']['5m']['perplexity']:.1f} of the 5m model in full; 95 % interval over documents; groups of 32")
+percent = lambda method, bits: np.mean([run["percent"] for run in runs_of(method, bits)])
 int8 = max(run["interval"][1] for run in bases["methods"] if run["bits"] == 8)
 int4 = max(run["interval"][1] for run in bases["methods"] if run["bits"] == 4)
 print(f"upper ends of the intervals, worst method: 8 bits {int8:.2f} %, 4 bits {int4:.2f} %")
@@ -641,8 +644,8 @@ stored = {"fp32": 4, "4 bits, unpacked each time": 5 / 8, "8 bits, torch's kerne
           "4 bits, torch's kernel": 5 / 8}
 for name, each in took.items():
     read = stored[name] * layer.weight.numel() / each / bandwidth
-    print(f"{name:28} {took['fp32'] / each:5.2f} times as fast as fp32; its weights come "
-          f"at {read:4.0%} of the memory's rate")
+    print(f"{name:27} {took['fp32'] / each:5.2f} times as fast as fp32; its weights "
+          f"come at {read:4.0%} of memory's rate")
 
 # %% [markdown]
 # Unpacking loses badly: the floats are written to memory and read again, which is the very traffic that was to be saved, and more. A kernel that unpacks a few weights at a time, in registers, gains. But look at the last column: its weights come at a smaller share of memory's rate than fp32's do. It is busy turning codes into floats, and now waits for *arithmetic*.
@@ -671,9 +674,10 @@ with torch.no_grad():
     integers = integer_product(x[0], blockwise)
 torch.testing.assert_close(integers, blockwise_matmul_plain(x, blockwise)[0],
                            rtol=1e-3, atol=1e-3)
+of_weights = output_error(layer.weight[:256], blockwise.dequantize())
 print(f"ours = blockwise_matmul_plain; error from rounding x to 8 bits, in blocks: "
-      f"{output_error(exact[None], integers[None]):.1e} of the output; from 4-bit weights: "
-      f"{output_error(layer.weight[:256], blockwise.dequantize()):.1e}")
+      f"{output_error(exact[None], integers[None]):.1e} of the output; "
+      f"from 4-bit weights: {of_weights:.1e}")
 
 # %% [markdown]
 # ### SmolLM2, four times
@@ -762,7 +766,7 @@ N = 24
 
 
 def with_draft(draft, prompts, **settings):
-    """-> share accepted, tokens for each pass of the target, seconds / plain seconds."""
+    """-> share accepted, tokens for each pass of the target, speed over plain."""
     generator = torch.Generator().manual_seed(0)
     plain = seconds(lambda: [generate(big, ids, max_new_tokens=N, **settings)
                              for ids in prompts], 1)
@@ -906,12 +910,15 @@ def learn(loss=None, updates=40, seed=0):
     """-> nats per token on held-out text, seconds of training."""
     torch.manual_seed(seed)
     student = Transformer(small)
-    order = torch.randperm(len(train_rows), generator=torch.Generator().manual_seed(seed))
-    batches = [(train_rows[i, :-1], train_rows[i, 1:]) for i in order.split(8)][:updates]
-    config = TrainConfig(steps=len(batches), optimizer="muon", lr=0.02, embedding_lr=0.02,
-                         vector_lr=0.005, betas=(0.8, 0.95), weight_decay=0.0,
-                         warmup_steps=5, schedule="wsd", decay_fraction=0.6, final_lr=0.0,
-                         device="cpu", progress=False, seed=seed)
+    order = torch.randperm(len(train_rows),
+                           generator=torch.Generator().manual_seed(seed))
+    batches = [(train_rows[i, :-1], train_rows[i, 1:])
+               for i in order.split(8)[:updates]]
+    config = TrainConfig(steps=len(batches), optimizer="muon", lr=0.02,
+                         embedding_lr=0.02, vector_lr=0.005, betas=(0.8, 0.95),
+                         weight_decay=0.0, warmup_steps=5, schedule="wsd",
+                         decay_fraction=0.6, final_lr=0.0, device="cpu",
+                         progress=False, seed=seed)
     start = time.process_time()
     Trainer(student, config, batches, **({"loss": loss} if loss else {})).run()
     took = time.process_time() - start
@@ -940,7 +947,6 @@ print(f"labels {from_labels[0]:.1f} nats a token, the teacher's probabilities "
 # What the source lecture says about this topic, and what the papers say that it leans on, against what you have just computed.
 
 # %%
-percent = lambda method, bits: np.mean([run["percent"] for run in runs_of(method, bits)])
 claims_table([
     Claim("DeepSeek was able to create distilled and quantized models that only used 4 bits per parameter",
           "the linked model's card (2025): developers Neural Magic; DeepSeek-AI (2025) made the model before quantization",
@@ -948,33 +954,23 @@ claims_table([
           "fails; DeepSeek distilled, Neural Magic quantized", source="day24"),
     Claim("only 4 bits per parameter (its link: an 8B model, w4a16)",
           "card: linear layers of the blocks only, groups of 128; size and memory \"approximately 75%\" less",
-          f"{8 * w4a16 / (linears + tables):.1f} bits a parameter, {1 - w4a16 / full:.0%} less memory, from the shapes",
+          f"{a_parameter:.1f} bits a parameter, {1 - w4a16 / full:.0%} less memory, from the shapes",
           "fails; embedding and head stay in 16 bits", source="day24"),
     Claim("can we use smaller representation of parameters?",
           "Dettmers et al. (2022), Frantar et al. (2023): 8 and 4 bits at little loss in large models",
           f"5m model, perplexity: 8 bits {percent('q8_0', 8):+.2f} %, 4 bits {percent('rtn', 4):+.1f} % "
           f"(GPTQ {percent('gptq', 4):+.1f} %), 2 bits {percent('gptq', 2):+.0f} %",
           "holds; down to 4 bits", source="day24", split="report"),
-    Claim("GPTQ is more accurate than rounding to nearest",
-          "Frantar et al. (2023): 3 or 4 bits, negligible loss where rounding fails",
-          f"MiniLM, layers' error on fresh text: {np.mean(ratio['gptq', 4]):.2f} of rounding's at 4 bits, "
-          f"{np.mean(ratio['gptq', 3]):.2f} at 3; ruined by planted outliers",
-          "holds; unless a few channels are very large", split="report"),
-    Claim("a small part of the weights is salient, and activations tell which",
-          "Lin et al. (2023): protecting 1 % of the channels",
-          f"outliers × {FACTORS[-1]}: AWQ {np.mean(cost('awq'), 0)[-1]:+.1f} %, rounding "
-          f"{np.mean(cost('rtn'), 0)[-1]:+.0f} %; without outliers {np.mean(cost('awq'), 0)[0]:+.1f} and "
-          f"{np.mean(cost('rtn'), 0)[0]:+.1f} %",
-          "holds; where there are outliers", split="report"),
-    Claim("NF4 is the best format for normally distributed weights",
-          "Dettmers et al. (2023): information-theoretically optimal",
-          f"5m model: NF4 (4.5 bits a weight) {percent('nf4', 4):+.2f} %, symmetric (4.5) {percent('absmax', 4):+.2f} %, "
-          f"asymmetric (5) {percent('rtn', 4):+.2f} %",
-          "holds; in perplexity, among plain formats; its output error is larger", split="report"),
-    Claim("speculative decoding leaves the output distribution as it is",
-          "Leviathan et al. (2023), Chen et al. (2023): proved",
-          "five tokens, three drafts, 50,000 draws each; greedy texts equal word for word",
-          "holds"),
+    Claim("quantized models, 4 bits (its link: by GPTQ)",
+          "Frantar et al. (2023): negligible loss where rounding fails; Lin et al. (2023): AWQ generalises better",
+          f"MiniLM, error on fresh text {np.mean(ratio['gptq', 4]):.2f} of rounding's at 4 bits, "
+          f"{np.mean(ratio['gptq', 3]):.2f} at 3; outliers × {FACTORS[-1]}: GPTQ {np.mean(cost('gptq'), 0)[-1]:+.0f} % "
+          f"perplexity, AWQ {np.mean(cost('awq'), 0)[-1]:+.1f} %",
+          "holds; unless a few channels are very large", source="day24", split="report"),
+    Claim("reducing climate impact: smaller representation of parameters",
+          "no number given",
+          f"SmolLM2, one thread, this run: {saving:.0f} times less computing time a token than in fp32; energy an estimate",
+          "holds; for decoding, and where nobody unpacks", source="day24"),
     Claim("can we achieve similar results with smaller models?",
           "Hinton et al. (2015): a distilled small model beats the same one trained on labels",
           f"live, 40 updates: labels {from_labels[0]:.1f} nats a token, teacher {from_teacher[0]:.1f}, "
