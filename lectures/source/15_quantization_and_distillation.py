@@ -113,7 +113,7 @@ def grid_of(bits=4, kind="asymmetric"):
         levels = levels * q.scale[0, 0] + (0 if q.offset is None else q.offset[0, 0])
     ax.vlines(levels, 0, ax.get_ylim()[1], color="#D55E00", linewidth=0.8 if len(levels) < 40 else 0.3)
     error = output_error(row, q.dequantize())
-    ax.set(xlabel="weight", ylabel="weights of one row", title=f"{q.bits} bits, {kind}: error {error:.1e}")
+    ax.set(xlabel="weight", ylabel="weights of one row", title=f"{kind}, {q.bits} bits\nerror {error:.1e}")
     return fig
 
 
@@ -143,7 +143,7 @@ def group_error(bits=4, one_large_weight=False):
             if symmetric:
                 ax.annotate(group, (q.bits_per_weight, output_error(w, q.dequantize())), textcoords="offset points", xytext=(4, 5), fontsize=8)
     ax.set(xlabel="bits a weight, scales included", ylabel="error / weights' size", yscale="log", title=f"{bits} bits" + (", one large weight" if one_large_weight else ""))
-    ax.legend(fontsize=8, loc="lower left")
+    ax.legend(fontsize=8, loc="upper right")
     return fig
 
 
@@ -169,7 +169,7 @@ low, high = d.box(6.2, 2.0, "1100", w=1.3, h=0.6, color="orange"), d.box(7.5, 2.
 d.label(6.85, 2.5, "high half: 12, low half: 3", size=10)
 d.arrow((4.3, 2.0), low.left)
 d.label(9.9, 2.0, "3 + 16 · 12 = 195", size=12)
-for x, w, text, color in ((1.6, 2.0, "scale\nfp16", "sky"), (3.6, 2.0, "minimum\nfp16", "sky"), (8.1, 7.0, "16 bytes: 32 codes; low halves are weights 0 to 15, high halves 16 to 31", "green")):
+for x, w, text, color in ((1.6, 2.0, "scale\nfp16", "sky"), (3.6, 2.0, "minimum\nfp16", "sky"), (8.1, 7.0, "16 bytes of codes: 0 beside 16, 1 beside 17, …", "green")):
     d.box(x, 0.6, text, w=w, h=0.8, color=color, size=9.5)
 d.show(alt="Codes 3 and 12 make the byte 195: 12 in its high half, 3 in its low half. Below, a block of GGUF's Q4_1: two bytes of scale, two of minimum, sixteen bytes with 32 codes.")
 
@@ -225,7 +225,8 @@ group = 4 + 16 / 128                                    # a 16-bit scale for 128
 full = (linears + tables) * 16 / 8
 w4a16 = linears * group / 8 + tables * 16 / 8
 a_parameter = 8 * w4a16 / (linears + tables)
-print(f"{(linears + tables) / 1e9:.2f}B parameters, {linears / 1e9:.2f}B in the blocks\n"
+print(f"{(linears + tables) / 1e9:.2f}B parameters, "
+      f"{linears / 1e9:.2f}B of them in the blocks\n"
       f"16 bits {full / 1e9:.1f} GB; w4a16 {w4a16 / 1e9:.1f} GB: "
       f"{100 * (1 - w4a16 / full):.1f} % less, {a_parameter:.1f} bits a parameter")
 
@@ -280,8 +281,8 @@ for name, model in {"ours, 1m": tiny, "ours, 5m": big, ("SmolLM2, 135M" if real 
 fig, (left, right) = panels(2, titles=["inputs of the layers", "weights of one matrix, sorted"], height=2.9)
 for i, (name, ratios) in enumerate(found.items()):
     left.plot(np.linspace(0, 1, len(ratios)), ratios, "o-", markersize=3, label=name)
-left.set(xlabel="depth (0 first layer, 1 last)", ylabel="largest / median channel", yscale="log")
-left.legend(fontsize=8)
+left.set(xlabel="depth (0 first layer, 1 last)", ylabel="largest / median channel", yscale="log", ylim=(0.4, 150))
+left.legend(fontsize=7.5, loc="lower center")
 for name, w in {"ours, 5m": matrix, "normal": torch.randn(matrix.shape)}.items():
     values = (w / w.std()).flatten().sort().values[:: 400]
     right.plot(np.linspace(0, 100, len(values)), values, label=name)
@@ -291,7 +292,7 @@ show(fig, alt="Left: largest over median input channel by depth, " + ", ".join(f
 print({name: f"median {np.median(r):.1f}, largest {max(r):.1f}" for name, r in found.items()})
 
 # %% [markdown]
-# The weights are as good as normal. Of the inputs the ratio grows from model to model, and only SmolLM2, which is 26 times larger than our largest (and was trained differently), has channels that deserve the name. So a method that guards against outliers has little to do in our models, and a comparison on them alone would do it an injustice. We therefore also *plant* some: multiply four gains of every norm by a factor, and divide the weights that read these channels by the same. The model computes exactly what it did, and its layers now read outliers.
+# The weights are nearly normal, with somewhat longer tails. Of the inputs the ratio grows from model to model, and only SmolLM2, which is 26 times larger than our largest (and was trained differently), has channels that deserve the name. So a method that guards against outliers has little to do in our models, and a comparison on them alone would do it an injustice. We therefore also *plant* some: multiply four gains of every norm by a factor, and divide the weights that read these channels by the same. The model computes exactly what it did, and its layers now read outliers.
 #
 # **AWQ** (Lin et al., 2023) undoes just that. It multiplies the columns of $W$ that meet large inputs by $s > 1$ before rounding and divides the inputs by $s$ when the layer runs. The product is the same, the rounding error of those weights $s$ times smaller. How much, is found by trying: $s_j = (\mathbb{E}|x_j|)^\alpha$ for $\alpha$ from 0 to 1, and the best on calibration text stays.
 
@@ -334,7 +335,7 @@ curves({f"outliers × {f}" if f > 1 else "as it is": e for f, e in errors.items(
 outliers = recorded("quantization_outliers")["results"]
 FACTORS = sorted({run["factor"] for run in outliers["runs"]})
 cost = lambda method: [[next(run["percent"] for run in outliers["runs"] if (run["method"], run["factor"], run["seed"]) == (method, f, seed)) for f in FACTORS] for seed in range(3)]
-fig, (left, right) = panels(2, titles=["weights in 4 bits", "weights and activations in 8 (w8a8)"], height=3.1)
+fig, (left, right) = panels(2, titles=["weights in 4 bits", "w8a8: activations too"], height=3.1)
 for ax, names in ((left, {"round to nearest": "rtn", "GPTQ": "gptq", "AWQ": "awq"}), (right, {"w8a8": "w8a8"})):
     for name, method in names.items():
         values = np.array(cost(method))
@@ -381,8 +382,9 @@ ours, theirs = gptq(matrix, H, 3), quantize_gptq(matrix, H, 3).dequantize()
 same = torch.isclose(ours, theirs, atol=1e-4).float().mean()
 assert same > 0.999                                     # a tie may fall either way
 judge = lambda w: output_error(matrix, w, held_out[one].second_moment)
+to_nearest = judge(rounded(matrix, 3, 32, False))
 print(f"ours = quantize_gptq, in {same:.1%} of the weights; output error on fresh text "
-      f"{judge(ours):.1e},\nrounded to nearest {judge(rounded(matrix, 3, 32, False)):.1e}")
+      f"{judge(ours):.1e},\nrounded to nearest {to_nearest:.1e}")
 
 # %% tags=["diagram"]
 small_x = torch.randn(2000, 3, generator=torch.Generator().manual_seed(0)) @ torch.randn(3, 8, generator=torch.Generator().manual_seed(1))
@@ -401,7 +403,7 @@ def column(j):
         left_[:, k + 1 :] -= ((left_[:, k] - new) / U_[k, k])[:, None] * U_[k, k + 1 :]
         left_[:, k] = new
     fig, ax = plt.subplots(figsize=(3.4, 2.3))
-    heat_map(left_ - small_w, ax=ax, center=0, vmin=-0.8, vmax=0.8, fmt=".1f", x="column", y="output")
+    heat_map(left_ - small_w, ax=ax, center=0, vmin=-0.8, vmax=0.8, x="column", y="output")
     ax.axvline(j - 0.5, color="#D55E00", linewidth=2.5)
     ax.set_title(f"{j} rounded: output error {output_error(small_w, left_, small_h):.3f}", fontsize=9)
     return fig
@@ -468,8 +470,8 @@ def told(method, bits):
     if not runs:
         return ""
     draws = f"; draws {min(r['percent'] for r in runs):.2f} to {max(r['percent'] for r in runs):.2f}" if len(runs) > 1 else ""
-    low, high = runs[0]["interval"]
-    return f"{np.mean([r['percent'] for r in runs]):.2f} ({low:.2f} to {high:.2f}{draws})"
+    middle, low, high = (round(v, 2) + 0 for v in (np.mean([r["percent"] for r in runs]), *runs[0]["interval"]))
+    return f"{middle:.2f} ({low:.2f} to {high:.2f}{draws})"
 
 
 table([{"method": name, **{f"{b} bits": told(method, b) for b in (8, 4, 3, 2)}} for method, name in NAMES.items()],
@@ -557,7 +559,7 @@ def cell(method, bits):
 say = lambda v: f"{np.mean(v):.2f} ({min(v):.2f} to {max(v):.2f})"
 table([{"bits": b, "method": NAMES[m], "layers' error": f"{np.mean(mini_of(m, b, 'error')):.1e}", "÷ round to nearest": say(ratio[m, b]) if m != "rtn" else "", "1 − cosine": f"{np.mean(mini_of(m, b, 'moved')):.3f}", "÷ rtn": say(moved[m, b]) if m != "rtn" else "", "recall@1": cell(m, b)} for b in (4, 3, 2) for m in ("rtn", "awq", "gptq")],
       caption=f"range over three calibration texts; recall among {mini['passages']} passages over {mini['questions']} questions with a 95 % interval, in full {mini['full']['recall']:.2f}")
-curves({"GPTQ": [run["error"] / mini_of("rtn", 3, "error")[0] for run in mini["amounts"]]}, at=[run["amount"] for run in mini["amounts"]], log="x", x="passages to calibrate on", y="error ÷ round to nearest", height=2.4, reference={"half": 0.5, "round to nearest": 1.0},
+curves({"GPTQ": [run["error"] / mini_of("rtn", 3, "error")[0] for run in mini["amounts"]]}, at=[run["amount"] for run in mini["amounts"]], log="x", x="passages to calibrate on", y="error ÷ rtn", height=2.6, reference={"half": 0.5, "round to nearest": 1.0},
        alt="Error of MiniLM's layers on fresh passages at 3 bits after GPTQ, over that of rounding to nearest, against the passages it was calibrated on: " + ", ".join(f"{run['amount']}: {run['error'] / mini_of('rtn', 3, 'error')[0]:.2f}" for run in mini["amounts"]) + ".")
 
 # %%
@@ -743,7 +745,7 @@ def one_place(draft="sloppy"):
     fig, ax = plt.subplots(figsize=(3.4, 2.5))
     for shift, values, color, name in ((-0.27, draft_q, "#bbbbbb", "draft q"), (0, target_p, "#0072B2", "target p"), (0.27, seen_, "#D55E00", "what came out")):
         ax.bar(np.arange(5) + shift, values, 0.26, color=color, label=name)
-    ax.set(xlabel="token", ylabel="probability", title=f"{draft} draft: {100 * kept_:.0f} % kept (Σ min = {100 * torch.minimum(target_p, draft_q).sum():.0f} %)")
+    ax.set(xlabel="token", ylabel="probability", title=f"{draft} draft: {100 * kept_:.0f} % kept\n(Σ min(p, q) = {torch.minimum(target_p, draft_q).sum():.2f})")
     ax.legend(fontsize=7.5)
     return fig
 
@@ -802,7 +804,7 @@ poll("A draft model agrees with the target on nearly every token of easy text an
 # Day 24's other question: "can we achieve similar results with smaller models?" A label says which token came next. A large model, asked at the same place, says how likely *each* of the vocabulary's tokens was: that "river" was possible too, and "the" was not. **Distillation** (Hinton et al., 2015) trains a small model, the *student*, on these **soft targets** of a *teacher*.
 
 # %% tags=["diagram"]
-prefix = "The river rises in the mountains and flows into the"
+prefix = "It is one of the largest cities in the United"
 with torch.no_grad():
     logits = big(torch.tensor([[end, *tokenizer.encode(prefix)]]))[0, -1]
 top = logits.topk(7).indices
@@ -887,7 +889,7 @@ explore(fitted, direction=["forward", "reverse"], second_peak=(0.05, 0.5, 0.15),
 d = Diagram(12, 4.0)
 for x, title in ((2.6, "whose text"), (6.6, "what the teacher gives"), (10.4, "name")):
     d.label(x, 3.75, title, bold=True, size=11)
-for y, (text, gives, name, color) in zip((3.1, 2.3, 1.5, 0.7), (("given text", "its probabilities, at every token", "logit distillation", "blue"), ("given text", "its hidden states too", "feature distillation", "green"), ("the teacher's own", "the text, nothing else", "sequence level", "orange"), ("the student's own", "its probabilities", "on-policy", "sky"))):
+for y, (text, gives, name, color) in zip((3.1, 2.3, 1.5, 0.7), (("given text", "its probabilities", "logit distillation", "blue"), ("given text", "its hidden states too", "feature distillation", "green"), ("the teacher's own", "the text, nothing else", "sequence level", "orange"), ("the student's own", "its probabilities", "on-policy", "sky"))):
     a, b = d.box(2.6, y, text, w=3.2, h=0.6, color=color, size=10.5), d.box(6.6, y, gives, w=3.7, h=0.6, color=color, size=10.5)
     d.arrow(a.right, b.left)
     d.label(10.4, y, name, size=11)
