@@ -640,7 +640,7 @@ BYTES = {"fp32": 4, "bf16": 2, "8 bits (Q8_0)": 8.5 / 8, "4 bits (Q4_1)": 5 / 8}
 table([{"weights in": name, "MB": f"{parameters * b / 1e6:.0f}", "ceiling, tokens/s": f"{bandwidth / (parameters * b):.0f}"} for name, b in BYTES.items()], caption=f"{parameters / 1e6:.0f} million parameters; this machine's memory gives one thread {bandwidth / 1e9:.0f} GB/s, measured just now (yours differs)")
 
 # %% [markdown]
-# So four bits could be six times as fast as 32. Will they be? Here is one large matrix times one vector, in several ways. *Unpacking* first turns the codes into floats and then multiplies, which is what a straightforward implementation does, and what a training framework does when a model is "loaded in 4 bit". **Before you run the cell:** faster or slower than fp32, and by how much?
+# So four bits could be six times as fast as 32. Will they be? Here is one large matrix times one vector, in several ways. *Unpacking* first turns the codes into floats and then multiplies, which is what a straightforward implementation does, and what any program has to do that lacks a kernel for the format. **Before you run the cell:** faster or slower than fp32, and by how much?
 
 # %%
 from llmlib.adapt import (Int4Linear, Int8Linear, QuantizedLinear,
@@ -663,7 +663,7 @@ for name, each in took.items():
           f"come at {read:4.0%} of memory's rate")
 
 # %% [markdown]
-# Unpacking loses badly: the floats are written to memory and read again, which is the very traffic that was to be saved, and more. A kernel that unpacks a few weights at a time, in registers, gains. But look at the last column: its weights come at a smaller share of memory's rate than fp32's do. It is busy turning codes into floats, and now waits for *arithmetic*.
+# Unpacking loses badly: the floats are written to memory and read again, which is the very traffic that was to be saved, and more. A kernel that unpacks a few weights at a time, in registers, gains. But look at the last column: its weights come at a smaller share of memory's rate than fp32's do. It is busy turning codes into floats, and presumably waits for *arithmetic* now.
 #
 # The way out is not to unpack at all. Round the *activations* to 8 bits as well, 32 at a time, each block with a scale $s_x$ of its own. Then a block's contribution to an output is
 #
@@ -804,7 +804,7 @@ drafted = [speculative_generate(big, little, ids, N, greedy=True).answer for ids
 print(f"greedy texts that are word for word the target's: {sum(a == b for a, b in zip(alone, drafted))} of {len(passages)}")
 
 # %% [markdown]
-# Passes are saved as promised; whether *time* is, depends on what a pass costs. Our 5m model lies in the processor's cache, so memory is not what it waits for, and a draft of a seventeenth of its size is not a seventeenth as slow: with such small models the overhead of each step eats the gain. On large ones, where one pass of the target takes as long as many of the draft, tokens a pass become speed.
+# Passes are saved as promised; whether *time* is, depends on what a pass costs. Our 5m model is 21 MB in 32 bits and may stay in a cache, so that memory is hardly what it waits for; and a draft of a seventeenth of its size is not seventeen times as fast, as each step has costs that do not shrink with the model. On large ones, where one pass of the target takes as long as many of the draft, tokens a pass become speed.
 
 # %%
 poll("A draft model agrees with the target on nearly every token of easy text and on few of hard text. With speculative decoding at temperature 1, the finished text, compared with the target's own,",
@@ -949,6 +949,9 @@ same_time = learn(updates=longer)
 print(f"labels {from_labels[0]:.1f} nats a token, the teacher's probabilities "
       f"{from_teacher[0]:.1f}, labels for the same time ({longer} updates) "
       f"{same_time[0]:.1f}")
+
+# %% [markdown]
+# With the same forty updates the teacher's student is ahead, and by much: each place in the text tells it four thousand numbers where a label is one. Against the same *computing time* less is left of the lead, because the teacher must be run as well. This is one seed and a very short run, far from where either student would end.
 
 #@@DISTIL@@
 
