@@ -20,6 +20,7 @@
 import copy
 import itertools
 import time
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -279,7 +280,7 @@ for name, model in {"ours, 1m": tiny, "ours, 5m": big, ("SmolLM2, 135M" if real 
     seen = calibrate(model, text, layers_)
     found[name] = [(seen[each].mean_abs.max() / seen[each].mean_abs.median()).item() for each in layers_]
 fig, (left, right) = panels(2, titles=["inputs of the layers", "weights of one matrix, sorted"], height=2.9)
-for i, (name, ratios) in enumerate(found.items()):
+for name, ratios in found.items():
     left.plot(np.linspace(0, 1, len(ratios)), ratios, "o-", markersize=3, label=name)
 left.set(xlabel="depth (0 first layer, 1 last)", ylabel="largest / median channel", yscale="log", ylim=(0.4, 150))
 left.legend(fontsize=7.5, loc="lower center")
@@ -428,21 +429,31 @@ def awq(w, seen, b):
     return quantize(w * s, b, 32).dequantize() / s
 
 
-def mean_error(method):
+def mean_error(method, *bits):
     weights = [(big.get_submodule(name).weight.detach(), inputs[name], held_out[name].second_moment) for name in LAYERS]
-    return float(np.mean([output_error(w, method(w, seen), h) for w, seen, h in weights]))
+    return float(np.mean([output_error(w, method(w, seen, *bits), h) for w, seen, h in weights]))
 
 
 ways["AWQ"] = awq
-by_bits = {name: [mean_error(lambda w, seen: way(w, seen, b)) for b in BITS] for name, way in ways.items()}
+by_bits = {name: [mean_error(way, b) for b in BITS] for name, way in ways.items()}
+
+
+def plot_by_bits():
+    fig, ax = panels(1, height=3.4)
+    for name, e in by_bits.items():
+        ax.plot(BITS, e, "o-", markersize=4, label=name)
+    for (name, place), mark in zip(single.items(), "s^D"):
+        ax.plot(*place, mark, markersize=9, color="k", fillstyle="none", label=name)
+    ax.plot(BITS, by_bits["round to nearest"][2] * 4.0 ** (4 - np.array(BITS)), "k:", linewidth=1, label="a quarter a bit")
+    ax.set(yscale="log", xlabel="bits", ylabel="output error / output")
+    ax.legend(fontsize=8, ncol=2)
+    return fig
+
+
 single = {"NF4": (4, mean_error(lambda w, _: quantize_nf4(w, 32).dequantize())), "Q4_1": (4, mean_error(lambda w, _: quantize_q4_1(w).dequantize())), "Q8_0": (8, mean_error(lambda w, _: quantize_q8_0(w).dequantize()))}
 
 # %% tags=["figure"]
-fig, ax = panels(1, height=3.4)
-[ax.plot(BITS, e, "o-", markersize=4, label=name) for name, e in by_bits.items()]
-[ax.plot(*place, mark, markersize=9, color="k", fillstyle="none", label=name) for (name, place), mark in zip(single.items(), "s^D")]
-ax.plot(BITS, by_bits["round to nearest"][2] * 4.0 ** (4 - np.array(BITS)), "k:", linewidth=1, label="a quarter a bit"); ax.set(yscale="log", xlabel="bits", ylabel="output error / output"); ax.legend(fontsize=8, ncol=2)
-show(fig, alt="Output error against bits, log scale, groups of 32. " + " ".join(f"{name}: {e[0]:.1e} at 2 bits, {e[2]:.1e} at 4, {e[-1]:.1e} at 8." for name, e in by_bits.items()) + " " + " ".join(f"{name}: {p[1]:.1e}." for name, p in single.items()))
+show(plot_by_bits(), alt="Output error against bits, log scale, groups of 32. " + " ".join(f"{name}: {e[0]:.1e} at 2 bits, {e[2]:.1e} at 4, {e[-1]:.1e} at 8." for name, e in by_bits.items()) + " " + " ".join(f"{name}: {p[1]:.1e}." for name, p in single.items()))
 
 # %%
 poll("Compared with rounding to nearest at the same bits, GPTQ moves the *weights* of a matrix",
@@ -630,9 +641,7 @@ def seconds(work, times=5):
 
 
 torch.set_num_threads(1)
-much = torch.ones(64_000_000)                           # 256 MB, more than any cache
-bandwidth = much.numel() * 4 / seconds(lambda: much.sum())
-del much
+bandwidth = 256e6 / seconds(torch.ones(64_000_000).sum)  # 256 MB: more than any cache
 parameters = smol.num_parameters()
 BYTES = {"fp32": 4, "bf16": 2, "8 bits (Q8_0)": 8.5 / 8, "4 bits (Q4_1)": 5 / 8}
 
@@ -654,7 +663,7 @@ forms = {"fp32": layer, "4 bits, unpacked each time": QuantizedLinear(layer, q4)
          "4 bits, torch's kernel": Int4Linear(layer, q4)}
 x = torch.randn(1, 2048)
 with torch.inference_mode():
-    took = {name: seconds(lambda: form(x), 7) for name, form in forms.items()}
+    took = {name: seconds(partial(form, x), 7) for name, form in forms.items()}
 stored = {"fp32": 4, "4 bits, unpacked each time": 5 / 8, "8 bits, torch's kernel": 1,
           "4 bits, torch's kernel": 5 / 8}
 for name, each in took.items():
@@ -705,15 +714,21 @@ passage = smol_tokenizer.encode(parts["report"][1].text)[:48]
 with torch.no_grad():
     wanted = smol(torch.tensor([passage]))[0]
 WATTS, MORE = 15, 10                                    # of one busy core: an assumption
-decoding, quality = [], {}
-for name, weights, kernels in (("fp32", "fp32", "torch"), ("bf16", "bf16", "torch"), ("4 bits, torch", "int4", "torch"), ("4 bits, integers", "int4", "auto")):
+
+
+def tried(name, weights, kernels):
+    """-> what to tell of a decoder; its memory is free afterwards."""
     decoder = fast_decoder(smol, weights, kernels=kernels, max_len=128)
-    write = lambda n: decoder.generate(asked, n, greedy=True)
-    write(2)
-    each = (seconds(lambda: write(2 + MORE), 2) - seconds(lambda: write(2), 2)) / MORE
+    write = partial(decoder.generate, asked, greedy=True)
+    write(max_new_tokens=2)
+    each = (seconds(partial(write, max_new_tokens=2 + MORE), 2) - seconds(partial(write, max_new_tokens=2), 2)) / MORE
     decoder.truncate(0)
     quality[name] = distillation_kl(decoder.read(passage, last=len(passage)), wanted).mean().item()
-    decoding.append((name, decoder.kernels, decoder.nbytes, decoder.bytes_per_token, each))
+    return name, decoder.kernels, decoder.nbytes, decoder.bytes_per_token, each
+
+
+quality = {}
+decoding = [tried(*each) for each in (("fp32", "fp32", "torch"), ("bf16", "bf16", "torch"), ("4 bits, torch", "int4", "torch"), ("4 bits, integers", "int4", "auto"))]
 first = decoding[0][-1]
 table([{"weights": name, "kept, MB": f"{kept / 1e6:.0f}", "read for a token, MB": f"{read / 1e6:.0f}", "speed": f"{first / each:.1f} ×", "of memory's ceiling": f"{100 * read / each / bandwidth:.0f} %", "KL, nats": f"{quality[name]:.3f}", "mJ a token (estimate)": f"{1000 * WATTS * each:.0f}"} for name, _, kept, read, each in decoding],
       caption=f"one thread, against the same decoder in fp32 ({1 / first:.0f} tokens/s here); KL to the model in fp32, 48 tokens; energy if a busy core draws {WATTS} W")
