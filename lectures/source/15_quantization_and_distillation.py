@@ -738,7 +738,7 @@ saving = first / decoding[-1][-1]
 # %% [markdown]
 # Read the table from the right. With torch's kernel 4 bits are faster than fp32, and far from what memory would allow. With integers the decoder is near the ceiling again, at a sixth of the bytes; what it costs in quality, mostly for the head in 8 bits and the activations, is the divergence in the table. (SmolLM2's body was in 4 bits already.) Torch's variant *keeps* more than it reads, since it holds a 16-bit copy for reading prompts, where many tokens share a weight and arithmetic decides. And energy goes with time, so fewer bits save both; but 15 watts are an assumption, and on a phone or a GPU the numbers are others.
 #
-# Where the compiler or the instruction is missing, your last line says so and the table's last rows are alike. The recorded comparison with other programs, on a quiet machine, is `benchmarks/decode_speed.py`.
+# Where the compiler or the instruction is missing, your last line says so and the table's last rows are alike. How it compares with other programs, llama.cpp among them, each rate beside its ceilings of the same run, `benchmarks/decode_speed.py` measures and `benchmarks/README.md` keeps.
 
 # %% [markdown]
 # ### Draft and check
