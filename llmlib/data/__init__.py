@@ -8,36 +8,67 @@ from .agreement import (
     spearman,
     spearman_brown,
 )
+from .arithmetic import Addition, AnyOrderSum, Multiplication
 from .batches import IGNORE, RandomWindows, ShuffledExamples, pack_documents, random_batch, windows
 from .cleaning import contamination, flaws_of, minhash, near_duplicates, quality_flaws, split_documents
 from .corpora import alice, all_plays, botchan, first_names, split_text, tiny_shakespeare
+from .expressions import evaluate_expression, is_solution
 from .fetching import AssetError, fetch, names
+from .game_of_24 import GameOf24, is_solvable, solve
 from .preferences import PreferencePair, preference_pairs
 from .prose import Document, prose
 from .recordings import Experiment, recorded, recorded_names, save_recorded, stale
 from .reviews import RatedText, rated_texts, split_ratings
+from .shell_game import ShellGame
 from .support_desk import Request, SupportDesk
+from .verifiable import (
+    Problem,
+    Task,
+    encode_problems,
+    filler_steps,
+    gsm8k,
+    held_out_key,
+    shuffled_steps,
+    step_verifier,
+    verifiable_reward,
+)
+from .word_problems import WordProblems
 
 __all__ = [
     "IGNORE",
+    "Addition",
+    "AnyOrderSum",
     "AssetError",
     "Document",
     "Experiment",
+    "GameOf24",
+    "Multiplication",
     "PreferencePair",
+    "Problem",
     "RandomWindows",
     "RatedText",
     "Request",
+    "ShellGame",
     "ShuffledExamples",
     "SupportDesk",
+    "Task",
+    "WordProblems",
     "alice",
     "all_plays",
     "bootstrap_interval",
     "botchan",
     "contamination",
+    "encode_problems",
+    "evaluate_expression",
     "fetch",
+    "filler_steps",
     "first_names",
     "flaws_of",
+    "gsm8k",
     "half_against_half",
+    "held_out_key",
+    "is_solution",
+    "is_solvable",
     "minhash",
     "names",
     "near_duplicates",
@@ -52,12 +83,16 @@ __all__ = [
     "recorded",
     "recorded_names",
     "save_recorded",
+    "shuffled_steps",
+    "solve",
     "spearman",
     "spearman_brown",
     "split_documents",
     "split_ratings",
     "split_text",
     "stale",
+    "step_verifier",
     "tiny_shakespeare",
+    "verifiable_reward",
     "windows",
 ]
