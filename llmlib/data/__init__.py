@@ -17,6 +17,17 @@ from .fetching import AssetError, fetch, names
 from .game_of_24 import GameOf24, is_solvable, solve
 from .preferences import PreferencePair, preference_pairs
 from .prose import Document, prose
+from .question_sets import (
+    ChoiceQuestion,
+    CodeProblem,
+    OpenQuestion,
+    choice_questions,
+    choice_sets,
+    code_problems,
+    open_questions,
+    open_sets,
+    split_of,
+)
 from .recordings import Experiment, recorded, recorded_names, save_recorded, stale
 from .reviews import RatedText, rated_texts, split_ratings
 from .shell_game import ShellGame
@@ -39,10 +50,13 @@ __all__ = [
     "Addition",
     "AnyOrderSum",
     "AssetError",
+    "ChoiceQuestion",
+    "CodeProblem",
     "Document",
     "Experiment",
     "GameOf24",
     "Multiplication",
+    "OpenQuestion",
     "PreferencePair",
     "Problem",
     "RandomWindows",
@@ -57,6 +71,9 @@ __all__ = [
     "all_plays",
     "bootstrap_interval",
     "botchan",
+    "choice_questions",
+    "choice_sets",
+    "code_problems",
     "contamination",
     "encode_problems",
     "evaluate_expression",
@@ -73,6 +90,8 @@ __all__ = [
     "names",
     "near_duplicates",
     "one_against_rest",
+    "open_questions",
+    "open_sets",
     "pack_documents",
     "pair_accuracy",
     "preference_pairs",
@@ -88,6 +107,7 @@ __all__ = [
     "spearman",
     "spearman_brown",
     "split_documents",
+    "split_of",
     "split_ratings",
     "split_text",
     "stale",
