@@ -1,0 +1,57 @@
+"""Measuring models: multiple choice, written answers, code, texts; how sure a score is, and whether it is honest.
+
+Lectures 17 and 18. Everything that a model wrote is text to this room; what is a programme runs in `llmlib.sandbox`.
+"""
+
+from .answers import contains_match, exact_match, plain_answer, token_f1
+from .choices import multiple_choice, option_scores, rescore
+from .code import Verdict, completion_of, judge_code, pass_at_k, run_problem
+from .contamination import Overlap, canary, exact_duplicates, exposure, find_overlaps
+from .generation import first_line, generate_answers, reread
+from .intervals import Comparison, Interval, bootstrap_interval, compare, sign_test
+from .prompts import chance_level, cloze, few_shot, lettered, question_form
+from .records import ItemResult, ResultLog, read_results, results_table, summary
+from .scoring import continuation_logprobs, split_at_answer
+from .texts import TextScore, score_texts
+
+__all__ = [
+    "Comparison",
+    "Interval",
+    "ItemResult",
+    "Overlap",
+    "ResultLog",
+    "TextScore",
+    "Verdict",
+    "bootstrap_interval",
+    "canary",
+    "chance_level",
+    "cloze",
+    "compare",
+    "completion_of",
+    "contains_match",
+    "continuation_logprobs",
+    "exact_duplicates",
+    "exact_match",
+    "exposure",
+    "few_shot",
+    "find_overlaps",
+    "first_line",
+    "generate_answers",
+    "judge_code",
+    "lettered",
+    "multiple_choice",
+    "option_scores",
+    "pass_at_k",
+    "plain_answer",
+    "question_form",
+    "read_results",
+    "reread",
+    "rescore",
+    "results_table",
+    "run_problem",
+    "score_texts",
+    "sign_test",
+    "split_at_answer",
+    "summary",
+    "token_f1",
+]
