@@ -107,7 +107,7 @@ def parse_call(text: str, tools: Sequence[Tool]) -> dict[str, Any] | None:
             raise ToolError(f"{tool.name} needs the argument {name!r}, a {kind}")
         value = arguments[name]
         if not isinstance(value, KINDS[kind]) or (isinstance(value, bool) and kind != "boolean"):
-            raise ToolError(f"argument {name!r} of {tool.name} is {str(value)[:40]!r}, it must be a {kind}")
+            raise ToolError(f"argument {name!r} of {tool.name} is {repr(value)[:40]}, it must be a {kind}")
     return {"name": tool.name, "arguments": arguments}
 
 
