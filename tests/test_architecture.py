@@ -1,4 +1,4 @@
-"""The house of llmlib: seven rooms, arrows downwards (contracts in pyproject.toml, [tool.importlinter])."""
+"""The house of llmlib: its rooms, arrows downwards (contracts in pyproject.toml, [tool.importlinter])."""
 
 import re
 import subprocess

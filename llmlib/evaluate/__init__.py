@@ -4,6 +4,7 @@ Lectures 17 and 18. Everything that a model wrote is text to this room; what is 
 """
 
 from .answers import contains_match, exact_match, plain_answer, token_f1
+from .calibration import ReliabilityBin, calibration_error, option_probabilities, reliability, selective_accuracy
 from .choices import multiple_choice, option_scores, rescore
 from .code import Verdict, completion_of, judge_code, pass_at_k, run_problem
 from .contamination import Overlap, canary, exact_duplicates, exposure, find_overlaps
@@ -19,10 +20,12 @@ __all__ = [
     "Interval",
     "ItemResult",
     "Overlap",
+    "ReliabilityBin",
     "ResultLog",
     "TextScore",
     "Verdict",
     "bootstrap_interval",
+    "calibration_error",
     "canary",
     "chance_level",
     "cloze",
@@ -40,16 +43,19 @@ __all__ = [
     "judge_code",
     "lettered",
     "multiple_choice",
+    "option_probabilities",
     "option_scores",
     "pass_at_k",
     "plain_answer",
     "question_form",
     "read_results",
+    "reliability",
     "reread",
     "rescore",
     "results_table",
     "run_problem",
     "score_texts",
+    "selective_accuracy",
     "sign_test",
     "split_at_answer",
     "summary",

@@ -43,7 +43,8 @@ def multiple_choice(
 
     form: `cloze`, `lettered` or your own. shots: examples with their right options before each question. chat: put as
     a chat in ChatML without a system message, the option as the reply. path: a JSONL file of results, where a run that
-    was interrupted goes on; one file a model and form, any normalisation. Of options with equal scores the first wins.
+    was interrupted goes on; one file a model and form, for any normalisation but "prior", which has its own. Of options
+    with equal scores the first wins.
 
     details of a result: "logprobs" (nats), "tokens" and "bytes" of each option and, for "prior", "priors": so that
     `rescore` gives the other normalisations without the model.

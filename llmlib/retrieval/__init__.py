@@ -3,7 +3,7 @@
 from .bm25 import BM25
 from .calculator import CalculatorError, calculate
 from .chunking import Section, chunk_text, split_sections
-from .citations import CheckedAnswer, check_citations, support
+from .citations import CheckedAnswer, add_citations, check_citations, support
 from .corpora import Passage, locate, python_docs, python_version, wikipedia_passages
 from .dense import DenseRetriever, embed_once, minilm_encoder
 from .faiss_index import FaissIndex
@@ -51,6 +51,7 @@ __all__ = [
     "ToolRun",
     "ToolStep",
     "VectorIndex",
+    "add_citations",
     "answer_from_sources",
     "calculate",
     "calculator_tool",

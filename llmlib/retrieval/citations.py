@@ -81,6 +81,26 @@ def check_citations(answer: str, sources: Sequence[str], *, threshold: float = 0
     return CheckedAnswer("".join(kept).strip(), tuple(cited), invented, unsupported, uncited)
 
 
+def add_citations(answer: str, sources: Sequence[str], *, threshold: float = 0.5) -> tuple[str, int]:
+    """Cite the source that best supports each sentence without a citation: -> the answer, how many were added.
+
+    For models too small to cite by themselves. A sentence that no source supports to the threshold stays bare, which is
+    worth counting: see `CheckedAnswer.uncited`.
+    """
+    added, cited = 0, []
+    for sentence in _sentences(answer):
+        has = any(match[2] is not None for match in CITATION.finditer(sentence))
+        supports = [0.0 if has else support(sentence, source) for source in sources]
+        if supports and max(supports) >= max(threshold, 1e-9):
+            body = sentence.rstrip()
+            end = body[-1] if body[-1] in ".!?" else ""
+            mark = f" [{supports.index(max(supports)) + 1}]"
+            sentence = body[: len(body) - len(end)] + mark + end + sentence[len(body) :]
+            added += 1
+        cited.append(sentence)
+    return "".join(cited), added
+
+
 def _sentences(text: str) -> list[str]:
     """The sentences with all that stands between them: joined they are the text."""
     cuts = [0, *(match.end() for match in SENTENCE.finditer(text)), len(text)]

@@ -11,7 +11,7 @@ from torch import nn
 from llmlib.infer import Sampling, Tokenizer, generate
 from llmlib.text import encode_chat
 
-from .citations import CheckedAnswer, check_citations
+from .citations import CheckedAnswer, add_citations, check_citations
 from .corpora import Passage
 from .hits import Hit, Retriever
 
@@ -30,7 +30,8 @@ class SourcedAnswer:
     """What came of a question. text: the checked answer, or `REFUSAL`. passages, hits: what was found, source 1 first.
 
     refused: the model was not asked, because nothing relevant was found, or said itself that the sources do not tell.
-    written: the model's own words ("" if it was not asked). checked: see `CheckedAnswer`; None where it was not asked.
+    written: the model's own words ("" if it was not asked). checked: what was made of its citations, see
+    `CheckedAnswer`; None where it was not asked. added: citations that it did not write, see `add_citations`.
     """
 
     text: str
@@ -39,6 +40,7 @@ class SourcedAnswer:
     refused: bool
     written: str = ""
     checked: CheckedAnswer | None = None
+    added: int = 0
 
 
 def numbered_sources(passages: Sequence[Passage], *, max_words: int = 120) -> str:
@@ -79,6 +81,7 @@ def answer_from_sources(
     min_score: float = 0.0,
     gate: Retriever | None = None,
     threshold: float = 0.5,
+    attribute: bool = False,
     prompt: Callable[[str, Sequence[Passage]], str] = rag_prompt,
 ) -> SourcedAnswer:
     """Find k passages, have `write` answer from them, check what it cites. Lecture 17.
@@ -86,7 +89,8 @@ def answer_from_sources(
     passages: what the retriever searches, in its order. gate: whose best score has to reach min_score, or the answer
     is a refusal; by default the retriever itself. Take one whose scores mean the same for every question, such as a
     `DenseRetriever`'s cosines: BM25's grow with the question's length and a fusion's say nothing. threshold: see
-    `check_citations`. A reader of some 100M parameters is confused by more than one or two passages: measure k.
+    `check_citations`. attribute: cite for the model what a source supports and it left bare. A reader of some 100M
+    parameters is confused by more than one or two passages: measure k.
     """
     hits = retriever.search(question, k)
     gated = hits if gate is None else gate.search(question, 1)
@@ -94,9 +98,13 @@ def answer_from_sources(
     if not hits or not gated or gated[0].score < min_score:
         return SourcedAnswer(REFUSAL, found, tuple(hits), refused=True)
     written = write(prompt(question, found)).strip()
-    checked = check_citations(written, [str(passage) for passage in found], threshold=threshold)
+    sources = [str(passage) for passage in found]
+    checked = check_citations(written, sources, threshold=threshold)
     refused = not checked.text or REFUSAL.rstrip(".").lower() in written.lower()
-    return SourcedAnswer(REFUSAL if refused else checked.text, found, tuple(hits), refused, written, checked)
+    text, added = (REFUSAL, 0) if refused else (checked.text, 0)
+    if attribute and not refused:
+        text, added = add_citations(text, sources, threshold=threshold)
+    return SourcedAnswer(text, found, tuple(hits), refused, written, checked, added)
 
 
 def chat_writer(

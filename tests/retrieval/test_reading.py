@@ -8,6 +8,7 @@ from llmlib.retrieval import (
     DenseRetriever,
     Hit,
     Passage,
+    add_citations,
     answer_from_sources,
     check_citations,
     numbered_sources,
@@ -64,6 +65,16 @@ def test_no_citation_of_nothing():
     assert checked.text == "All is well." and checked.invented == 1
     with pytest.raises(ValueError, match="threshold=2 must lie between 0 and 1"):
         check_citations("x", [], threshold=2)
+
+
+def test_what_a_source_supports_can_be_cited_for_the_model():
+    text, added = add_citations("Paris is the capital. Bread is made of water! I like it. Rome [2]", TEXTS)
+    assert text == "Paris is the capital [1]. Bread is made of water [3]! I like it. Rome [2]" and added == 2
+    assert add_citations("flour and water", TEXTS) == ("flour and water [3]", 1)
+    assert add_citations("", TEXTS) == ("", 0) and add_citations("Paris", []) == ("Paris", 0)
+    assert add_citations("Nobody knows.", TEXTS, threshold=0) == ("Nobody knows.", 0)
+    answer = answer_from_sources("bread?", PASSAGES, BM25(TEXTS), lambda _: "Flour and water [4].", k=1, attribute=True)
+    assert (answer.text, answer.added, answer.checked.invented) == ("Flour and water [1].", 1, 1)
 
 
 def test_the_prompt_numbers_its_sources_and_ends_with_the_question():
