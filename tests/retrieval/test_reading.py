@@ -50,6 +50,8 @@ def test_invented_and_unsupported_citations_go():
         ("Write `x[0]` for the first capital of France, Paris [1].", None, ()),
         ("The capital: Paris [1][2]", "The capital: Paris [1]", (1,)),
         ("Paris [0] [99999999999999999999].", "Paris.", ()),
+        ("The capital of France is Paris\n[1]\n", "The capital of France is Paris\n[1]", (1,)),
+        ("Rome is big\n[1] Paris is the capital of France.", None, (1,)),
         ("no citation at all", None, ()),
         ("", "", ()),
     ],
