@@ -94,7 +94,7 @@ def open_questions(name: str, split: str | None = None) -> list[OpenQuestion]:
 
 def code_problems() -> list[CodeProblem]:
     """HumanEval's 164 problems (Chen et al., 2021). Run what a model writes only in `llmlib.sandbox`."""
-    rows = map(json.loads, gzip.decompress(fetch("human-eval").read_bytes()).decode("utf-8").splitlines())
+    rows = map(json.loads, gzip.decompress(fetch("human-eval").read_bytes()).decode("utf-8").strip().split("\n"))
     return [
         CodeProblem(row["task_id"], row["prompt"], row["entry_point"], row["canonical_solution"], row["test"])
         for row in rows

@@ -50,17 +50,16 @@ class ResultLog:
             write_file(self.path, json.dumps({"settings": settings}, ensure_ascii=False) + "\n")
             return
         text = self.path.read_text(encoding="utf-8")
-        whole = text[: text.rfind("\n") + 1]
-        if whole != text:
-            write_file(self.path, whole)
-        head, *lines = whole.splitlines() or ["{}"]
-        before = json.loads(head).get("settings")
+        head, *rest = _whole_lines(text) or [""]
+        before = _settings_of(head)
         if before != settings:
             wrong = _first_difference(before, settings)
             raise ValueError(f"path={str(path)!r} holds results with other settings ({wrong}): give another path")
-        for line in lines:
+        for line in rest:
             result = ItemResult(**json.loads(line))
             self.done[result.id] = result
+        if not text.endswith("\n"):
+            write_file(self.path, "".join(f"{line}\n" for line in [head, *rest]))
 
     def find(self, item_id: str, asked: str) -> ItemResult | None:
         """The result of a question that was put in just these words before."""
@@ -78,7 +77,7 @@ class ResultLog:
 
 def read_results(path: str | Path) -> list[ItemResult]:
     """The results in a file that an evaluation wrote, in the order in which they came; the last of each question."""
-    _, *lines = Path(path).read_text(encoding="utf-8").splitlines()
+    _, *lines = _whole_lines(Path(path).read_text(encoding="utf-8"))
     return list({(result := ItemResult(**json.loads(line))).id: result for line in lines}.values())
 
 
@@ -117,6 +116,18 @@ def model_fingerprint(model: nn.Module) -> str:
         first = tensor.flatten()[:64].to("cpu", torch.float32) if isinstance(tensor, torch.Tensor) else torch.zeros(0)
         sums.update(f"{name} {tuple(getattr(tensor, 'shape', ()))}".encode() + first.numpy().tobytes())
     return sums.hexdigest()[:12]
+
+
+def _whole_lines(text: str) -> list[str]:
+    """Without a last one that was not ended. Line ends alone part them: texts may hold other separators."""
+    return text.split("\n")[:-1]
+
+
+def _settings_of(line: str) -> Any:
+    try:
+        return json.loads(line).get("settings")
+    except (ValueError, AttributeError):
+        return None
 
 
 def _first_difference(before: Any, now: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .bm25 import words
 
-CITATION = re.compile(r"`[^`\n]*`|([ \t]*)\[(\d+(?:\s*[,;]\s*\d+)*)\]")
+CITATION = re.compile(r"`[^`\n]*`|([ \t]{0,3})\[(\d+(?:\s*[,;]\s*\d+)*)\]")
 SENTENCE = re.compile(r"(?<=[.!?])(?:\s*\[[\d,; ]+\])*(?=\s|$)|\n+(?!\s*\[[\d,; ]+\]\s*(?:\n|$))")
 COMMON = frozenset(
     "a an and are as at be been by can do does for from had has have he her his how if in into is it its no not of on "

@@ -8,6 +8,8 @@ from tiny_questions import BPE, BYTES, CHOICES, tiny_model
 
 from llmlib.data import ChoiceQuestion
 from llmlib.evaluate import (
+    ItemResult,
+    ResultLog,
     chance_level,
     cloze,
     continuation_logprobs,
@@ -163,6 +165,22 @@ def test_a_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert {r.id for r in read_results(path)} == {"q1", "q2", "q3", "q4"}
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert lines[0]["settings"]["task"] == "multiple choice" and len(lines) == 5
+
+
+def test_a_file_keeps_any_text_and_an_empty_file_is_none_of_ours(tmp_path):
+    path = tmp_path / "log.jsonl"
+    odd = ItemResult("a\u2028b", 1.0, "line\x85\r\nend\x1c", ["é"], "x", {"output": "\u2029"})
+    ResultLog(path, {"task": "t"}).add([odd])
+    with path.open("a") as file:
+        file.write('{"id": ')
+    assert read_results(path) == [odd]
+    assert ResultLog(path, {"task": "t"}).find("a\u2028b", "x") == odd and read_results(path) == [odd]
+    assert ResultLog(path, {"task": "t"}).find("a\u2028b", "y") is None
+    for text in ("", "my notes\nnot ended", '[1]\n{"id": '):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="its first line has none"):
+            ResultLog(path, {"task": "t"})
+        assert path.read_text() == text
 
 
 def test_a_file_of_another_model_or_form_is_refused(tmp_path):
