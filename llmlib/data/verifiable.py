@@ -6,9 +6,7 @@ judges replies, whole or step by step. Lecture 16.
 
 import dataclasses
 import hashlib
-import json
 import random
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .batches import IGNORE
-from .fetching import fetch
+from .question_sets import open_questions
 
 END = "\n"  # what ends a reply
 HELD_OUT = 0.1  # the share of all problems that is kept for testing
@@ -193,10 +191,8 @@ def gsm8k() -> list[Problem]:
 
     The marks of its calculator, such as <<5*2=10>>, are removed; answers are numbers as `extract_answer` writes them.
     """
-    rows = [json.loads(line) for line in fetch("gsm8k").read_text(encoding="utf-8").splitlines()]
     problems = []
-    for row in rows:
-        *steps, answer = re.sub(r"<<.*?>>", "", row["upstream_answer"]).split("\n")
-        answer = answer.removeprefix("####").strip().replace(",", "")
-        problems.append(Problem(row["prompt"], tuple(steps), answer, key=row["id"], separator="\n"))
+    for item in open_questions("gsm8k"):
+        *steps, _ = item.worked.split("\n")  # the last line repeats the answer
+        problems.append(Problem(item.question, tuple(steps), item.answers[0], key=item.id, separator="\n"))
     return problems

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from llmlib.data import ChoiceQuestion, OpenQuestion
-from llmlib.infer import Tokenizer
+from llmlib.infer import Tokenizer, few_shot_prompt
 from llmlib.text import encode_chat
 
 Question = TypeVar("Question", ChoiceQuestion, OpenQuestion)
@@ -56,10 +56,8 @@ def chat_ids(
     system: str | None = None,
 ) -> list[int]:
     """The same as a chat, each example a turn of the user and its answer one of the assistant, as token ids."""
-    messages = [{"role": "system", "content": system}] if system is not None else []
-    for shot, answer in shots:
-        messages += [{"role": "user", "content": form(shot)}, {"role": "assistant", "content": answer}]
-    return encode_chat(tokenizer, [*messages, {"role": "user", "content": form(item)}])
+    shown = [(form(shot), answer) for shot, answer in shots]
+    return encode_chat(tokenizer, few_shot_prompt(form(item), shown, system=system, chat=True))
 
 
 def check_shots(items: Sequence[Question], shots: Sequence[Question]) -> None:
