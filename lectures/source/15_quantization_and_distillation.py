@@ -7,7 +7,7 @@
 # - round a matrix to a few bits, choose what shares a scale, and say how many bits a weight then really takes;
 # - say why the error that counts is the output's, and build what AWQ and GPTQ make of that;
 # - judge a quantized model by perplexity and by a task, and say where the cheap methods stop being good enough;
-# - explain why four bits are faster only if nobody unpacks them, and why drafting and checking leaves a model's distribution as it was;
+# - explain why four bits are faster where nobody unpacks them into memory, and why drafting and checking leaves a model's distribution as it was;
 # - write the loss of distillation, with its temperature, its $T^2$ and its direction.
 #
 # **Before this:** lecture 04 (the Llama and its file), lecture 07 (number formats), lecture 00 (KL divergence).
@@ -46,7 +46,7 @@ torch.manual_seed(0);
 # %% [markdown]
 # ## I. Numbers in few bits
 #
-# Lecture 07 took floating-point numbers apart: the exponent buys range, the fraction buys resolution. A weight matrix needs little range. Its numbers are all of a size, and so one can leave the exponent out, keep a small *integer* for each weight, and let many weights share one floating-point number that says how large a step of the integer is.
+# Lecture 07 took floating-point numbers apart: the exponent buys range, the fraction buys resolution. A weight matrix needs little range. Its numbers are of similar size, and so one can leave the exponent out, keep a small *integer* for each weight, and let many weights share one floating-point number that says how large a step of the integer is.
 
 # %% tags=["diagram"]
 d = Diagram(12, 4.1)
@@ -69,7 +69,7 @@ d.show(alt="Bits of five formats. fp32: sign, 8 bits of exponent, 23 of fraction
 #
 # $$s = \frac{\max_i |w_i|}{2^{b-1} - 1}, \qquad q_i = \operatorname{round}(w_i / s), \qquad w_i \approx s\, q_i .$$
 #
-# **Asymmetric** rounding spends a second number on where the grid begins: $s = (\max w - \min w) / (2^b - 1)$ and $w_i \approx s\, q_i + \min w$, so that no code is wasted when a group's weights are lopsided. Either way a weight lands at most half a step away. If its place within the step is random, the mean squared error is $s^2 / 12$: **each bit less doubles the step and quadruples the error.**
+# **Asymmetric** rounding spends a second number on where the grid begins: $s = (\max w - \min w) / (2^b - 1)$ and $w_i \approx s\, q_i + \min w$, so that no code is wasted when a group's weights are lopsided. Either way a weight lands at most half a step away. If its place within the step is random, the mean squared error is $s^2 / 12$: **each bit less doubles the step, nearly, and about quadruples the error.** (Exactly: $2^b - 1$ steps have to span the range, and at 2 bits that makes more than a double.)
 #
 # **By hand.** Four weights $0.9, -0.3, 0.05, -1.4$ and 4 bits, symmetric: $s = 1.4 / 7 = 0.2$; codes $4.5 \to 4$, $-1.5 \to -2$, $0.25 \to 0$, $-7$; back again $0.8, -0.4, 0, -1.4$. (Halves go to the even code here.) The largest weight is exact, and the smallest is gone.
 
@@ -153,11 +153,11 @@ explore(group_error, bits=(2, 8, 1), one_large_weight=[False, True], panels=[dic
 
 # %%
 poll("A matrix has one weight that is 20 standard deviations large. You round it symmetrically to 4 bits with one scale for the whole matrix. What becomes of the others?",
-     ["nearly all of them become zero", "they lose about one bit of precision", "nothing: the large weight is clipped to the grid's end", "those in its row are lost, the others stay as they were"],
-     "The step is 20/7, nearly three standard deviations, and what lies within half a step of zero becomes zero: nearly everything. Absmax never clips, that is its trouble. Only with a scale a row or a group would the damage be confined to the neighbours.")
+     ["most of them become zero", "they lose about one bit of precision", "nothing: the large weight is clipped to the grid's end", "those in its row are lost, the others stay as they were"],
+     "The step is 20/7, nearly three standard deviations, and what lies within half a step of zero becomes zero: of bell-shaped weights about 85 in 100. Absmax never clips, that is its trouble. Only with a scale a row or a group would the damage be confined to the neighbours.")
 
 # %% [markdown]
-# With a scale for every group of 32, the large weight harms 31 neighbours and nobody else. That is why every format in use shares its scales among few.
+# With a scale for every group of 32, the large weight harms 31 neighbours and nobody else. That is a reason why 4-bit formats share a scale among few; at 8 bits, where the steps are fine, one for a row is common.
 #
 # ## II. In bytes
 #
@@ -187,7 +187,7 @@ print(f"{negative.tolist()} -> {pack_int4(negative).tolist()} -> "
       f"{unpack_int4(pack_int4(negative), signed=True).tolist()}")
 
 # %% [markdown]
-# Which half comes first is a convention, and conventions differ. Lecture 04 found SmolLM2 in a GGUF file, "most matrices in 4 bits". Its blocks (Q4_1, of the ggml project) hold 32 weights in 20 bytes: a scale, a minimum, and 16 bytes of codes, where weight 0 shares its byte with weight 16, not with weight 1. Here is the first block of the file, taken apart with nothing but shifts.
+# Which half comes first is a convention, and conventions differ. Lecture 04 found SmolLM2 in a GGUF file, "most matrices in 4 bits". Its blocks (Q4_1, of the ggml project) hold 32 weights in 20 bytes: a scale, a minimum, and 16 bytes of codes, where weight 0 shares its byte with weight 16, not with weight 1. (Its sister Q8_0 has 8 bits, a scale for 32 and no minimum: 8.5 bits a weight.) Here is the first block of the file, taken apart with nothing but shifts.
 
 # %%
 smol, smol_tokenizer = load_smollm2(device="cpu")
@@ -268,7 +268,7 @@ print("E|x D^T|^2 = tr(D H D^T)")
 # %% [markdown]
 # ### Are there outliers? Look first
 #
-# Large models are said to have *outliers*: a few input channels ten or a hundred times larger than the rest (Dettmers et al., 2022, saw them from some billions of parameters on). Before using a cure, look for the disease. For every layer that reads the residual stream: the mean $|x|$ of its largest channel, over that of the median one.
+# Large models are said to have *outliers*: a few input channels ten or a hundred times larger than the rest (Dettmers et al., 2022, saw them in every layer from some billions of parameters on). Before using a cure, look for the disease. For every layer that reads the residual stream: the mean $|x|$ of its largest channel, over that of the median one.
 
 # %% tags=["diagram"]
 PARTS = ("attention.q_proj", "mlp.up_proj")
@@ -293,7 +293,7 @@ show(fig, alt="Left: largest over median input channel by depth, " + ", ".join(f
 print({name: f"median {np.median(r):.1f}, largest {max(r):.1f}" for name, r in found.items()})
 
 # %% [markdown]
-# The weights are nearly normal, with somewhat longer tails. Of the inputs the ratio grows from model to model, and only SmolLM2, which is 26 times larger than our largest (and was trained differently), has channels that deserve the name. So a method that guards against outliers has little to do in our models, and a comparison on them alone would do it an injustice. We therefore also *plant* some: multiply four gains of every norm by a factor, and divide the weights that read these channels by the same. The model computes exactly what it did, and its layers now read outliers.
+# The weights are nearly normal, with somewhat longer tails. Of the inputs the ratio grows over these three models. In the 5m model the inputs of attention pass ten in most blocks, those of the MLP in none; in SmolLM2, which is 26 times larger (and was trained differently, so size need not be the cause), most of both pass it, and by far. So a method that guards against outliers has little to do in our models, and a comparison on them alone would do it an injustice. We therefore also *plant* some: multiply four gains of every norm by a factor, and divide the weights that read these channels by the same. The model computes exactly what it did, and its layers now read outliers.
 #
 # **AWQ** (Lin et al., 2023) undoes just that. It multiplies the columns of $W$ that meet large inputs by $s > 1$ before rounding and divides the inputs by $s$ when the layer runs. The product is the same, the rounding error of those weights $s$ times smaller. How much, is found by trying: $s_j = (\mathbb{E}|x_j|)^\alpha$ for $\alpha$ from 0 to 1, and the best on calibration text stays.
 
@@ -330,13 +330,13 @@ curves({f"outliers × {f}" if f > 1 else "as it is": e for f, e in errors.items(
        alt="Output error of one layer against AWQ's exponent. " + " ".join(f"Outliers {f}: {e[0]:.1e} without, at best {min(e):.1e} at {alphas[int(np.argmin(e))]:.2f}." for f, e in errors.items()))
 
 # %% [markdown]
-# Without outliers AWQ gains little. With them rounding to nearest is ruined, since a column of small weights sits in a group whose scale the others decide, and AWQ gets nearly all of it back. What does this do to a whole model? *Recorded*, the 1m model, three placements; watch GPTQ, which part IV builds, and w8a8, where not the weights but the *activations* are rounded, each token's to 8 bits with a scale of its own.
+# Without outliers AWQ gains little. With them rounding to nearest is ruined, since a column of small weights sits in a group whose scale the others decide, and AWQ gets nearly all of it back. That is no surprise: what we planted is a multiplication of channels, which is exactly what AWQ undoes. The test shows that it does what it is built for, not that outliers of real models are of this kind. What does this do to a whole model? *Recorded*, the 1m model, three placements; watch GPTQ, which part IV builds, and w8a8, where the *activations* are rounded too: each token's to 8 bits with a scale of its own, beside weights in 8 bits with a scale a row.
 
 # %% tags=["diagram"]
 outliers = recorded("quantization_outliers")["results"]
 FACTORS = sorted({run["factor"] for run in outliers["runs"]})
 cost = lambda method: [[next(run["percent"] for run in outliers["runs"] if (run["method"], run["factor"], run["seed"]) == (method, f, seed)) for f in FACTORS] for seed in range(3)]
-fig, (left, right) = panels(2, titles=["weights in 4 bits", "w8a8: activations too"], height=3.1)
+fig, (left, right) = panels(2, titles=["weights in 4 bits", "w8a8: all in 8 bits"], height=3.1)
 for ax, names in ((left, {"round to nearest": "rtn", "GPTQ": "gptq", "AWQ": "awq"}), (right, {"w8a8": "w8a8"})):
     for name, method in names.items():
         values = np.array(cost(method))
@@ -350,7 +350,7 @@ show(fig, alt="Growth of perplexity in percent against the factor of planted out
 print("perplexity with the largest outliers planted and nothing rounded:", f"{outliers['unchanged'][0]['percent']:+.2f} %")
 
 # %% [markdown]
-# The order of the methods depends on the outliers. Where there are none, AWQ is hardly better than rounding, and GPTQ costs about half as much. At a factor of 64 rounding and GPTQ are both ruined, and AWQ has not noticed. (Why GPTQ too? A guess: its grid is still that of the group as it stands, and what a coarse grid does to the small column no correction of its neighbours can undo.) Rounding activations suffers in its own way: one large number in a token's vector sets the step for all the others. (LLM.int8 keeps such channels in 16 bits; SmoothQuant, Xiao et al., 2022, moves the factor into the weights, as AWQ does.)
+# The order of the methods depends on the outliers. Where there are none, AWQ is hardly better than rounding, and GPTQ costs about half as much. At a factor of 64 rounding and GPTQ are both ruined, and AWQ has not noticed. (Why GPTQ too? A guess: its grid is still that of the group as it stands, and what a coarse grid does to the small column no correction of its neighbours can undo.) Rounding activations suffers in its own way: one large number in a token's vector sets the step for all the others. (A part of the damage may be the 8-bit weights', whose columns the planting made small; this run does not separate the two. LLM.int8 keeps such channels in 16 bits; SmoothQuant, Xiao et al., 2022, moves the factor into the weights, as AWQ does.)
 #
 # ## IV. GPTQ: let the others make up for it
 #
@@ -358,7 +358,7 @@ print("perplexity with the largest outliers planted and nothing rounded:", f"{ou
 #
 # $$w_k \leftarrow w_k - e\, \frac{U_{jk}}{U_{jj}} \qquad \text{for all } k > j .$$
 #
-# **By hand.** Two inputs of mean square 1 and correlation 0.8, weights $(0.4, 0.4)$, and a grid of whole numbers. Rounding to nearest gives $(0, 0)$: error $0.4^2 + 0.4^2 + 2 \cdot 0.8 \cdot 0.4^2 = 0.576$. GPTQ rounds $w_1$ to 0, an error of $0.4$; the ratio $U_{12} / U_{11}$ is $-0.8$, so $w_2$ becomes $0.4 + 0.32 = 0.72$ and rounds to 1. The error is $0.4^2 + 0.6^2 - 2 \cdot 0.8 \cdot 0.4 \cdot 0.6 = 0.136$, a quarter, although $w_2$ was rounded to the *farther* number.
+# **By hand.** Two inputs of mean square 1 and correlation 0.8, weights $(0.4, 0.4)$, and a grid of whole numbers. Rounding to nearest gives $(0, 0)$: error $0.4^2 + 0.4^2 + 2 \cdot 0.8 \cdot 0.4^2 = 0.576$. GPTQ rounds $w_1$ to 0, an error of $0.4$; the ratio $U_{12} / U_{11}$ is $-0.8$, so $w_2$ becomes $0.4 + 0.32 = 0.72$ and rounds to 1. The error is $0.4^2 + 0.6^2 - 2 \cdot 0.8 \cdot 0.4 \cdot 0.6 = 0.136$, about a quarter.
 
 # %%
 def gptq(weight, moment, bits, group=32, damping=0.01):
@@ -458,16 +458,16 @@ show(plot_by_bits(), alt="Output error against bits, log scale, groups of 32. " 
 # %%
 poll("Compared with rounding to nearest at the same bits, GPTQ moves the *weights* of a matrix",
      ["farther from the original, and the output closer to it", "closer to the original, and the output too", "equally far on average: it only breaks ties otherwise", "farther from the original only at 2 bits"],
-     "Rounding to nearest is by definition closest in the weights. GPTQ gives that up, at every number of bits, to have the output closer: the example by hand rounds 0.4 to 1. An error in the weights is not the error that counts.")
+     "On a given grid, rounding to nearest is by definition closest in the weights. GPTQ gives that up, at every number of bits, to have the output closer: the example by hand rounds 0.4 to 1. An error in the weights is not the error that counts.")
 
 # %% [markdown]
-# Three things to notice. Each bit is worth its factor of four, from 8 bits down to 3; at 2 it begins to cost more. Methods differ by a factor, not by a law: GPTQ's is worth about half a bit here. And a format decides as much as a method: NF4 has no offset and 4.5 bits a weight in groups of 32 where the asymmetric formats have 5. A fair comparison puts what is really stored on the axis, as part I did.
+# Three things to notice. Each bit is worth its factor of four, from 8 bits down to 3; at 2 it costs more, since so few steps are left. Methods differ by a factor, not by a law: GPTQ's is worth a little less than half a bit here. And a format decides as much as a method: NF4 has no offset and 4.5 bits a weight in groups of 32 where the asymmetric formats have 5. A fair comparison puts what is really stored on the axis, as part I did.
 #
 # ## V. What it costs
 #
 # ### Perplexity
 #
-# *Recorded*: the 5m base model, its body rounded by every method (embedding and head stay as they are), judged on 60 documents that it was not trained on. Methods that look at inputs had 8,192 tokens of training text, in three draws. Because model and rounded model read the same documents, a difference of a tenth of a percent can be seen.
+# *Recorded*: the 5m base model, its body rounded by every method (embedding and head stay as they are), judged on 60 documents that it was not trained on. Methods that look at inputs had 8,192 tokens of training text, in three draws. Model and rounded model read the same documents, and only the difference has an interval: at 8 bits some hundredths of a percent wide, at 4 bits half a percent.
 
 # %% tags=["diagram"]
 bases = recorded("quantization_bases")["results"]
@@ -486,11 +486,12 @@ def told(method, bits):
 
 
 table([{"method": name, **{f"{b} bits": told(method, b) for b in (8, 4, 3, 2)}} for method, name in NAMES.items()],
-      caption=f"perplexity, % more than the {bases['full']['5m']['perplexity']:.1f} of the 5m model in full; 95 % interval over documents; groups of 32")
+      caption=f"perplexity, % more than the {bases['full']['5m']['perplexity']:.1f} of the 5m model in full; 95 % interval over documents (of the first draw, where there are three); groups of 32")
 percent = lambda method, bits: np.mean([run["percent"] for run in runs_of(method, bits)])
 int8 = max(run["interval"][1] for run in bases["methods"] if run["bits"] == 8)
 int4 = max(run["interval"][1] for run in bases["methods"] if run["bits"] == 4)
 print(f"upper ends of the intervals, worst method: 8 bits {int8:.2f} %, 4 bits {int4:.2f} %")
+print("mean output error of all layers at 4 bits: " + ", ".join(f"{NAMES[m]} {runs_of(m, 4)[0]['output_error']:.1e}" for m in ("absmax", "rtn", "nf4")))
 
 # %% tags=["diagram"]
 fig, (left, right) = panels(2, titles=["5m, groups of 32", "four sizes, groups of 16"], height=3.0)
@@ -512,7 +513,7 @@ by_size = {b: {run["size"]: run["percent"] for run in bases["sizes"] if run["bit
 show(fig, alt="Left: growth of perplexity against bits for four methods on the 5m model. Right: by round to nearest on four sizes, " + "; ".join(f"{b} bits: " + ", ".join(f"{size} {value:.2f} %" for size, value in found.items()) for b, found in by_size.items()) + ".")
 
 # %% [markdown]
-# Eight bits are free, four cost a percent or less, three a few, and then it becomes steep: two bits cost a fifth with GPTQ, a third by plain rounding, and with a symmetric grid, which has three levels left, the model. Larger models of the ladder lose less at the same bits, as is reported of large ones. One row is odd. NF4 has a *larger* output error than asymmetric rounding in part IV's plot, half a bit less to store, and costs less perplexity. The output error of a layer is a better guide than that of its weights, and still not the thing itself.
+# Eight bits cost hundredths of a percent at most, four between half a percent and one and a half, three a few (with a symmetric grid eight), and then it becomes steep: two bits cost a fifth with GPTQ, nearly a third by plain rounding, and with a symmetric grid, which has three levels left, the model. Larger models of the ladder lose less at the same bits, as is reported of large ones; at 4 bits the intervals of neighbours overlap, and there is one model of each size. One row is odd. NF4 has a *larger* output error than asymmetric rounding, in part IV's four layers and over all of them, half a bit less to store, and yet costs less perplexity. The output error of a layer is what these methods can see, and still not the thing itself.
 #
 # Groups decide as well, and so does what is *not* rounded. In a model as small as ours the embedding is a good part of all parameters:
 
@@ -523,11 +524,11 @@ parts_ += [{"rounded to 4 bits": f"body, groups of 32, and head to {run['head']}
 table(parts_, caption=f"5m model, round to nearest unless said; the body holds {body:.1f} of {1e-6 * bases['groups'][0]['parameters']:.1f} million parameters")
 
 # %% [markdown]
-# Small groups are the dear way: at groups of 8 one stores as many bits as Q8_0 does, and loses more. A whole row under one scale, with GPTQ, needs a bit less than groups of 32 without, and is better; one scale for a matrix is out of the question. And 4 bits for the head cost about half as much again as 4 bits for everything else together, while 8 bits for it cost nothing that could be seen: hence the mixture that fast decoders use.
+# Small groups are the dear way: at groups of 8 one stores nearly as many bits as Q8_0 does, and loses more. A whole row under one scale, with GPTQ (one draw), needs nearly a bit less than groups of 32 without, and came out better; one scale for a matrix is out of the question. And 4 bits for the head cost about half of what 4 bits for everything else together do, while 8 bits for it cost nothing that could be seen: hence the mixture that fast decoders use.
 #
 # ### Read it yourself
 #
-# What does a percent look like? The same prompt, greedily continued; the model is rounded anew as you move the slider. (The 5m model knows a good deal about Wikipedia's tone and little about the world, in 32 bits already.)
+# What does a percent look like? The same prompt, greedily continued; the model is rounded anew as you move the slider. (The 5m model knows a good deal about Wikipedia's tone and little about the world, before any rounding.)
 
 # %% tags=["diagram"]
 def continued(bits=4, method="round to nearest", start="The film was directed by"):
@@ -542,7 +543,7 @@ def continued(bits=4, method="round to nearest", start="The film was directed by
 
 explore(continued, bits=[16, 8, 4, 3, 2], method=["round to nearest", "GPTQ", "AWQ"],
         start=["The film was directed by", "The river rises in", "Once upon a time there was a"],
-        panels=[dict(bits=b, method="round to nearest", start="The film was directed by") for b in (16, 3, 2)])
+        panels=[dict(bits=b, method="round to nearest", start="The film was directed by") for b in (16, 4, 2)])
 
 # %% tags=["diagram"]
 texts_ = recorded("quantization_texts")["results"]["smollm2"]
@@ -550,7 +551,7 @@ table([{"SmolLM2, body in": "as published" if b == "None" else f"{b} bits", **{q
       caption="recorded: greedy replies, cut at 28 tokens; divergence from the model as published, over 256 tokens of prose")
 
 # %% [markdown]
-# SmolLM2's row of 4 bits is no feat: its weights lay on that very grid, nothing was rounded, and a divergence of zero is not a quality of 4 bits. Three bits ruin it, by this simplest of methods, far more than our 5m model. (Its inputs have outliers and its weights stood on a coarser grid already; which of the two it is, we did not find out.) Text is a poor instrument here: while it stays grammatical nobody can see a percent of perplexity in it, and where one can see something the number has long said so.
+# SmolLM2's row of 4 bits is no feat: its weights lay on that very grid, nothing was rounded, and a divergence of zero is not a quality of 4 bits. Three bits ruin it, by this simplest of methods: a nat and a half of divergence, where the 5m model lost a few percent of perplexity, hundredths of a nat. (Its inputs have outliers and its weights stood on a coarser grid already; which of the two it is, we did not find out.) Text is a poor instrument here. Above, 4 bits (about a percent) left our 5m model's words as they were, and while it stays grammatical nobody can see a percent of perplexity in it, and where one can see something the number has long said so.
 #
 # ### A model that was trained by others, and a task
 #
@@ -571,10 +572,11 @@ def cell(method, bits):
 
 say = lambda v: f"{np.mean(v):.2f} ({min(v):.2f} to {max(v):.2f})"
 table([{"bits": b, "method": NAMES[m], "layers' error": f"{np.mean(mini_of(m, b, 'error')):.1e}", "÷ round to nearest": say(ratio[m, b]) if m != "rtn" else "", "1 − cosine": f"{np.mean(mini_of(m, b, 'moved')):.3f}", "÷ rtn": say(moved[m, b]) if m != "rtn" else "", "recall@1": cell(m, b)} for b in (4, 3, 2) for m in ("rtn", "awq", "gptq")],
-      caption=f"in brackets the range over three calibration texts (one at 2 bits); recall among {mini['passages']} passages over {mini['questions']} questions with a 95 % interval, in full {mini['full']['recall']:.2f}")
+      caption=f"in brackets the range over three calibration texts (one at 2 bits); layers' error on fresh passages; recall among {mini['passages']} passages over {mini['questions']} questions with a 95 % interval, in full {mini['full']['recall']:.2f}")
 seen_3 = next(run for run in mini["runs"] if (run["method"], run["bits"], run["draw"]) == ("gptq", 3, 0))
 amounts = sorted([*mini["amounts"], seen_3 | {"amount": 64}], key=lambda run: run["amount"])
 plain_3 = mini_of("rtn", 3, "error")[0]
+print("error on fresh passages over that on its own, 4 bits: " + ", ".join(f"{NAMES[m]} {np.mean(mini_of(m, 4, 'error')) / np.mean(mini_of(m, 4, 'error on its own')):.2f}" for m in ("awq", "gptq")))
 by_text = {name: [run[key] / plain_3 for run in amounts] for name, key in (("fresh passages", "error"), ("its own", "error on its own"))}
 
 # %% tags=["figure"]
@@ -582,14 +584,14 @@ curves(by_text, at=[run["amount"] for run in amounts], log="x", x="passages that
        alt="Error of MiniLM's layers at 3 bits after GPTQ, over that of rounding to nearest, against the passages it was calibrated on. " + " ".join(f"{name}: " + ", ".join(f"{v:.2f}" for v in values) + " at 4, 16, 64, 256." for name, values in by_text.items()))
 
 # %% [markdown]
-# Four things to notice. *The layers' error* is halved by GPTQ at 4 bits, on text that it has not seen, and nearly at 3 (with 256 passages, more than halved); AWQ gains less, and both gain in every draw. *Calibration can overfit*: GPTQ fits millions of weights to what it sees, and after four passages it is excellent on these four and worse than plain rounding on any other. From sixteen on it pays, and with 256 the gap has nearly closed. *The vectors* gain less than the layers do: the cosine falls short of half at 3 bits.
+# Four things to notice. *The layers' error* is about halved by GPTQ at 4 bits and at 3, on text that it has not seen; AWQ gains less, and both gain in every draw. *Calibration can overfit*: GPTQ fits millions of weights to what it sees, and after four passages it is excellent on these four and worse than plain rounding on fresh ones. From sixteen on it pays, and with 256 the gap has nearly closed (one draw of each amount). AWQ, which fits one exponent for a layer, errs alike on its own passages and on fresh ones, and so does generalise better, as its authors say, from a larger error. *The vectors* follow the layers roughly: at 4 and 3 bits GPTQ's gain a little less than its layers do, AWQ's more.
 #
-# *And the task.* At 4 bits recall is what it was. It moves at 2 bits, and there it is AWQ that keeps most, although GPTQ's layers have the smaller error. We did not choose the measure after seeing that, and cannot explain it. One draw, one task: but it is a reason to look at the task before believing in an error.
+# *And the task.* At 4 bits recall is what it was. It moves at 2 bits, and there it is AWQ that keeps most, although GPTQ's layers have the smaller error. The sentence vectors say the same as the task, so it is the layers' error that misleads here. We did not choose the measures after seeing that, and cannot explain it. One draw, one task: but it is a reason to look at the task before believing in an error.
 
 # %%
 poll("Of MiniLM in 4 bits the vectors have moved, and recall@1 is what it was. What follows?",
      ["the task does not resolve a change of this size, with so few questions and easy distractors", "4 bits lose nothing", "recall is the better measure, since it is what one wants", "the error of the layers was measured wrongly"],
-     "A task measure answers only in steps: a vector that moves and still lies nearest changes nothing, until it does. That is good news for the user of this task and says nothing about a harder one. It moves at 2 bits, where any measure would. Perplexity and divergence notice long before.")
+     "A task measure answers only in steps: a vector that moves and still lies nearest changes nothing, until it does. That is good news for the user of this task and says nothing about a harder one. It moves at 2 bits, where any measure would. A measure without steps, as the cosine here or a language model's perplexity, notices long before.")
 
 # %% [markdown]
 # ## VI. Training with the rounding in place (*optional*)
@@ -620,10 +622,10 @@ bars({name: v if len(v) > 1 else v[0] for name, v in shown.items()}, x="perplexi
      alt=f"Recorded: growth of perplexity of the {aware['size']} model at 2 bits, three seeds. " + " ".join(f"{name}: {np.mean(v):.0f} %." for name, v in shown.items()))
 
 # %% [markdown]
-# The control is what matters here: the same updates on the same text *without* rounding, and rounded afterwards. What the model gains by seeing its own rounding is the difference between these two, and at 2 bits it is large: less than half the damage, and clearly less than GPTQ's. (Its learning rate is the larger of the two that were tried, so more may be possible.) It costs a training run, gradients and optimizer and all, which is why 4 bits are nearly always reached without it. (Between the two stands QLoRA: keep the rounded weights, train an adapter beside them; lecture 14.)
+# The control is what matters here: as many updates on the same text *without* rounding, at the better of the same two learning rates, and rounded afterwards. What the model gains by seeing its own rounding is the difference between these two, and at 2 bits it is large: less than half the damage, and clearly less than GPTQ's. (Its learning rate is the larger of the two that were tried, so more may be possible.) It costs a training run, gradients and optimizer and all, which is why 4 bits are nearly always reached without it. (Between the two stands QLoRA: keep the rounded weights, train an adapter beside them; lecture 14.)
 
 # %% [markdown]
-# ## VII. Speed: four bits are faster only if nobody unpacks them
+# ## VII. Speed: four bits are faster where nobody unpacks them into memory
 #
 # Lecture 04 promised speed. A model that writes reads *every* weight for *each* token, and does two operations with it. A processor core can do tens of operations in the time in which it gets four bytes from memory, so decoding waits for memory, and fewer bytes should mean more tokens: <!-- keeps: 15-faster-in-fewer-bits -->
 #
@@ -672,13 +674,13 @@ for name, each in took.items():
           f"come at {read:4.0%} of memory's rate")
 
 # %% [markdown]
-# Unpacking loses badly: the floats are written to memory and read again, which is the very traffic that was to be saved, and more. A kernel that unpacks a few weights at a time, in registers, gains. But look at the last column: its weights come at a smaller share of memory's rate than fp32's do. It is busy turning codes into floats, and presumably waits for *arithmetic* now.
+# Unpacking loses badly: the floats are written to memory and read again, which is the very traffic that was to be saved, and ours goes over the matrix several times. (By how much it loses is a matter of this implementation.) A kernel that unpacks a few weights at a time, in registers, gains. But look at the last column: its weights come at a smaller share of memory's rate than fp32's do. It is busy turning codes into floats, and presumably waits for *arithmetic* now.
 #
 # The way out is not to unpack at all. Round the *activations* to 8 bits as well, 32 at a time, each block with a scale $s_x$ of its own. Then a block's contribution to an output is
 #
 # $$\sum_{i} (s_w q_i + m)\, s_x p_i \;=\; s_x s_w \sum_i q_i\, p_i \;+\; s_x\, m \sum_i p_i ,$$
 #
-# and both sums are over small *integers*. One instruction of a present-day processor multiplies 64 pairs of 8-bit integers and adds them up in fours. Floats appear once for 32 weights. llama.cpp does it so, and with its Q8_0 the activations have a scale for each 32 as well, so that an outlier spoils 31 neighbours and not a whole token (part III).
+# and both sums are over small *integers*. One instruction of a present-day processor multiplies 64 pairs of 8-bit integers and adds them up in fours. Floats appear once for 32 weights. llama.cpp does it so. The activations have a scale for each 32 as well, so that an outlier spoils 31 neighbours and not a whole token (part III).
 
 # %%
 def integer_product(x, q):
@@ -736,14 +738,14 @@ print(decoding[-1][1])
 saving = first / decoding[-1][-1]
 
 # %% [markdown]
-# Read the table from the right. With torch's kernel 4 bits are faster than fp32, and far from what memory would allow. With integers the decoder is near the ceiling again, at a sixth of the bytes; what it costs in quality, mostly for the head in 8 bits and the activations, is the divergence in the table. (SmolLM2's body was in 4 bits already.) Torch's variant *keeps* more than it reads, since it holds a 16-bit copy for reading prompts, where many tokens share a weight and arithmetic decides. And energy goes with time, so fewer bits save both; but 15 watts are an assumption, and on a phone or a GPU the numbers are others.
+# Read the ceiling's column first. With torch's kernel 4 bits are faster than fp32, and farther from what memory would allow. With integers the decoder came about as near to the ceiling as fp32 does, in our run, at less than a fifth of the bytes; what it costs in quality, mostly for the head in 8 bits and the activations, is the divergence in the table. (SmolLM2's body was in 4 bits already.) Torch's variant *keeps* more than it reads, since it holds a 16-bit copy for reading prompts, where many tokens share a weight and arithmetic decides. No energy was measured: the last column is the time once more, multiplied by an assumed 15 watts, and on a phone or a GPU the numbers are others.
 #
 # Where the compiler or the instruction is missing, your last line says so and the table's last rows are alike. How it compares with other programs, llama.cpp among them, each rate beside its ceilings of the same run, `benchmarks/decode_speed.py` measures and `benchmarks/README.md` keeps.
 
 # %% [markdown]
 # ### Draft and check
 #
-# There is another way to read the weights less often. Reading *five* tokens takes hardly longer than reading one, since the weights come from memory once either way; that is why prompts are read so fast. Writing is slow because each token must be known before the next. **Speculative decoding** (Leviathan et al., 2023; Chen et al., 2023) lets something cheap guess: a small model, the *draft*, writes a few tokens ahead, and the large one, the *target*, reads them in one pass and keeps what it would have written itself.
+# There is another way to read the weights less often. Where memory is what one waits for, reading *five* tokens takes hardly longer than reading one, since the weights come once either way; that is how prompts are read so fast. Writing is slow because each token must be known before the next. **Speculative decoding** (Leviathan et al., 2023; Chen et al., 2023) lets something cheap guess: a small model, the *draft*, writes a few tokens ahead, and the large one, the *target*, reads them in one pass and keeps what it would have written itself.
 #
 # "Would have written" is to be taken exactly. Let $q$ be the draft's distribution at some place and $p$ the target's. The draft drew $x$. Keep it with probability $\min(1, p(x)/q(x))$; otherwise draw from what $p$ has and $q$ lacks, $r(x) \propto \max(0, p(x) - q(x))$. Then a token comes out with probability
 #
@@ -819,12 +821,12 @@ drafted = [speculative_generate(big, little, ids, N, greedy=True).answer for ids
 print(f"greedy texts that are word for word the target's: {sum(a == b for a, b in zip(alone, drafted))} of {len(passages)}")
 
 # %% [markdown]
-# Passes are saved as promised; whether *time* is, depends on what a pass costs. Our 5m model is 21 MB in 32 bits and may stay in a cache, so that memory is hardly what it waits for; and a draft of a seventeenth of its size is not seventeen times as fast, as each step has costs that do not shrink with the model. On large ones, where one pass of the target takes as long as many of the draft, tokens a pass become speed.
+# Passes are saved as promised (three short prompts, and one that repeats itself: the shares are rough); whether *time* is, depends on what a pass costs. Our 5m model is 21 MB in 32 bits and may stay in a cache, so that memory is hardly what it waits for; and a draft of a seventeenth of its size is not seventeen times as fast, as each step has costs that do not shrink with the model. On large ones, where one pass of the target takes as long as many of the draft, tokens a pass are reported to become speed. (Greedily the text is the target's own, up to rounding. Sampled, it differs from run to run, as it does without a draft; it is the distribution that is the same.)
 
 # %%
-poll("A draft model agrees with the target on nearly every token of easy text and on few of hard text. With speculative decoding at temperature 1, the finished text, compared with the target's own,",
-     ["has the same distribution everywhere, and is only written faster where it is easy", "is slightly more like the draft where it is easy", "is slightly worse where it is hard, since more is redrawn", "is the very same text, token for token"],
-     "The identity above holds at each place for any q. Sampled text differs from run to run, as it does without a draft; it is the distribution that is the same. (Greedily it is the same text, up to rounding.)")
+poll("Somebody simplifies the algorithm: a rejected token is replaced by a draw from the target's p itself, not from what p has and q lacks. What comes out?",
+     ["tokens that the draft overrates come out too often", "the target's distribution all the same, only slower", "tokens that the draft underrates come out too often, since only they replace rejected ones", "the draft's distribution wherever the two differ"],
+     "A token with q(x) > p(x) is kept with probability p(x) in all, which is its full share. A chance of rejection R then adds R p(x) on top: p(x) (1 + R). Those that the draft underrates get, in sum, so much too little. That is why the replacement must come from p − q where it is positive, and from nowhere else.")
 
 # %% [markdown]
 # ## VIII. Distillation
@@ -909,7 +911,7 @@ explore(fitted, direction=["forward", "reverse"], second_peak=(0.05, 0.5, 0.15),
         alt=lambda direction, second_peak: f"A teacher with two peaks and a student with one bump, fitted by {direction} KL: " + ("a broad bump over both peaks." if direction == "forward" else "a narrow bump on the larger peak."))
 
 # %% [markdown]
-# Forward covers both and puts its middle where the teacher has next to nothing; reverse settles on one peak and does that well. For a model that *writes*, forward means that it will now and then say what the teacher would not; reverse, that it will say less than the teacher could. (In lecture 13 the policy's leash was the reverse one, and policies lost their variety.)
+# Forward covers both and puts its middle where the teacher has next to nothing; reverse settles on one peak and does that well. For a model that *writes*, forward means that it will now and then say what the teacher would not; reverse, that it will say less than the teacher could. (In lecture 13 the policy's leash was the reverse one. Policies lost variety there as well, but a reward was pulling at them too.)
 #
 # ### Four ways to learn from a teacher
 
@@ -966,12 +968,12 @@ print(f"labels {from_labels[0]:.1f} nats a token, the teacher's probabilities "
       f"{same_time[0]:.1f}")
 
 # %% [markdown]
-# With the same forty updates the teacher's student is ahead, and by much: each place in the text tells it four thousand numbers where a label is one. Against the same *computing time* less is left of the lead, because the teacher must be run as well. This is one seed and a very short run, far from where either student would end.
+# With the same forty updates the teacher's student is ahead, and by much: each place in the text tells it four thousand numbers where a label is one. Against the same *computing time* less is left of the lead, because the teacher must be run as well. This is one seed, one learning rate for both that nobody tuned, and a very short run, far from where either student would end. And the teacher is no neutral judge: the base models were trained on this very text, and on much besides.
 
 # %% [markdown]
 # ### With more care
 #
-# *Recorded*: a student of the 0.3m model's shape with the 3m model, eight times its size, as its teacher, 160 updates; every way at the best of three learning rates, chosen on other documents. The text is read once ("plenty"), or a twelfth of it twelve times ("little"). The control that matters is in the middle: labels alone with *twice* the updates and twice the text.
+# *Recorded*: a student of the 0.3m model's shape with the 3m model, eight times its size, as its teacher, 160 updates of 2,048 tokens. The text is read once ("plenty"), or a twelfth of it twelve times ("little"). Every way has the best of three learning rates, chosen by one run of half the length on plenty of text, by other documents; with little text and for twice the updates the same rates serve. Look for two controls: labels alone with *twice* the updates and twice the text, and, under the figure, what an update with a teacher costs. What no control here takes away: **the teacher has read the student's training text**, twice, and several times as much other text.
 
 # %% tags=["diagram"]
 learned = recorded("distillation")["results"]
@@ -980,28 +982,42 @@ of_way = lambda amount, way: [run[way][0] for run in learned[amount]]
 plenty = {"labels": of_way("plenty", "labels"), "labels, twice as long": [run[0] for run in learned["twice"]], **{way: of_way("plenty", way) for way in WAYS[1:]}}
 scarce = {way: of_way("little", way) for way in WAYS}
 teacher_bits = learned["teacher"][0]
+closed = (np.mean(plenty["labels"]) - np.mean(plenty["teacher, T=1"])) / (np.mean(plenty["labels"]) - teacher_bits)
+grown = recorded("base_models")["results"]["sizes"]     # the same shapes, trained on labels for longer
+work = 1 + 2 * grown["3m"]["parameters"] / (6 * grown["0.3m"]["parameters"])
+longer_text = grown["0.3m"]["tokens"] / (160 * 2048)
 bars(plenty | {f"little text: {way}": v for way, v in scarce.items()}, x="bits per byte (report)", height=3.6, reference={"teacher": teacher_bits}, highlight=["labels", "little text: labels"],
      alt=f"Bits per byte on held-out documents, {len(learned['plenty'])} seeds, teacher {teacher_bits:.2f}. Plenty of text: " + ", ".join(f"{w} {np.mean(v):.2f}" for w, v in plenty.items()) + ". Little: " + ", ".join(f"{w} {np.mean(v):.2f}" for w, v in scarce.items()) + ".")
+print(f"operations of an update with the teacher (6 for a parameter of the student, 2 for one of the teacher): {work:.1f} times those with labels alone")
+print(f"of the distance from labels alone to the teacher, its student has gone {100 * closed:.0f} %")
+print(f"the base model of the student's shape, labels alone, {longer_text:.0f} times the tokens: {grown['0.3m']['report'][0]:.2f}; the teacher on the same documents (more than above): {grown['3m']['report'][0]:.2f}")
 
 # %% [markdown]
-# The distilled student beats its twin that saw labels alone, in every seed, and also the one with twice the updates. Where text is scarce the difference is far larger: twelve readings of the same labels are learned by heart, while the teacher's probabilities say something about the words that did *not* stand there. Hidden states help a little more. Mixing labels in at $T = 2$ did worse than the teacher alone here. (The best rate of the three distilled ways was the largest that was tried, so theirs may have been held back; that of the labels was not.)
+# With the same text and updates, the distilled student beats its twin that saw labels alone, in every seed, and also the one with twice the updates. It is not the cheaper one: an update with the teacher costs nearly four times as much, and labels alone for *that* long we have not run. Nor is any of these students finished. The last line says what labels alone make of the same shape with much more text: better than all of them. Distillation got farther in few updates; that it gets farther in the end is not shown here.
+
+# %% [markdown]
+# Where text is scarce the difference is far larger. Twelve readings of the same labels end far above one reading of twelve times the text, presumably because they were learned by heart. Nobody stopped them early or looked for a rate for this case, and either would have helped. The teacher's student reads the same few documents, but what it is told there was learned from all the others too. So the gap is not what probabilities are worth against labels *from the same text*.
+#
+# Hidden states help a little more, in every seed. Mixing labels in at $T = 2$ did worse than the teacher alone, but that changed temperature and weight at once. And every way with a teacher chose the *highest* of its three rates, so none of them is at its best, while labels alone chose the middle one. In this the comparison favours labels.
 #
 # ### On the student's own text
 #
-# The last question: a student that has learned so goes on for some updates, at a tenth of the rate, in four ways. Bits per byte judge it on given text; the other columns on what it *writes*.
+# The last question: a student that has learned so ("teacher, T=1") goes on for 60 updates in four ways, all at one rate that nobody tuned, a twentieth of the one it learned with. Bits per byte judge it on given text; the other columns on what it *writes*. The fourth way reads 32 texts of its own, 48 tokens each, for an update, the others 2,048 given tokens; what the writing costs is not counted.
 
 # %% tags=["figure"]
 mean_of = lambda way, what: np.mean([run[way][what][0] if what == "bits" else run[way][what] for run in learned["further"]])
-table([{"goes on with": way, "bits per byte": f"{mean_of(way, 'bits'):.2f}", "KL(student ‖ teacher) on its own text": f"{mean_of(way, 'reverse_kl'):.2f}", "KL(teacher ‖ student)": f"{mean_of(way, 'forward_kl'):.2f}", "teacher's surprise at its text, nats": f"{mean_of(way, 'teacher_nats'):.2f}"} for way in learned["further"][0]],
-      caption=f"recorded, mean of {len(learned['further'])} seeds; texts of 48 tokens at temperature 1")
+table([{"goes on with": way, "bits per byte": f"{mean_of(way, 'bits'):.2f}", "KL(student ‖ teacher)": f"{mean_of(way, 'reverse_kl'):.2f}", "KL(teacher ‖ student)": f"{mean_of(way, 'forward_kl'):.2f}", "teacher's surprise at its text, nats": f"{mean_of(way, 'teacher_nats'):.2f}"} for way in learned["further"][0]],
+      caption=f"recorded, mean of {len(learned['further'])} seeds; the last three columns on the student's own texts, 48 tokens at temperature 1; standard error of the last within a seed about {np.mean([each['standard_error'] for run in learned['further'] for each in run.values()]):.2f}")
 
 # %% [markdown]
-# Here is the direction of the divergence again, in a language model. Both reverse ways write text that the teacher finds less surprising, and both give up something on given text, where the forward way gains: covering against choosing. That the student reads its *own* text adds little to that: in each seed it comes closer to the teacher there than with reverse divergence on given text, and no closer by the teacher's surprise.
+# Here is the direction of the divergence again, in a language model. Both reverse ways write text that the teacher finds less surprising, in each seed, and both give up something on given text, where the forward way gains: covering against choosing. (Less surprising is not the same as better: a text of commonplaces surprises nobody.)
+#
+# Whether the student reads its *own* text matters much less. Against reverse divergence on given texts it comes a little closer to the teacher by $\mathrm{KL}(\text{student} \,\|\, \text{teacher})$, in each seed; but that is the very number it was trained on. By the teacher's surprise it comes *no* closer: its text surprises a little more, in each seed, by one to two standard errors. So at this size and after so few updates on-policy distillation barely beats the same divergence on given texts, by its own measure alone, and not by the other.
 
 # %% [markdown]
 # ## Scale warning
 #
-# > **What this lecture's models can and cannot tell you.** Formats, packing, the second moment, the equality of what we built with the library's, the proof of speculative decoding and the gradient of distillation are the same at every size. How much perplexity a bit costs is not: our models have up to 5 million parameters, and larger ones are reported to lose less at 4 bits, while their outliers, which ours had to be given, make plain rounding of *activations* fail. SmolLM2 cannot be used to judge 4 bits at all. MiniLM's retrieval task is easy, with few questions. Our 5m model fits into a processor's cache, so its speeds say nothing about models that do not. All energies here are estimates.
+# > **What this lecture's models can and cannot tell you.** Formats, packing, the second moment, the equality of what we built with the library's, the proof of speculative decoding and the gradient of distillation are the same at every size. How much perplexity a bit costs is not: our models have up to 5 million parameters, and larger ones are reported to lose less at 4 bits, while their outliers, which ours had to be given, make plain rounding of *activations* fail. Ours were planted by the very operation that AWQ inverts. SmolLM2 cannot be used to judge 4 bits at all. MiniLM's retrieval task is easy, with few questions. Our 5m model fits into a processor's cache, so its speeds say nothing about models that do not. All energies here are estimates. The distilled students made 160 updates, their teacher has read their text, and no run gave labels alone the same number of operations.
 #
 # ## Claims
 #
@@ -1025,33 +1041,33 @@ claims_table([
     Claim("quantized models, 4 bits (its link: by GPTQ)",
           "Frantar et al. (2023): negligible loss where rounding fails; Lin et al. (2023): AWQ generalises better",
           f"MiniLM, error on fresh text {np.mean(ratio['gptq', 4]):.2f} of rounding's at 4 bits, "
-          f"{np.mean(ratio['gptq', 3]):.2f} at 3; outliers × {FACTORS[-1]}: GPTQ {np.mean(cost('gptq'), 0)[-1]:+.0f} % "
+          f"{np.mean(ratio['gptq', 3]):.2f} at 3; planted outliers × {FACTORS[-1]}: GPTQ {np.mean(cost('gptq'), 0)[-1]:+.0f} % "
           f"perplexity, AWQ {np.mean(cost('awq'), 0)[-1]:+.1f} %",
           "holds; by layers' error, unless a few channels are very large", source="day24", split="report"),
     Claim("reducing climate impact: smaller representation of parameters",
           "no number given",
-          f"SmolLM2, one thread, this run: {saving:.0f} times less computing time a token than in fp32; energy an estimate",
-          "holds; for decoding, and where nobody unpacks", source="day24"),
+          f"SmolLM2, one thread, this run: fp32 takes {saving:.1f} times the computing time a token of 4 bits; no energy measured",
+          "cannot be tested at this scale; decoding takes less time, energy is not measured", source="day24"),
     Claim("can we achieve similar results with smaller models?",
           "Hinton et al. (2015): a distilled small model beats the same one trained on labels",
           f"bits per byte, same size: labels {np.mean(plenty['labels']):.2f}, twice as long "
           f"{np.mean(plenty['labels, twice as long']):.2f}, distilled {np.mean(plenty['teacher, T=1']):.2f}; "
-          f"teacher {teacher_bits:.2f}",
-          "holds; closer to the teacher, not equal to it", source="day24", split="report"),
+          f"teacher {teacher_bits:.2f}, which costs {work:.1f} times the operations",
+          f"cannot be tested at this scale; in 160 updates {100 * closed:.0f} % of the way to the teacher, ahead of its twin, at a higher cost", source="day24", split="report"),
 ])
 
 # %% [markdown]
 # ## Summary
 #
-# 1. A weight in few bits is a small integer, times a scale that a group shares. Each bit less quadruples the squared error; small groups keep a large weight's damage among neighbours, and their scales are bits too.
+# 1. A weight in few bits is a small integer, times a scale that a group shares. Each bit less about quadruples the squared error; small groups keep a large weight's damage among neighbours, and their scales are bits too.
 # 2. What counts is the error of the layer's output, $\operatorname{tr}(\Delta H \Delta^\top)$. AWQ uses how large inputs are, GPTQ which of them go together; both need some text to look at.
-# 3. In our full-precision models 8 bits cost next to nothing, 4 bits about a percent of perplexity, 3 bits a few, and 2 bits a fifth or more. Training with the rounding in place gets much of the last back.
-# 4. Which method wins depends on outliers, and on what is measured. Ours have hardly any; planted ones ruin rounding and GPTQ, and leave AWQ unmoved. GPTQ halves the error of MiniLM's layers if it has seen enough text, and at 2 bits AWQ keeps more of the task. A model that was rounded before is no fair test.
-# 5. "4-bit" models have more than 4 bits a parameter, and are faster only if no kernel turns the codes into floats in memory. Integers times integers, block by block, is how.
+# 3. In our full-precision models 8 bits cost next to nothing, 4 bits about a percent of perplexity, 3 bits a few, and 2 bits a fifth or more. Training with the rounding in place gets about half of the last back, in the 1m model.
+# 4. Which method wins depends on outliers, and on what is measured. Ours are small; planted ones ruin rounding and GPTQ, and leave AWQ, which inverts just what was planted, unmoved. GPTQ halves the error of MiniLM's layers if it has seen enough text, and at 2 bits AWQ keeps more of the task. A model that was rounded before is no fair test.
+# 5. "4-bit" models have more than 4 bits a parameter, and are faster where the codes are not turned into floats in memory. A kernel that unpacks in registers gains; integers times integers, block by block, gained more here.
 # 6. Speculative decoding saves passes of the large model and changes nothing about what it says; whether it saves time depends on the costs of the two.
-# 7. Soft targets say more per token than labels: in our recording the distilled student beat its twin, also the one with twice the text and updates, and by far where text was scarce. $T^2$ keeps the balance of the losses, and the direction of the divergence decides between covering and choosing.
+# 7. Soft targets say more per token than labels: in our recording the distilled student beat its twin, also the one with twice the text and updates, though at nearly four times the operations an update and with a teacher that had read the text. On-policy distillation hardly beat the same divergence on given texts. $T^2$ keeps the balance of the losses, and the direction of the divergence decides between covering and choosing.
 #
-# **Still unexplained.** Why do the inputs of large models have outliers at all, and ours hardly any?
+# **Still unexplained.** Why do the inputs of large models have outliers at all, and ours so much smaller ones?
 #
 # ## Exercises
 #
@@ -1061,7 +1077,7 @@ claims_table([
 # 2. A format has 4-bit codes and, for each group of $g$ weights, a 16-bit scale and a 4-bit offset. From which $g$ on has it less than 4.5 bits a weight? What does part I say about choosing $g$ large?
 # 3. Two inputs with correlation $-0.8$, weights $(0.4, 0.4)$, grid of whole numbers: what does GPTQ make of them, and at which error?
 # 4. Show that `gptq` with $H = I$ is rounding to nearest. Then plant outliers in *one* layer and give it the order of the columns by falling $\mathbb{E}|x_j|$: does that mend what part III showed?
-# 5. Rerun `outliers` with w8a8, but scales of activations per 32 channels, as `integer_product` has them. How much of the damage is left?
+# 5. Rerun `experiments/quantization_outliers.py` with w8a8, but scales of activations per 32 channels, as `integer_product` has them. How much of the damage is left?
 # 6. Draft and check with a draft that puts probability 0 on a token of the target. Does the proof still hold? And if the *target* puts 0 on what the draft proposes?
 #
 # ## Further reading
