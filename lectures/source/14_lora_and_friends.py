@@ -5,14 +5,14 @@
 #
 # **Afterwards you can**
 # - add up what fine-tuning takes in memory, and say which part an adapter removes and which it leaves;
-# - write LoRA from scratch, and say why one of its two matrices must start at zero and the other must not;
+# - write LoRA from scratch, and say why one of its two matrices starts at zero and the other does not;
 # - say what the rank limits and what it does not, with three tasks that behave differently;
-# - teach a real chat model a new form of answer in a minute, switch adapters and merge them;
-# - compare nine ways of training a few parameters fairly, and name cases where all of them lose.
+# - teach a real chat model a new form of answer in under a minute of processor time, switch adapters and merge them;
+# - compare nine ways of training a few parameters at equal budgets, and name cases where LoRA loses.
 #
 # **Before this:** lecture 11 (fine-tuning); lecture 07 for the memory of training; singular values from linear algebra.
 #
-# **Time:** core 74 minutes, optional 22 minutes; one class. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
+# **Time:** core 75 minutes, optional 24 minutes; one class. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
 #
 # <!-- sources: analytics, 11785 -->
 
@@ -48,7 +48,12 @@ torch.manual_seed(0);
 # %% [markdown]
 # ## I. The bill
 #
-# Business Analytics puts full fine-tuning of a model with 7 billion parameters at "4x memory (weights + gradients + 2 moments) around 56GB". Four numbers are kept for every weight: itself, its gradient, and Adam's two moments. In fp32 each takes four bytes.
+# Business Analytics puts full fine-tuning of a model with 7 billion parameters at "4x memory (weights + gradients + 2 moments) around 56GB". Four numbers are kept for every weight: itself, its gradient, and Adam's two moments. In fp32 each takes four bytes. An *adapter* is a small set of new parameters, trained beside a frozen model; LoRA is the best known.
+
+# %%
+poll("A 7B model in fp32 is adapted: 10 million new parameters are trained with Adam, the rest is frozen. Which takes the most memory, activations aside?",
+     ["the frozen weights", "Adam's two moments of the base", "the gradients of the base", "the new parameters, with their moments"],
+     "Gradients and moments exist for trained parameters alone; for 10 million they are 0.12 GB. The frozen weights stay, 28 GB, and the next saving has to come from them: fewer bits each (part VIII).")
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -68,11 +73,6 @@ for what, trained, width in (("everything, fp32", 7e9, 4),
 
 # %% [markdown]
 # The slide says 28 GB for the weights, and four times 28 is **112**, not 56. Its second figure, "56GB → 30GB" for LoRA, therefore starts from half the truth. It ends near it, if the base stays in fp32 and activations are small: 28 GB of weights that nobody trains still have to be there. So the saving is almost four times, where the slide has less than two. What LoRA removes is the other three quarters.
-
-# %%
-poll("A 7B model in fp32 is adapted with 10 million trainable parameters and Adam. Which takes most of what memory is left (activations aside)?",
-     ["the frozen weights, 28 GB", "Adam's two moments of the base", "the gradients of the base", "the adapters, with their moments"],
-     "Gradients and moments exist for trained parameters alone; for 10 million they are 0.12 GB. The frozen weights stay, and the next saving has to come from them: fewer bits each (part VIII).")
 
 # %% tags=["diagram"]
 def memory(billions=7, trained="LoRA r = 8", base="bf16"):
@@ -96,7 +96,7 @@ explore(memory, billions=[1, 7, 13, 70], trained=["everything", "LoRA r = 8", "L
         alt="Gigabytes of weights, gradients and moments for a 7B model: 112 in all for full fine-tuning in fp32, about 14 with LoRA on a base in bf16, about 4 on a base of 4 bits. A dotted line marks 24 GB.")
 
 # %% [markdown]
-# That is arithmetic; the dotted line is a graphics card of 24 GB. *Recorded:* SmolLM2, 135 million parameters, each way in a process of its own, three updates of 8 × 64 tokens on one thread. Compare the last two columns: how much of the peak does the arithmetic explain?
+# That is arithmetic (for other sizes than 7B with shapes that are estimated); the dotted line is a graphics card of 24 GB. *Recorded:* SmolLM2, 135 million parameters, each way once, in a process of its own, three updates of 8 × 64 tokens on one thread. Compare the last two columns: how much of the peak does the arithmetic explain?
 
 # %% tags=["diagram"]
 ways = recorded("lora_memory")["results"]
@@ -104,10 +104,10 @@ of_way = {way["arm"]: way for way in ways}
 full_way, bf16_way = of_way["full, fp32"], of_way["LoRA all, base in bf16"]
 counted = {way["arm"]: (way["weights"] + way["gradients"] + way["moments"]) / 1e9 for way in ways}
 table([{"trained": way["arm"], "trainable": f"{way['trainable'] / 1e6:.2f}M", "of all": f"{way['trainable'] / (full_way['total'] + (way['trainable'] if 'LoRA' in way['arm'] else 0)):.2%}", "CPU s an update": way["seconds"], "weights + gradients + moments, GB": counted[way["arm"]], "peak of the process, GB": way["peak_gb"]} for way in ways],
-      caption="recorded: SmolLM2; a bare process with torch takes " + f"{ways[0]['bare_gb']:.2f} GB")
+      caption=f"recorded, one run each: SmolLM2; NF4 is 4 bits (part VIII); a bare process with torch takes {ways[0]['bare_gb']:.2f} GB. From full to LoRA all in fp32: {counted['full, fp32'] - counted['LoRA all, fp32']:.2f} GB less by count, {full_way['peak_gb'] - of_way['LoRA all, fp32']['peak_gb']:.2f} less at the peak")
 
 # %% [markdown]
-# The arithmetic is right about the differences and blind to the rest, which are activations, the file the model is read from and torch itself. LoRA removes gradients and moments. It does *not* remove the activations, since the error still has to travel back through every frozen layer to reach the lowest adapter. Training the last two blocks avoids that, and is by far the fastest. A base in bf16 halves its weights and hardly moves the peak, which at this size is made of activations.
+# The arithmetic explains most of the step from full fine-tuning to LoRA (the caption has both numbers), and little else: it leaves out activations, the reading of the file and torch itself. LoRA removes gradients and moments. It does *not* remove the activations, since the error still has to travel back through every frozen layer to reach the lowest adapter. Training the last two blocks avoids that: with three times the trained parameters of LoRA it has the lowest peak, and is by far the fastest. A base in bf16 halves its weights and moves the peak little, so at this size most of it must be something else; activations, we take it.
 #
 # Time falls too, though far less than the number of trained parameters: a frozen matrix needs no gradient of its own, a third of the arithmetic of a training step, and Adam has little to move; the forward pass and the way back remain.
 
@@ -167,9 +167,9 @@ noise = noise * sigma.norm() / noise.norm()
 def spectrum(rank=8):
     fig, ax = plt.subplots(figsize=(3.5, 2.7))
     ax.bar(range(1, 97), sigma, color=["#0072B2" if i < rank else "0.8" for i in range(96)], width=1.0)
-    ax.plot(range(1, 97), noise, color="#D55E00", linewidth=2, label="Gaussian, same length")
+    ax.plot(range(1, 97), noise, color="#D55E00", linewidth=2, label="Gaussian")
     ax.set(xlabel="singular value, by rank", ylabel="size", title=f"rank {rank}: {cut_bits[rank]:.2f} bits a byte")
-    ax.legend(fontsize=9)
+    ax.legend(fontsize=9, handlelength=1, loc="upper right", borderaxespad=0.1)
     return fig
 
 
@@ -177,7 +177,7 @@ explore(spectrum, rank=CUTS, panels=[dict(rank=1), dict(rank=8), dict(rank=96)],
         alt=lambda rank: f"Singular values of one matrix's change beside those of a Gaussian matrix of the same length; the first {rank} are kept. Held-out plays: {cut_bits[rank]:.2f} bits a byte, {before:.2f} without any change and {after:.2f} with all of it.")
 
 # %% [markdown]
-# The spectrum falls steeply at first and has a long tail; a random matrix of the same size (the control) has hardly a slope. And the tail is worth little: put a few directions back onto $W_0$ and most of the improvement is there. Is that so for everything that one can learn? *Recorded,* three seeds each: the same measurement on three tasks, two of which part IV explains. Look at which curve needs many directions.
+# The spectrum falls steeply at first and has a long tail; a random matrix of the same size (the control) falls slowly and evenly. And the tail is worth little: put a few directions back onto $W_0$ and most of the improvement is there. Is that so for everything that one can learn? *Recorded,* three seeds each: the same on three tasks, two of which part IV explains (60 updates for form and plays, 300 for facts). A form or a fact counts if it is exactly right, plays count in bits. Look at which curve needs many directions.
 
 # %% tags=["diagram"]
 updates = recorded("lora_updates")["results"]
@@ -197,19 +197,23 @@ def gain(task):
 fig, axes = panels(2, titles=["of the change's squared length", "of what it is good for"], height=3.0)
 for task, name in (("form", "a form"), ("plays", "plays"), ("facts", "512 facts")):
     axes[0].plot(kept[1:], np.mean([run["energy"] for run in updates["runs"][task]], 0)[1:], "o-", label=name, markersize=4)
-axes[0].plot(kept[1:], np.mean([run["noise"] for run in updates["runs"]["facts"]], 0)[1:], ":", color="0.4", label="Gaussian")
-axes[0].legend(fontsize=9)
+for task, name, color in (("plays", "random, 96 wide", "#E69F00"), ("facts", "random, 64 wide", "0.4")):
+    axes[0].plot(kept[1:], np.mean([run["noise"] for run in updates["runs"][task]], 0)[1:], ":", color=color, label=name)
+axes[0].legend(fontsize=8, loc="upper left", borderaxespad=0.2)
 curves({name: gain(task)[:, 1:] for task, name in (("form", "a form"), ("plays", "plays"), ("facts", "512 facts"))}, at=kept[1:], log="x", y="share", ax=axes[1], labels=False)
 for ax in axes:
     ax.set_xscale("log", base=2)
     ax.set_xticks(kept[1:], [str(k) for k in kept[1:]])
     ax.set(xlabel="rank that is kept", ylabel="share kept", ylim=(-0.1, 1.08))
 show(fig, alt="Left: share of the change's squared length in its largest singular values. Right: share of the gain that remains when the change is cut to that rank, mean and range of three seeds. " + " ".join(f"{name}: rank 4 keeps {gain(task)[:, kept.index(4)].mean():.0%} of the gain, rank 16 {gain(task)[:, kept.index(16)].mean():.0%}." for task, name in (("form", "A form"), ("plays", "Plays"), ("facts", "Facts"))))
+fact_bits = np.mean([[each["bits"] for each in run["scores"]] for run in updates["runs"]["facts"]], 0)
+print("bits of a fact's 12 (0: guessing among 64 words):", ", ".join(f"rank {k} {fact_bits[kept.index(k)]:.1f}" for k in (4, 8, 16, 32)))
+print("512 facts, cut to rank 8:", f"{np.mean([run['energy'][kept.index(8)] for run in updates['runs']['facts']]):.0%} of the length, {gain('facts')[:, kept.index(8)].mean():.0%} of the facts")
 
 # %% [markdown]
-# The left panel would have misled us: by length, the changes for plays and for facts can hardly be told apart. By what they are *good for* they can. Eight directions a matrix carry the form; the facts are spread over four times as many, and cut to eight hardly one is left. So a low intrinsic rank is a property of the *task*, and a spectrum alone does not show it.
+# The left panel would have misled us: by length, the changes for plays and for facts look alike (though the matrices of the first are wider, and their random control lower), and cut to eight directions the facts' change keeps half of its length. By what they are *good for* they differ. Eight directions a matrix carry nearly all of the form; the facts need about four times as many, and cut to eight hardly any is left. The strict count is not to blame: in bits, too, the model is then worse than one that guesses. So how low the rank may be depends on the *task*, and the length that is kept does not tell what it is worth.
 #
-# One warning: this cuts *afterwards*. Trained within a rank from the start, a model may arrange itself better, and it does: part IV holds the form at rank 1, where the cut one holds none of it.
+# One warning: this cuts *afterwards*. Trained within a rank from the start, a model may arrange itself better. Part IV tries it.
 #
 # ## III. LoRA from scratch
 #
@@ -272,7 +276,7 @@ torch.testing.assert_close(ours(x), model(x))           # what the library runs
 # %% [markdown]
 # ### How many numbers
 #
-# A $d \times k$ matrix has $dk$ entries, its LoRA $r(d + k)$. The slides say 99.6 % fewer for 4096 × 4096 at $r = 8$, and "~10M trainable params" for a 7B model. On the meta device the real shapes cost nothing:
+# A $d \times k$ matrix has $dk$ entries, its LoRA $r(d + k)$. The slides say 99.6 % fewer for 4096 × 4096 at $r = 8$, and "~10M trainable params" for a 7B model. On torch's meta device, shapes without numbers, the real model costs nothing:
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -312,9 +316,9 @@ steps([life((1.0, 1.0), (0.0, 0.0), "start: h = (3.0, 1.0), as without adapter")
       alt=["W0 is the identity, B is zero, A is (1, 1): nothing is added.", "B is (0.8, 0), A still (1, 1).", "B is (1.6, 0) and A (1.48, 1.16).", "One matrix, W0 + 2 B A."])
 
 # %%
-poll("A and B both start at zero. What does training do?",
-     ["nothing, ever: each gradient is a product with the other factor", "it starts slowly, since the first step only moves B", "it learns normally, because Adam divides by the gradient's size", "it diverges, because alpha / r has nothing to scale"],
-     "The gradient of B is proportional to A x and that of A to B: at zero both vanish, and stay so. Adam divides zero by a small constant and still has zero. Starting with neither at zero does learn, but from a model that has been disturbed by a random B A.")
+poll("Now the other way round: B is random and A starts at zero. What does training do?",
+     ["it starts at the base model as well, and the first step moves A alone", "nothing, ever: one of the factors is zero", "it starts from a model that a random B has disturbed", "it learns, but the result cannot be merged"],
+     "The product is zero again, so nothing is disturbed. The gradient of B has the factor A x and vanishes; that of A has the factor B and does not. Both starts are possible; Hayou et al. (2024) find that they want different learning rates.")
 
 # %%
 def three_starts(a_std, b_std, updates=60):
@@ -344,11 +348,11 @@ curves({name: list(losses) for name, losses in starts.items()}, x="update", y="s
        alt="Squared error against updates. " + " ".join(f"{name}: {losses[0]:.2f} to {losses[-1]:.2f}." for name, losses in starts.items()))
 
 # %% [markdown]
-# Both zero is a straight line. With $B = 0$ training starts exactly at the base model and learns. With neither at zero it learns as well, from a worse beginning: the model has been disturbed before it saw an example.
+# Both zero is a straight line. With $B = 0$ training starts exactly at the base model and learns. With neither at zero it learns as well (all of this is one draw), from a worse beginning: the model has been disturbed before it saw an example. So zero is no must; it keeps the base as it was.
 #
 # ### What alpha does (*optional*)
 #
-# The factor $\alpha / r$ is meant to let one change the rank and keep the learning rate. *Recorded:* 256 facts at rank 4, crossed with the rate. Look along the diagonals.
+# The factor $\alpha / r$ is meant to let one change the rank and keep the learning rate. *Recorded,* one seed: 256 facts at rank 4, crossed with the rate; 0.0 stands for guessing or worse. Look along the diagonals.
 
 # %% tags=["diagram"]
 ranks = recorded("lora_rank")["results"]
@@ -360,7 +364,7 @@ heat_map(np.clip(grid, 0, None), rows=[f"α = {alpha:g}" for alpha in alphas], c
          alt="Bits learned of each fact, by alpha and learning rate, one seed. " + " ".join(f"alpha {alpha:g}: best at {lr:g} with {row.max():.1f} bits." for alpha, lr, row in zip(alphas, best_rates, grid)))
 
 # %% [markdown]
-# Rate and $\alpha$ are not independent knobs: a larger $\alpha$ wants a smaller rate, and with the right one each of the three learned nearly all there was. So $\alpha$ need not be tuned if the rate is, and comparing ranks at one fixed rate would compare rates. Everything below tunes it for each contender.
+# Rate and $\alpha$ are not independent knobs: a larger $\alpha$ wants a smaller rate, and with the right one each of the three learned nearly all there was. So here $\alpha$ need not be tuned if the rate is, and comparing ranks at one fixed rate would in part compare rates. Everything below tunes it for each contender.
 #
 # ## IV. What the rank can hold
 #
@@ -392,13 +396,13 @@ table([{"contender": f"LoRA, r = {c}" if isinstance(c, int) else {"matrices": "s
        for c in (*RANKS, "matrices", "full")], caption="recorded: share of replies in the form, of facts recalled, of replies as JSON; mean and range of three seeds; best of three rates for each")
 
 # %% [markdown]
-# *Form.* Rank 1 is enough, and nothing is gained by more.
+# *Form.* Rank 1 is enough, and nothing is gained by more. Part II's full change, cut to rank 1, kept none of it: training within a rank is not cutting to it. For 512 facts at rank 16 the two come out alike.
 #
-# *Facts.* 128 fit, nearly all, into rank 1. With 512 the low ranks fail, rank 16 holds less than half, and full fine-tuning with as many updates has them all. Is it LoRA's form, or its rank? Rank 64 is no restriction for these matrices, and there LoRA recalls everything; so it is the rank. How much room a fact takes is no constant of nature: more updates would probably move these curves to the left (exercise 4).
+# *Facts.* 128 fit, nearly all, into rank 1. With 512 the low ranks fail, rank 16 holds less than half, and full fine-tuning with as many updates has them all. Is it LoRA's form, or its rank? Rank 64 is no restriction for these matrices, and there LoRA recalls everything; so it is the rank, at 300 updates. Whether it lacks room or speed is open: each of 512 facts was shown a quarter as often as each of 128, and ranks 1 and 4 chose the highest of their rates. More updates would probably move these curves to the left (exercise 4).
 #
-# *Symbols.* The same form as the first, in letters that the model has never seen. Full fine-tuning learns it. LoRA does not, at any rate we tried, and neither do the *same matrices trained in full*. So this time it is not the rank. What is missing lies where no adapter of the blocks reaches: in the embeddings, which are also the output head. Whoever adds tokens to a model has to train these as well.
+# *Symbols.* The same form as the first, in letters that the model has never seen. Full fine-tuning learns it. LoRA of rank 16 does not, at any of three rates, and neither do the *same matrices trained in full*. So this time it is not the rank. What full fine-tuning trains besides are the embeddings, which are also the output head, and the gains of the norms. We take it to be the embeddings, where no adapter of the blocks reaches (exercise 6 tries it). Whoever adds tokens to a model trains these as well.
 #
-# So when does LoRA lose? Here: when there is much to store, and when what must change is not where the adapters are. Biderman et al. (2024) find the first in large models, on code and mathematics.
+# So when does LoRA lose? Here: when there is much to store at a low rank, and when what must change is not where the adapters are. Biderman et al. (2024) find the first in large models, on code and mathematics.
 #
 # ## V. A real model learns JSON
 #
@@ -448,7 +452,7 @@ print(f"loss {losses[0]:.1f} to {losses[-1]:.1f} in {spent:.0f} processor second
 table([{"": question} | {name: texts[i] for name, texts in replies.items()} for i, question in enumerate(QUESTIONS)])
 
 # %% [markdown]
-# Eight updates, and the form is there. *Recorded,* the whole run: 24 updates of 8 questions with published short answers, three seeds, each in a process of its own. It is judged greedily on 40 questions of the same kind that no seed trained on, and on lecture 11's prompts: 12 easy facts and 8 requests of other kinds.
+# Eight updates, and on these three the form is there. *Recorded,* the whole run: 24 updates of 8 questions with published short answers, three seeds, each in a process of its own. It is judged greedily on 40 questions of the same kind that no seed trained on, and on lecture 11's prompts: 12 easy facts and 8 requests of other kinds.
 
 # %% tags=["diagram"]
 taught = recorded("lora_json")["results"]
@@ -459,20 +463,16 @@ def json_row(name, look, run=None):
     return {"": name} | counts | {"facts right": f"{look['right']} of 12", "bits a byte on prose": f"{look['bits_per_byte']:.2f}"} | dict(zip(("training, CPU s", "by the clock, s", "peak, GB"), spent))
 
 
-table([json_row("before", json_before), *(json_row(f"seed {run['seed']}", run["after"], run) for run in json_runs)],
-      caption=f"recorded: valid JSON; rank 8 on all linear layers, {json_runs[0]['trainable'] / json_runs[0]['total']:.2%} of the parameters, an adapter of {json_runs[0]['file_mb']:.0f} MB; {taught['updates']} updates on one thread of a machine that many shared")
-
-# %%
 valid = sum(run["after"]["valid"][0] for run in json_runs)
 of_all = sum(run["after"]["asked"][0] for run in json_runs)
 low, high = wilson_interval(valid, of_all)
-print(f"valid on held-out questions: {valid} of {of_all}, {low:.0%} to {high:.0%} "
-      "(95 %, the seeds' prompts taken as independent)")
+table([json_row("before", json_before), *(json_row(f"seed {run['seed']}", run["after"], run) for run in json_runs)],
+      caption=f"recorded: valid JSON; rank 8 on all linear layers, {json_runs[0]['trainable'] / json_runs[0]['total']:.2%} of the parameters, an adapter of {json_runs[0]['file_mb']:.0f} MB; {taught['updates']} updates on one thread of a machine that many shared. Valid on held-out questions in all: {valid} of {of_all}, {low:.0%} to {high:.0%} (95 %, the seeds' prompts taken as independent)")
 
 # %% [markdown]
-# In less than a minute of one core, with under two per cent of the parameters, the form is learned, and what is left over are loops and quotes inside of quotes. On requests that are no questions it is less sure: every example was a question.
+# In less than a minute of one core, with under two per cent of the parameters, the form is learned; the few replies that fail are loops, quotes inside of quotes, and one that was cut off. On requests that are no questions it is less sure, perhaps since every example was a question.
 #
-# The content pays. In each seed fewer of the twelve easy facts are right than before: the frozen base still has them, and the adapters speak over it. Lecture 11 found the same with published answers and two blocks trained in full; so adapters are no protection. In two trials before this run the model's *own* sentences were the answers. That kept no more facts at these rates, and too few replies were valid, since long ones rambled on until they were cut off.
+# The content pays. In each seed fewer of the twelve easy facts are right than before, though no weight of the base has changed. Lecture 11 found the same with published answers and two blocks trained in full, and kept nearly all with the model's *own* sentences; so a frozen base is no protection by itself. We tried own sentences here as well, twice, one seed each: fewer replies were valid, since long ones rambled on until they were cut off.
 #
 # ## VI. Several adapters on one base
 #
@@ -507,7 +507,7 @@ request = desk.requests(1, random.Random(6), ("demonstrated",))
 said = {}
 for name in (None, "letter", "seller"):
     set_adapter(desk_model, name)
-    said[str(name)] = answer(desk_model, request)[0]
+    said[name or "base"] = answer(desk_model, request)[0]
 print(request[0].text, *(f"{name:7} {text}" for name, text in said.items()), sep="\n")
 
 apply_lora(smol, LoRAConfig(rank=8, alpha=16.0, targets="blocks.*"), "second")
@@ -520,14 +520,19 @@ switch = np.median(clock)
 print(f"SmolLM2, {len(lora_layers(smol))} layers: switched in {switch:.1f} ms")
 
 # %% [markdown]
-# No weight moves when adapters are switched: each layer is told which pair to use. A server keeps one base in memory and hundreds of pairs. As files they are small, a few kilobytes here, and they know to which model they belong.
+# No weight moves when adapters are switched: each layer is told which pair to use. A server keeps one base in memory and hundreds of pairs. As files they are small, some twenty kilobytes here, and they know to which model they belong.
 
 # %% [markdown]
 # ### Zero overhead?
 #
-# "Zero Inference Overhead: no additional latency", says the slide. As trained, a LoRA layer does two more products and an addition. Once merged, $W = W_0 + \tfrac{\alpha}{r} B A$, it is an ordinary matrix. The arithmetic of the adapter is a small share (a 250th for 4096 × 4096 at $r = 8$), but it comes in small calls, and in a small model calls are most of the time: the last two columns of the next part's table have whole decodings, before and after merging. Merged, nothing is left, and it cannot be otherwise.
+# "Zero Inference Overhead: no additional latency", says the slide. As trained, a LoRA layer does two more products and an addition. Once merged, $W = W_0 + \tfrac{\alpha}{r} B A$, it is an ordinary matrix. The arithmetic of the adapter is a small share (a 250th for 4096 × 4096 at $r = 8$), but it comes in small calls, and in a small model these seem to be most of the time: the last two columns of the next part's table have whole decodings, before and after merging. Merged, nothing is left, and it cannot be otherwise.
 #
 # What merging costs is the switching: after it there is one model again. So "zero overhead" and "easily switch" hold one at a time.
+
+# %% [markdown]
+# ### One layer, and a file (*optional*)
+#
+# Merged, the desk's model has plain layers again, and answers as before:
 
 # %%
 adapted_desk = copy.deepcopy(desk_model)
@@ -538,8 +543,6 @@ assert answer(plain_desk, request) == answer(adapted_desk, request)
 assert not lora_layers(plain_desk)
 
 # %% [markdown]
-# ### One layer, and a file (*optional*)
-#
 # The slide's own matrix and one token, timed in turns:
 
 # %%
@@ -584,7 +587,7 @@ print(f"{size / 1e3:.0f} kB beside the model's {whole / 1e3:.0f} kB")
 # %% [markdown]
 # ## VII. The family
 #
-# LoRA is one of many. Business Analytics shows the map of Lialin et al. (2023): methods that *add* parameters, that *select* some of those there are, and that *re-parametrise* the change. In one block, they sit here:
+# LoRA is one of many. Business Analytics shows the map of Lialin et al. (2023): methods that *add* parameters, that *select* some of those there are, and that *re-parametrise* the change. Prompt tuning learns vectors that stand before the text, prefix tuning keys and values of every layer; (IA)³ learns factors of activations, a bottleneck is a small network after a sub-layer, and BitFit learns biases (added here, since our model has none). In one block, they sit here:
 
 # %% tags=["diagram"]
 d = Diagram(12, 4.6)
@@ -597,10 +600,13 @@ mlp = d.box(6.0, 3.05, "norm, MLP\n$W_{gate}, W_{up}, W_{down}$", w=3.0, h=0.85,
 for x, y, text, color, at, w in (
         (1.5, 0.75, "prompt: vectors", "blue", emb, 2.7), (1.5, 1.5, "prefix: keys, values", "blue", att, 2.7),
         (1.5, 2.25, "(IA)³: factors", "blue", att, 2.7), (1.5, 3.05, "bottleneck after it", "blue", mlp, 2.7),
-        (10.4, 0.75, "everything: full", "green", emb, 2.9), (10.4, 1.45, "LoRA: $W_0 + BA$", "orange", att, 2.9),
+        (10.4, 0.75, "full: this, all above", "green", emb, 2.9), (10.4, 1.45, "LoRA: $W_0 + BA$", "orange", att, 2.9),
         (10.4, 2.15, "norms: their gains", "green", att, 2.9), (10.4, 2.85, "BitFit: biases", "green", mlp, 2.9),
         (10.4, 3.5, "last layers", "green", mlp, 2.9)):
-    d.arrow(d.box(x, y, text, w=w, h=0.5, color=color, size=10.5), at)
+    place = d.box(x, y, text, w=w, h=0.5, color=color, size=10.5)
+    d.arrow(place, at)
+    if color == "orange":
+        d.arrow(place, mlp)
 d.show(alt="A Transformer block with the family around it. Additive: prompt tuning at the embeddings, prefix tuning and (IA)3 at the attention, bottleneck adapters after a sub-layer. Selective: norms, BitFit, last layers, everything. Reparametrised: LoRA beside the matrices.")
 
 # %% [markdown]
@@ -624,7 +630,7 @@ fig, ax = plt.subplots(figsize=(7.2, 3.3))
 for method in order:
     color = {"LoRA": "#D55E00", "full": "0.3", "last": "0.3"}.get(method.split()[0], "#0072B2")
     ax.scatter(learned[method], forgot[method], s=22, color=color)
-    ax.annotate(method, (np.mean(learned[method]), np.mean(forgot[method])), xytext=(-7 if method in LEFT else 7, -18 if "q, v" in method else -3), textcoords="offset points", ha="right" if method in LEFT else "left", fontsize=10)
+    ax.annotate(method, (np.mean(learned[method]), np.mean(forgot[method])), xytext=(-7 if method in LEFT else 0 if "q, v" in method else 7, -27 if "q, v" in method else -3), textcoords="offset points", ha="right" if method in LEFT else "left", fontsize=10)
 ax.set(xlabel="learned: bits a byte saved on held-out plays", ylabel="forgotten: bits a byte\nmore on Wikipedia", xlim=(0, 0.62), ylim=(-0.02, 0.6))
 show(fig, alt="Each method's three seeds: bits a byte saved on plays against bits a byte more on Wikipedia. " + ", ".join(f"{method} {np.mean(learned[method]):.2f} and {np.mean(forgot[method]):.2f}" for method in order) + ".")
 
@@ -638,13 +644,13 @@ table([{"method": method, "memory, MB": sum(cost[method]["held"].values()) / 1e6
       fmt={"memory, MB": ".0f", "of it gradients + moments": ".1f", "CPU ms an update": ".0f"}, caption=f"recorded: memory is counted (weights, gradients, moments, activations kept); decoding: processor time by the base model's, medians, in turns on a busy machine; single turns of merged ones {min(of_merged):.1f} to {max(of_merged):.1f}")
 
 # %% [markdown]
-# *Quality.* Full fine-tuning learns most in sixty updates, and forgets most. LoRA on all layers follows. Norms, BitFit and (IA)³ move one number in two hundred or fewer and still get a good half of the gain. Prefix and prompt get the least, and the prompt forgets next to nothing.
+# *Quality.* Full fine-tuning learns most in sixty updates, and forgets most. LoRA on all layers follows. Norms, BitFit and (IA)³ train under 0.6 % of the numbers and still get a good half of the gain or more. Prefix and prompt get the least, and forget little.
 #
-# *The surprise* stands in no figure of the family's papers as a favourite: the last layer alone, as in the days of GPT-1. It learned as much as the bottleneck adapters, forgot less than any method of its quality, and took little more than half of their time and memory, since no error has to travel below it. Style, one may guess, is put on at the end; for facts or symbols we would not expect it.
+# *The surprise* is the last layer alone, a whole block. It learned as much as the bottleneck adapters, which have a third of its parameters, forgot far less than they did, and took two thirds of their time and little more than half of their memory, since no error has to travel below it. Style, one may guess, is put on at the end; for facts or symbols we would not expect it.
 #
-# *Tuning.* For every method the highest of its three rates was chosen. So none was at its best, and the order is one of short runs.
+# *Tuning.* For every method the highest of its three rates was chosen. So none need be at its best, and the order is one of short runs.
 #
-# *Memory.* Gradients and moments nearly vanish, and the total falls little, because activations are most of it at this size.
+# *Memory.* Gradients and moments nearly vanish, yet, the last layer aside, the total falls by a quarter to two fifths, because activations are most of it at this size.
 #
 # *Decoding.* What sits in the path costs calls; what has been merged is the base model again, within the noise of the clock.
 #
@@ -663,11 +669,11 @@ print(f"matrices of the blocks: {report.nbytes_before / 1e6:.2f} to "
       f"in 4 bits, {bits_of(small):.2f} after 20 updates of its adapters")
 
 # %% [markdown]
-# Rounding costs little here, and the adapters learn all the same. In the table of part I, SmolLM2 on an NF4 base saves what it should in weights and nothing at the peak, where activations and unpacked matrices rule: QLoRA pays when the weights are most of the memory, at 7 billion and not at 135 million. Each use unpacks the matrices, and that takes time. What its table there does not show is quality: SmolLM2's weights lie on a 4-bit grid anyway.
+# Rounding costs little here, and the adapters learn all the same. In the table of part I, SmolLM2 on an NF4 base saves what it should in weights and nothing at the peak, which weights do not make: QLoRA pays when the weights are most of the memory, at 7 billion and not at 135 million. Each use unpacks the matrices, and that takes time. What its table there does not show is quality: SmolLM2's weights lie on a 4-bit grid anyway.
 #
 # ## Scale warning
 #
-# > **What these models can and cannot tell you.** The arithmetic of memory, the gradient at $A = B = 0$, merging, and the counts for 7B are exact at any size. That a form needs rank 1 and random facts need room is shown for models of 0.13 million parameters. In a model that is a thousand times wider, rank 8 is a far smaller share and still millions of numbers; where its limit lies has to be measured there. The order of the family's methods belongs to 60 updates on one kind of text: prompt tuning, weak here, is reported to catch up from ten billion parameters on (Lester et al., 2021). And our overheads are those of small matrices on a CPU, where calls cost more than arithmetic.
+# > **What these models can and cannot tell you.** The arithmetic of memory, the gradient at $A = B = 0$, merging, and the counts for 7B do not depend on our models. That a form fits into rank 1 and many random facts want more is shown for one model of 0.13 million parameters and short runs. In a model that is sixty times wider, rank 8 is a far smaller share and still millions of numbers; where its limit lies has to be measured there. The order of the family's methods belongs to 60 updates on one kind of text: prompt tuning, weak here, is reported to catch up from ten billion parameters on (Lester et al., 2021). And our overheads are those of small matrices on a CPU.
 #
 # **Not shown here:** DoRA and rsLoRA (switches of `LoRAConfig`), more epochs at low rank, adapters for embeddings, and several adapters in one batch.
 #
@@ -692,7 +698,7 @@ claims_table([
           "r = 8: q, v 4.2M; all linear layers 20M", "holds; as an order of magnitude", source="analytics"),
     Claim("PEFT, typical: <1% of parameters trainable", "Lialin et al. (2023), table of methods",
           f"7B, all linear, r = 8: 0.3 %; SmolLM2: {bf16_way['trainable'] / bf16_way['total']:.1%}",
-          "holds; small models need a larger share", source="analytics"),
+          "holds; one rank is a larger share of a small model", source="analytics"),
     Claim("the updates have a low intrinsic rank", "Hu et al. (2021): hypothesised, r = 1 to 8 enough",
           f"rank 4 keeps {gain('form')[:, kept.index(4)].mean():.0%} of a form's gain and "
           f"{gain('facts')[:, kept.index(4)].mean():.0%} of 512 facts'",
@@ -702,24 +708,26 @@ claims_table([
           f"{np.median(cost[lora_best]['seconds']['merged']):.1f}x merged",
           "holds; after merging", source="analytics"),
     Claim("easily switch: only A and B change", "Hu et al. (2021), section 4.1",
-          f"SmolLM2, 210 layers: {switch:.1f} ms", "holds; not once merged", source="analytics"),
+          f"SmolLM2, {len(lora_layers(smol))} layers: {switch:.1f} ms", "holds; not once merged", source="analytics"),
     Claim("for some tasks, fine-tuning is still better", "Biderman et al. (2024): learns less, forgets less",
-          f"512 facts: rank 4 {np.mean(of('facts', 4, n=sizes[-1])):.2f}, full {np.mean(of('facts', 'full', n=sizes[-1])):.2f}",
-          "holds; facts and new symbols", source="analytics", split="report"),
+          f"512 facts: rank 4 {np.mean(of('facts', 4, n=sizes[-1])):.2f}, 64 {np.mean(of('facts', 64, n=sizes[-1])):.2f}, full {np.mean(of('facts', 'full', n=sizes[-1])):.2f}; "
+          f"symbols: rank 16 {np.mean(of('symbols', 16)):.2f}, full {np.mean(of('symbols', 'full')):.2f}",
+          "holds; facts at low rank, new symbols", source="analytics", split="report"),
     Claim("without enough data: freeze the LM, keep some parameters trainable, add an adapter, or LoRA",
           "Houlsby et al. (2019); Hu et al. (2021)",
-          f"64 examples, LoRA: {valid} of {of_all} held-out replies are valid JSON, 3 seeds", "holds", source="11785", split="report"),
+          f"64 examples, LoRA: {valid} of {of_all} held-out replies are valid JSON, 3 seeds",
+          "holds; a form is learned, not compared with full training", source="11785", split="report"),
 ])
 
 # %% [markdown]
 # ## Summary
 #
 # 1. Full fine-tuning with Adam keeps four numbers for each weight: 112 GB at 7 billion in fp32, not 56. LoRA removes gradients and moments, and leaves weights and activations.
-# 2. Cut to a few directions, the change of a full fine-tuning still does most of its work on a form or a style, and hardly any on random facts. Low rank belongs to the task.
+# 2. Cut to a few directions, the change of a full fine-tuning still does most of its work on a form or a style, and hardly any on random facts. How low the rank may be depends on the task.
 # 3. $h = W_0 x + \tfrac{\alpha}{r} B A x$. One factor starts at zero so that training starts at the base model; both at zero never learn. Rate and $\alpha$ are tuned as one.
-# 4. Rank 1 holds a form; facts need room; symbols that the embeddings do not know, no adapter of the blocks can teach.
-# 5. A real model of 135 million parameters took on a new form of answer in about a minute, with 1.8 % of its parameters.
-# 6. Adapters switch in milliseconds and merge into nothing, one or the other. In the family, more trained parameters were mostly better at the new text.
+# 4. Rank 1 holds a form; many facts want more, at equal updates; symbols that the embeddings do not know were not learned by the matrices of the blocks, adapted or trained in full.
+# 5. A real model of 135 million parameters took on a new form of answer in under a minute of one core's time, with 1.8 % of its parameters, and gave fewer right facts in it.
+# 6. Adapters switch in milliseconds and merge into nothing, one or the other. In the family, more trained parameters were mostly better at the new text; prefixes, prompts and the last layer fall out of that order.
 #
 # ## Exercises
 #
