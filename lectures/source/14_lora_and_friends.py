@@ -107,7 +107,7 @@ table([{"trained": way["arm"], "trainable": f"{way['trainable'] / 1e6:.2f}M", "o
       caption=f"recorded, one run each: SmolLM2; NF4 is 4 bits (part VIII); a bare process with torch takes {ways[0]['bare_gb']:.2f} GB. From full to LoRA all in fp32: {counted['full, fp32'] - counted['LoRA all, fp32']:.2f} GB less by count, {full_way['peak_gb'] - of_way['LoRA all, fp32']['peak_gb']:.2f} less at the peak")
 
 # %% [markdown]
-# The arithmetic explains most of the step from full fine-tuning to LoRA (the caption has both numbers), and little else: it leaves out activations, the reading of the file and torch itself. LoRA removes gradients and moments. It does *not* remove the activations, since the error still has to travel back through every frozen layer to reach the lowest adapter. Training the last two blocks avoids that: with three times the trained parameters of LoRA it has the lowest peak, and is by far the fastest. A base in bf16 halves its weights and moves the peak little, so at this size most of it must be something else; activations, we take it.
+# The arithmetic explains most of the step from full fine-tuning to LoRA (the caption has both numbers), and little else: it leaves out activations, the reading of the file and torch itself. LoRA removes gradients and moments. It does *not* remove the activations, since the error still has to travel back through every frozen layer to reach the lowest adapter. Training the last two blocks avoids that: with three times the trained parameters of LoRA it has the lowest peak, and is by far the fastest. A base in bf16 halves its weights and moves the peak little, so at this size most of the peak must be something else; activations, we take it.
 #
 # Time falls too, though far less than the number of trained parameters: a frozen matrix needs no gradient of its own, a third of the arithmetic of a training step, and Adam has little to move; the forward pass and the way back remain.
 
@@ -197,9 +197,10 @@ def gain(task):
 fig, axes = panels(2, titles=["of the change's squared length", "of what it is good for"], height=3.0)
 for task, name in (("form", "a form"), ("plays", "plays"), ("facts", "512 facts")):
     axes[0].plot(kept[1:], np.mean([run["energy"] for run in updates["runs"][task]], 0)[1:], "o-", label=name, markersize=4)
-for task, name, color in (("plays", "random, 96 wide", "#E69F00"), ("facts", "random, 64 wide", "0.4")):
-    axes[0].plot(kept[1:], np.mean([run["noise"] for run in updates["runs"][task]], 0)[1:], ":", color=color, label=name)
-axes[0].legend(fontsize=8, loc="upper left", borderaxespad=0.2)
+for task, color in (("plays", "#E69F00"), ("facts", "0.4")):
+    axes[0].plot(kept[1:], np.mean([run["noise"] for run in updates["runs"][task]], 0)[1:], ":", color=color)
+axes[0].text(64, -0.06, "dotted: random,\n64 wide (grey)\nand 96 wide", ha="right", fontsize=9)
+axes[0].legend(fontsize=9)
 curves({name: gain(task)[:, 1:] for task, name in (("form", "a form"), ("plays", "plays"), ("facts", "512 facts"))}, at=kept[1:], log="x", y="share", ax=axes[1], labels=False)
 for ax in axes:
     ax.set_xscale("log", base=2)
@@ -207,8 +208,8 @@ for ax in axes:
     ax.set(xlabel="rank that is kept", ylabel="share kept", ylim=(-0.1, 1.08))
 show(fig, alt="Left: share of the change's squared length in its largest singular values. Right: share of the gain that remains when the change is cut to that rank, mean and range of three seeds. " + " ".join(f"{name}: rank 4 keeps {gain(task)[:, kept.index(4)].mean():.0%} of the gain, rank 16 {gain(task)[:, kept.index(16)].mean():.0%}." for task, name in (("form", "A form"), ("plays", "Plays"), ("facts", "Facts"))))
 fact_bits = np.mean([[each["bits"] for each in run["scores"]] for run in updates["runs"]["facts"]], 0)
-print("bits of a fact's 12 (0: guessing among 64 words):", ", ".join(f"rank {k} {fact_bits[kept.index(k)]:.1f}" for k in (4, 8, 16, 32)))
-print("512 facts, cut to rank 8:", f"{np.mean([run['energy'][kept.index(8)] for run in updates['runs']['facts']]):.0%} of the length, {gain('facts')[:, kept.index(8)].mean():.0%} of the facts")
+print("512 facts, cut to rank 4, 8, 16, 32:", ", ".join(f"{fact_bits[kept.index(k)]:.1f}" for k in (4, 8, 16, 32)), "bits a fact (0: guessing, 12: all)")
+print("cut to rank 8:", f"{np.mean([run['energy'][kept.index(8)] for run in updates['runs']['facts']]):.0%} of the length, {gain('facts')[:, kept.index(8)].mean():.0%} of the facts")
 
 # %% [markdown]
 # The left panel would have misled us: by length, the changes for plays and for facts look alike (though the matrices of the first are wider, and their random control lower), and cut to eight directions the facts' change keeps half of its length. By what they are *good for* they differ. Eight directions a matrix carry nearly all of the form; the facts need about four times as many, and cut to eight hardly any is left. The strict count is not to blame: in bits, too, the model is then worse than one that guesses. So how low the rank may be depends on the *task*, and the length that is kept does not tell what it is worth.
@@ -600,13 +601,10 @@ mlp = d.box(6.0, 3.05, "norm, MLP\n$W_{gate}, W_{up}, W_{down}$", w=3.0, h=0.85,
 for x, y, text, color, at, w in (
         (1.5, 0.75, "prompt: vectors", "blue", emb, 2.7), (1.5, 1.5, "prefix: keys, values", "blue", att, 2.7),
         (1.5, 2.25, "(IA)³: factors", "blue", att, 2.7), (1.5, 3.05, "bottleneck after it", "blue", mlp, 2.7),
-        (10.4, 0.75, "full: this, all above", "green", emb, 2.9), (10.4, 1.45, "LoRA: $W_0 + BA$", "orange", att, 2.9),
-        (10.4, 2.15, "norms: their gains", "green", att, 2.9), (10.4, 2.85, "BitFit: biases", "green", mlp, 2.9),
+        (10.4, 0.75, "full: this, all above", "green", emb, 2.9), (10.4, 2.15, "LoRA: any $W_0 + BA$", "orange", att, 2.9),
+        (10.4, 1.45, "norms: their gains", "green", att, 2.9), (10.4, 2.85, "BitFit: biases", "green", mlp, 2.9),
         (10.4, 3.5, "last layers", "green", mlp, 2.9)):
-    place = d.box(x, y, text, w=w, h=0.5, color=color, size=10.5)
-    d.arrow(place, at)
-    if color == "orange":
-        d.arrow(place, mlp)
+    d.arrow(d.box(x, y, text, w=w, h=0.5, color=color, size=10.5), at)
 d.show(alt="A Transformer block with the family around it. Additive: prompt tuning at the embeddings, prefix tuning and (IA)3 at the attention, bottleneck adapters after a sub-layer. Selective: norms, BitFit, last layers, everything. Reparametrised: LoRA beside the matrices.")
 
 # %% [markdown]
