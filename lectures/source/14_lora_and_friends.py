@@ -208,8 +208,7 @@ for ax in axes:
     ax.set(xlabel="rank that is kept", ylabel="share kept", ylim=(-0.1, 1.08))
 show(fig, alt="Left: share of the change's squared length in its largest singular values. Right: share of the gain that remains when the change is cut to that rank, mean and range of three seeds. " + " ".join(f"{name}: rank 4 keeps {gain(task)[:, kept.index(4)].mean():.0%} of the gain, rank 16 {gain(task)[:, kept.index(16)].mean():.0%}." for task, name in (("form", "A form"), ("plays", "Plays"), ("facts", "Facts"))))
 fact_bits = np.mean([[each["bits"] for each in run["scores"]] for run in updates["runs"]["facts"]], 0)
-print("512 facts, cut to rank 4, 8, 16, 32:", ", ".join(f"{fact_bits[kept.index(k)]:.1f}" for k in (4, 8, 16, 32)), "bits a fact (0: guessing, 12: all)")
-print("cut to rank 8:", f"{np.mean([run['energy'][kept.index(8)] for run in updates['runs']['facts']]):.0%} of the length, {gain('facts')[:, kept.index(8)].mean():.0%} of the facts")
+print("512 facts, cut to rank 4, 8, 16, 32:", ", ".join(f"{fact_bits[kept.index(k)]:.1f}" for k in (4, 8, 16, 32)), "bits a fact (0: guessing, 12: all)", f"\ncut to rank 8: {np.mean([run['energy'][kept.index(8)] for run in updates['runs']['facts']]):.0%} of the length, {gain('facts')[:, kept.index(8)].mean():.0%} of the facts")
 
 # %% [markdown]
 # The left panel would have misled us: by length, the changes for plays and for facts look alike (though the matrices of the first are wider, and their random control lower), and cut to eight directions the facts' change keeps half of its length. By what they are *good for* they differ. Eight directions a matrix carry nearly all of the form; the facts need about four times as many, and cut to eight hardly any is left. The strict count is not to blame: in bits, too, the model is then worse than one that guesses. So how low the rank may be depends on the *task*, and the length that is kept does not tell what it is worth.
