@@ -109,7 +109,7 @@ table([{"trained": way["arm"], "trainable": f"{way['trainable'] / 1e6:.2f}M", "o
 # %% [markdown]
 # The arithmetic explains most of the step from full fine-tuning to LoRA (the caption has both numbers), and little else: it leaves out activations, the reading of the file and torch itself. LoRA removes gradients and moments. It does *not* remove the activations, since the error still has to travel back through every frozen layer to reach the lowest adapter. Training the last two blocks avoids that: with three times the trained parameters of LoRA it has the lowest peak, and is by far the fastest. A base in bf16 halves its weights and moves the peak little, so at this size most of the peak must be something else; activations, we take it.
 #
-# Time falls too, though far less than the number of trained parameters: a frozen matrix needs no gradient of its own, a third of the arithmetic of a training step, and Adam has little to move; the forward pass and the way back remain.
+# Time falls too, though far less than the number of trained parameters: a frozen matrix needs no gradient of its own, about a third of the arithmetic of a training step, and Adam has little to move; the forward pass and the way back remain.
 
 # %% [markdown]
 # ## II. How much moves?
@@ -364,7 +364,7 @@ heat_map(np.clip(grid, 0, None), rows=[f"α = {alpha:g}" for alpha in alphas], c
          alt="Bits learned of each fact, by alpha and learning rate, one seed. " + " ".join(f"alpha {alpha:g}: best at {lr:g} with {row.max():.1f} bits." for alpha, lr, row in zip(alphas, best_rates, grid)))
 
 # %% [markdown]
-# Rate and $\alpha$ are not independent knobs: a larger $\alpha$ wants a smaller rate, and with the right one each of the three learned nearly all there was. So here $\alpha$ need not be tuned if the rate is, and comparing ranks at one fixed rate would in part compare rates. Everything below tunes it for each contender.
+# Rate and $\alpha$ are not independent knobs: a larger $\alpha$ wants a smaller rate, and with the right one each of the three learned nearly all there was. So here $\alpha$ need not be tuned if the rate is, and comparing ranks at one fixed rate would in part compare rates. Parts IV and VII choose it for each contender.
 #
 # ## IV. What the rank can hold
 #
@@ -666,7 +666,7 @@ print(f"matrices of the blocks: {report.nbytes_before / 1e6:.2f} to "
       f"in 4 bits, {bits_of(small):.2f} after 20 updates of its adapters")
 
 # %% [markdown]
-# Rounding costs little here, and the adapters learn all the same. In the table of part I, SmolLM2 on an NF4 base saves what it should in weights and nothing at the peak, which weights do not make: QLoRA pays when the weights are most of the memory, at 7 billion and not at 135 million. Each use unpacks the matrices, and that takes time. What its table there does not show is quality: SmolLM2's weights lie on a 4-bit grid anyway.
+# Rounding costs little here, and the adapters learn all the same. In the table of part I, SmolLM2 on an NF4 base saves what it should in weights and nothing at the peak, which weights do not make: QLoRA should pay where the weights are most of the memory, as at 7 billion, and here they are not. Each use unpacks the matrices, and that takes time. What its table there does not show is quality: SmolLM2's weights lie on a 4-bit grid anyway.
 #
 # ## Scale warning
 #
