@@ -282,8 +282,8 @@ for name, model in {"ours, 1m": tiny, "ours, 5m": big, ("SmolLM2, 135M" if real 
 fig, (left, right) = panels(2, titles=["inputs of the layers", "weights of one matrix, sorted"], height=2.9)
 for name, ratios in found.items():
     left.plot(np.linspace(0, 1, len(ratios)), ratios, "o-", markersize=3, label=name)
-left.set(xlabel="depth (0 first layer, 1 last)", ylabel="largest / median channel", yscale="log", ylim=(0.4, 150))
-left.legend(fontsize=7.5, loc="lower center")
+left.set(xlabel="depth (0 first layer, 1 last)", ylabel="largest / median channel", yscale="log", ylim=(0.25, 150))
+left.legend(fontsize=7.5, loc="lower center", ncol=2)
 for name, w in {"ours, 5m": matrix, "normal": torch.randn(matrix.shape)}.items():
     values = (w / w.std()).flatten().sort().values[:: 400]
     right.plot(np.linspace(0, 100, len(values)), values, label=name)
@@ -491,7 +491,7 @@ percent = lambda method, bits: np.mean([run["percent"] for run in runs_of(method
 int8 = max(run["interval"][1] for run in bases["methods"] if run["bits"] == 8)
 int4 = max(run["interval"][1] for run in bases["methods"] if run["bits"] == 4)
 print(f"upper ends of the intervals, worst method: 8 bits {int8:.2f} %, 4 bits {int4:.2f} %")
-print("mean output error of all layers at 4 bits: " + ", ".join(f"{NAMES[m]} {runs_of(m, 4)[0]['output_error']:.1e}" for m in ("absmax", "rtn", "nf4")))
+print("output error, all layers, 4 bits: " + ", ".join(f"{NAMES[m]} {runs_of(m, 4)[0]['output_error']:.1e}" for m in ("absmax", "rtn", "nf4")))
 
 # %% tags=["diagram"]
 fig, (left, right) = panels(2, titles=["5m, groups of 32", "four sizes, groups of 16"], height=3.0)
@@ -507,6 +507,7 @@ for b, mark in ((4, "o-"), (3, "s-")):
     right.errorbar([run["parameters"] / 1e6 for run in rows_], middle, yerr=spread, fmt=mark, capsize=2, markersize=4, label=f"{b} bits")
 right.set(xscale="log", yscale="log", xlabel="parameters (million)")
 right.set_xticks([0.3, 1, 3, 5], ["0.3", "1", "3", "5"])
+right.set_yticks([0.5, 1, 2, 5], ["0.5", "1", "2", "5"])
 right.minorticks_off()
 right.legend(fontsize=8)
 by_size = {b: {run["size"]: run["percent"] for run in bases["sizes"] if run["bits"] == b} for b in (4, 3)}
@@ -618,7 +619,7 @@ kept = aware["chosen"]
 of_seed = lambda who, key: [run[key]["percent"] for run in aware["runs"] if run["aware"] == who and run["lr"] == kept["aware 2" if who else "plain 2"] and key in run]
 untouched = next(run for run in aware["runs"] if run["aware"] == 0)
 shown = {"as it is, round to nearest": [untouched["report 2 rtn"]["percent"]], "as it is, GPTQ": [untouched["report 2 gptq"]["percent"]], "trained on, round to nearest": of_seed(None, "report 2 rtn"), "trained on, GPTQ": of_seed(None, "report 2 gptq"), "trained with 2-bit weights": of_seed(2, "report 2 rtn"), "trained on, not rounded": of_seed(None, "report")}
-bars({name: v if len(v) > 1 else v[0] for name, v in shown.items()}, x="perplexity, % more than the model in full", fmt=".0f", height=2.9, highlight=["trained with 2-bit weights"],
+bars({name: v if len(v) > 1 else v[0] for name, v in shown.items()}, x="perplexity, % more than the model in full", fmt=".1f", height=2.9, highlight=["trained with 2-bit weights"],
      alt=f"Recorded: growth of perplexity of the {aware['size']} model at 2 bits, three seeds. " + " ".join(f"{name}: {np.mean(v):.0f} %." for name, v in shown.items()))
 
 # %% [markdown]
@@ -776,7 +777,8 @@ def one_place(draft="sloppy"):
     for shift, values, color, name in ((-0.27, draft_q, "#bbbbbb", "draft q"), (0, target_p, "#0072B2", "target p"), (0.27, seen_, "#D55E00", "what came out")):
         ax.bar(np.arange(5) + shift, values, 0.26, color=color, label=name)
     ax.set(xlabel="token", ylabel="probability", title=f"{draft} draft: {100 * kept_:.0f} % kept\n(Σ min(p, q) = {torch.minimum(target_p, draft_q).sum():.2f})")
-    ax.legend(fontsize=7.5)
+    ax.set_ylim(0, 0.85)
+    ax.legend(fontsize=7.5, loc="upper center", ncol=1)
     return fig
 
 
@@ -988,12 +990,12 @@ work = 1 + 2 * grown["3m"]["parameters"] / (6 * grown["0.3m"]["parameters"])
 longer_text = grown["0.3m"]["tokens"] / (160 * 2048)
 bars(plenty | {f"little text: {way}": v for way, v in scarce.items()}, x="bits per byte (report)", height=3.6, reference={"teacher": teacher_bits}, highlight=["labels", "little text: labels"],
      alt=f"Bits per byte on held-out documents, {len(learned['plenty'])} seeds, teacher {teacher_bits:.2f}. Plenty of text: " + ", ".join(f"{w} {np.mean(v):.2f}" for w, v in plenty.items()) + ". Little: " + ", ".join(f"{w} {np.mean(v):.2f}" for w, v in scarce.items()) + ".")
-print(f"operations of an update with the teacher (6 for a parameter of the student, 2 for one of the teacher): {work:.1f} times those with labels alone")
+print(f"operations of an update with the teacher: {work:.1f} times those with labels alone\n(6 for each parameter of the student, 2 for each of the teacher)")
 print(f"of the distance from labels alone to the teacher, its student has gone {100 * closed:.0f} %")
-print(f"the base model of the student's shape, labels alone, {longer_text:.0f} times the tokens: {grown['0.3m']['report'][0]:.2f}; the teacher on the same documents (more than above): {grown['3m']['report'][0]:.2f}")
+print(f"the base model of the student's shape, labels alone, {longer_text:.0f} times the tokens: {grown['0.3m']['report'][0]:.2f}\nthe teacher on the same documents (more than above): {grown['3m']['report'][0]:.2f}")
 
 # %% [markdown]
-# With the same text and updates, the distilled student beats its twin that saw labels alone, in every seed, and also the one with twice the updates. It is not the cheaper one: an update with the teacher costs nearly four times as much, and labels alone for *that* long we have not run. Nor is any of these students finished. The last line says what labels alone make of the same shape with much more text: better than all of them. Distillation got farther in few updates; that it gets farther in the end is not shown here.
+# With the same text and updates, the distilled student beats its twin that saw labels alone, in every seed, and also the one with twice the updates. It is not the cheaper one: an update with the teacher costs nearly four times as much, and labels alone for *that* long we have not run. Nor is any of these students finished. The last lines say what labels alone make of the same shape with much more text: better than all of them. Distillation got farther in few updates; that it gets farther in the end is not shown here.
 
 # %% [markdown]
 # Where text is scarce the difference is far larger. Twelve readings of the same labels end far above one reading of twelve times the text, presumably because they were learned by heart. Nobody stopped them early or looked for a rate for this case, and either would have helped. The teacher's student reads the same few documents, but what it is told there was learned from all the others too. So the gap is not what probabilities are worth against labels *from the same text*.
@@ -1052,7 +1054,7 @@ claims_table([
           "Hinton et al. (2015): a distilled small model beats the same one trained on labels",
           f"bits per byte, same size: labels {np.mean(plenty['labels']):.2f}, twice as long "
           f"{np.mean(plenty['labels, twice as long']):.2f}, distilled {np.mean(plenty['teacher, T=1']):.2f}; "
-          f"teacher {teacher_bits:.2f}, which costs {work:.1f} times the operations",
+          f"teacher {teacher_bits:.2f}; an update with it costs {work:.1f} times the operations",
           f"cannot be tested at this scale; in 160 updates {100 * closed:.0f} % of the way to the teacher, ahead of its twin, at a higher cost", source="day24", split="report"),
 ])
 
