@@ -15,7 +15,7 @@
 #
 # **Before this:** lectures 11 and 12; lecture 00 for KL divergence and intervals.
 #
-# **Time:** core 102 minutes, optional 11 minutes; two classes. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
+# **Time:** core 102 minutes, optional 14 minutes; two classes. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
 #
 # <!-- sources: analytics, day24, 11785 -->
 
@@ -791,6 +791,24 @@ table([{"β": str(run["kl_coef"]), "seed": run["seed"], "KL": run["looks"][-1]["
 
 # %% [markdown]
 # Both judges rise together at first: by one to two standard deviations within a few nats. Then they part, and the texts show why: the reward reads words (a ridge regression on words and pairs of words), so *entertaining, funny, moving* is what it pays for, and the writer ends with one sentence. The second judge is fooled as well, if less, probably since it is of the same kind, and words are its blind spot too. A judge that is to expose a policy has to err differently from the reward. With the highest price the snippets stay more varied, and are still clearly kinder.
+#
+# ### A writer whose sentences can be read
+#
+# The small writer never wrote a review that one would read. *Recorded:* the same two kinds of judges, and SmolLM2-135M as the writer. It is asked for one short sentence from a critic's review of a comedy, a western and so on, and given the first words. It learns through low-rank adapters beside frozen weights (lecture 14), from 32 sentences an update; one that is cut off at 24 tokens is paid −1. In the table look for the row at which you would have stopped, then check your choice in the texts.
+
+# %% tags=["diagram"]
+readable = recorded("review_writer_smollm2")["results"]
+table([{"β": str(run["kl_coef"]), "seed": run["seed"], "update": look["update"], "KL": look["kl"], "its own judge": look["proxy"][0], "the other judge": f"{look['other'][0]:.2f} ± {2 * look['other'][1]:.2f}",
+        "ended by itself": f"{look['finished']:.0%}", "distinct words": f"{look['distinct_words']:.0%}"} for run in readable for look in run["looks"] if look["update"] or run["kl_coef"] == 0.2],
+      fmt={"KL": ".1f"}, caption="recorded: SmolLM2 as a writer; judges in standard deviations of real snippets, 84 sentences at temperature 1, ± two standard errors")
+looks_of = {run["kl_coef"]: {look["update"]: look["texts"] for look in run["looks"]} for run in reversed(readable)}
+table([{"before": looks_of[0.2][0][i], "β = 0.2, update 12": looks_of[0.2][12][i], "β = 0.2, update 24": looks_of[0.2][24][i], "β = 0.6, update 24": looks_of[0.6][24][i]} for i in range(8)],
+      caption="recorded, seed 0: what it writes after the same first words, the first eight, unpicked")
+
+# %% [markdown]
+# It learns fast: 24 updates, where the small writer had 60. Halfway, at the lower price, the sentences are still sentences, shorter than before and nearly all ended by the writer itself, and both judges have risen by nearly one standard deviation. Twelve updates later *hilarious* is nearly all that is left, in both seeds, and the second judge, which reads words too, applauds. The higher price keeps the variety, and what it buys is mostly sentences that end: the judges rise by about a third as much. Where to stop was told by the column of distinct words and by reading, not by a judge.
+#
+# Two runs of each price are an observation and no comparison, and at temperature 1 this writer invents wild things before any reward: *readable* is a modest word here.
 #
 # ## X. What it does not guarantee
 #
