@@ -53,37 +53,35 @@ class NativeKernel:
         return f"{self.instructions}{threads}, built by {self.compiler}"
 
 
-@lru_cache
 def native_kernel() -> NativeKernel:
     """The compiled kernel, built if it is not there yet (seconds, once). Raises NativeError where it cannot be had.
 
-    The answer, good or bad, is that of the first call in a process; `native_kernel.cache_clear()` asks anew.
+    The answer, good or bad, is that of the first call in a process; `forget_native_kernel()` asks anew.
     """
-    try:
-        return _kernel()
-    except NativeError as error:
-        _failures.append(str(error))
-        raise
-
-
-_failures: list[str] = []
+    found = _found()
+    if isinstance(found, str):
+        raise NativeError(found)
+    return found
 
 
 def native_failure() -> str | None:
     """Why there is no native kernel; None if there is one."""
-    if _failures:  # lru_cache keeps no exceptions, and a failed compilation is not repeated for each model
-        return _failures[-1]
-    try:
-        native_kernel()
-    except NativeError as error:
-        return str(error)
-    return None
+    found = _found()
+    return found if isinstance(found, str) else None
 
 
 def forget_native_kernel() -> None:
     """Ask anew at the next call, say after a compiler was installed."""
-    native_kernel.cache_clear()
-    _failures.clear()
+    _found.cache_clear()
+
+
+@lru_cache
+def _found() -> NativeKernel | str:
+    """The kernel, or why there is none: a failed compilation is not repeated for each model."""
+    try:
+        return _kernel()
+    except NativeError as error:
+        return str(error)
 
 
 def _kernel() -> NativeKernel:
