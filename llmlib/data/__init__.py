@@ -15,6 +15,7 @@ from .corpora import alice, all_plays, botchan, first_names, split_text, tiny_sh
 from .expressions import evaluate_expression, is_solution
 from .fetching import AssetError, fetch, names
 from .game_of_24 import GameOf24, is_solvable, solve
+from .lookup_questions import LookupQuestion, lookup_questions, one_wording
 from .preferences import PreferencePair, preference_pairs
 from .prose import Document, prose
 from .question_sets import (
@@ -55,6 +56,7 @@ __all__ = [
     "Document",
     "Experiment",
     "GameOf24",
+    "LookupQuestion",
     "Multiplication",
     "OpenQuestion",
     "PreferencePair",
@@ -86,10 +88,12 @@ __all__ = [
     "held_out_key",
     "is_solution",
     "is_solvable",
+    "lookup_questions",
     "minhash",
     "names",
     "near_duplicates",
     "one_against_rest",
+    "one_wording",
     "open_questions",
     "open_sets",
     "pack_documents",

@@ -44,6 +44,9 @@ The stand-in for SmolLM2, `llmlib/recorded/stand_in.*`, is made from Shakespeare
 domain. The support desk's models, `llmlib/recorded/desk*`, are made from text that the course generates and have the
 course's own licence.
 
+The questions of `llmlib/data/lookup_questions.json` were written for the course from passages of Wikipedia (`boolq`)
+and from Python's documentation (PSF License Agreement); they are licensed under CC BY-SA 4.0, credit as above.
+
 ## What is downloaded
 
 Licences: [Apache-2.0](https://www.apache.org/licenses/LICENSE-2.0), [MIT](https://opensource.org/license/mit),

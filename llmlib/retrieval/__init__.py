@@ -10,6 +10,7 @@ from .faiss_index import FaissIndex
 from .fusion import Fused, HybridRetriever, reciprocal_rank_fusion
 from .hits import Hit, Retriever
 from .measures import dcg, mean_reciprocal_rank, ndcg, recall_at_k, reciprocal_rank
+from .pinning import Pinned, pin_questions
 from .reading import (
     REFUSAL,
     SourcedAnswer,
@@ -43,6 +44,7 @@ __all__ = [
     "HybridRetriever",
     "Neighbours",
     "Passage",
+    "Pinned",
     "Retriever",
     "Section",
     "SourcedAnswer",
@@ -66,6 +68,7 @@ __all__ = [
     "ndcg",
     "numbered_sources",
     "parse_call",
+    "pin_questions",
     "python_docs",
     "python_version",
     "rag_prompt",
