@@ -2,8 +2,7 @@
 
 import bisect
 import itertools
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from llmlib.data import LookupQuestion
@@ -30,10 +29,7 @@ def pin_questions(
     starts = list(itertools.accumulate((len(text) + 1 for text in texts), initial=0))
     everything = "\n".join(texts)  # one long text is searched ten times faster than thousands of short ones
     quotes = {" ".join(quote.split()) for question in questions for quote in question.quotes}
-    found = {
-        quote: [bisect.bisect(starts, match.start()) - 1 for match in re.finditer(re.escape(quote), everything)]
-        for quote in quotes
-    }
+    found = {quote: [bisect.bisect(starts, place) - 1 for place in _places(everything, quote)] for quote in quotes}
     pinned, left_out = [], []
     for question in questions:
         relevant = frozenset(index for quote in question.quotes for index in found[" ".join(quote.split())])
@@ -42,3 +38,10 @@ def pin_questions(
         else:
             left_out.append(question)
     return pinned, left_out
+
+
+def _places(text: str, quote: str) -> Iterator[int]:
+    place = text.find(quote)
+    while place >= 0:
+        yield place
+        place = text.find(quote, place + 1)
