@@ -12,6 +12,7 @@ from .arithmetic import Addition, AnyOrderSum, Multiplication
 from .batches import IGNORE, RandomWindows, ShuffledExamples, pack_documents, random_batch, windows
 from .cleaning import contamination, flaws_of, minhash, near_duplicates, quality_flaws, split_documents
 from .corpora import alice, all_plays, botchan, first_names, split_text, tiny_shakespeare
+from .denoising import corrupt_spans, mask_tokens, restore_spans, split_prefix, unmask_tokens
 from .expressions import evaluate_expression, is_solution
 from .fetching import AssetError, fetch, names
 from .game_of_24 import GameOf24, is_solvable, solve
@@ -77,6 +78,7 @@ __all__ = [
     "choice_sets",
     "code_problems",
     "contamination",
+    "corrupt_spans",
     "encode_problems",
     "evaluate_expression",
     "fetch",
@@ -89,6 +91,7 @@ __all__ = [
     "is_solution",
     "is_solvable",
     "lookup_questions",
+    "mask_tokens",
     "minhash",
     "names",
     "near_duplicates",
@@ -105,6 +108,7 @@ __all__ = [
     "rated_texts",
     "recorded",
     "recorded_names",
+    "restore_spans",
     "save_recorded",
     "shuffled_steps",
     "solve",
@@ -112,11 +116,13 @@ __all__ = [
     "spearman_brown",
     "split_documents",
     "split_of",
+    "split_prefix",
     "split_ratings",
     "split_text",
     "stale",
     "step_verifier",
     "tiny_shakespeare",
+    "unmask_tokens",
     "verifiable_reward",
     "windows",
 ]

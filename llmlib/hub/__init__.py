@@ -8,6 +8,7 @@ from .minilm import embed_texts, load_minilm
 from .smollm2 import load_smollm2
 from .stand_in import is_stand_in, load_stand_in
 from .state_dicts import load_hf_state_dict
+from .t5 import load_t5_state_dict
 from .unfilled import Unfilled
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "load_minilm",
     "load_smollm2",
     "load_stand_in",
+    "load_t5_state_dict",
 ]

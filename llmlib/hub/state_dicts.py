@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from llmlib.model import TiedHead, Transformer, permute_rope_rows
+from llmlib.model import MaskedLMHead, TiedHead, Transformer, permute_rope_rows
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,10 @@ _FAMILIES = {
             "encoder.layer.*.output.dense": "blocks.*.mlp.down_proj",
             "encoder.layer.*.output.LayerNorm": "blocks.*.norm2",
             "pooler.dense": "pooler",
+            "cls.predictions.transform.dense": "lm_head.dense",
+            "cls.predictions.transform.LayerNorm": "lm_head.norm",
+            "cls.predictions": "lm_head",  # the bias of each token
+            "cls.predictions.decoder": "lm_head.decoder",  # the embedding matrix and that bias a second time
         },
         ignored=("embeddings.position_ids",),
     ),
@@ -174,10 +178,16 @@ def _translate(state_dict: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dic
 
 def _drop_second_head(translated: dict[str, Tensor], model: Transformer) -> None:
     """Of a tied model many files hold the same matrix a second time, as the head."""
-    head, table = translated.get("lm_head.weight"), translated.get("token_embedding.weight")
-    if isinstance(model.lm_head, TiedHead) and head is not None and table is not None:
-        if head.shape == table.shape == model.token_embedding.weight.shape and torch.equal(head, table.to(head.dtype)):
-            del translated["lm_head.weight"]
+    pairs = []
+    if isinstance(model.lm_head, TiedHead):
+        pairs = [("lm_head.weight", "token_embedding.weight")]
+    elif isinstance(model.lm_head, MaskedLMHead):
+        pairs = [("lm_head.decoder.weight", "token_embedding.weight"), ("lm_head.decoder.bias", "lm_head.bias")]
+    for second, first in pairs:
+        head, table = translated.get(second), translated.get(first)
+        if head is not None and table is not None and head.shape == table.shape:
+            if table.shape == model.state_dict()[first].shape and torch.equal(head, table.to(head.dtype)):
+                del translated[second]
 
 
 def _look_up(family: _Family, name: str) -> tuple[str, bool] | tuple[()] | None:

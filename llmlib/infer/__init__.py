@@ -10,6 +10,7 @@ from llmlib.infer.intervals import wilson_interval
 from llmlib.infer.prompting import STEP_BY_STEP, few_shot_prompt
 from llmlib.infer.sampling import Sampling, Step, filter_logits, log_probability, sample_next, sample_step
 from llmlib.infer.selection import ComputePoint, Tally, best_of, compute_curve, majority_vote, self_consistency, tally
+from llmlib.infer.seq2seq import generate_from
 from llmlib.infer.speculative import PromptLookup, Reader, Speculation, speculative_generate
 from llmlib.infer.streaming import stream
 from llmlib.infer.tree_search import Node, Tree, tree_search
@@ -48,6 +49,7 @@ __all__ = [
     "few_shot_prompt",
     "filter_logits",
     "generate",
+    "generate_from",
     "log_probability",
     "majority_vote",
     "prefill",

@@ -7,11 +7,22 @@ from .config import EncoderConfig, ModelConfig, RopeScaling
 from .context import AttentionContext, causal_mask
 from .costs import kv_bytes_per_token
 from .device import default_device
+from .encoder_decoder import (
+    CrossBlock,
+    Decoder,
+    DecoderCache,
+    EncoderDecoder,
+    EncoderDecoderConfig,
+    prefix_mask,
+    t5_config,
+)
+from .heads import Classifier, MaskedLMHead, pool_hidden
 from .hooks import intervene, record
 from .layers import MLP, RMSNorm, SwiGLU
 from .memory import LayerMemory
 from .parts import TiedHead, auxiliary_loss, replace_linears
 from .presets import preset, presets
+from .relative import RelativePositions, distance_buckets, use_relative_positions
 from .rope import apply_rope, permute_rope_rows, rope_tables, sinusoidal_table
 from .transformer import Block, Transformer
 
@@ -20,11 +31,19 @@ __all__ = [
     "Attention",
     "AttentionContext",
     "Block",
+    "Classifier",
+    "CrossBlock",
+    "Decoder",
+    "DecoderCache",
     "EncoderConfig",
+    "EncoderDecoder",
+    "EncoderDecoderConfig",
     "KVCache",
     "LayerMemory",
+    "MaskedLMHead",
     "ModelConfig",
     "RMSNorm",
+    "RelativePositions",
     "RopeScaling",
     "SwiGLU",
     "TiedHead",
@@ -34,16 +53,21 @@ __all__ = [
     "causal_mask",
     "count_parameters",
     "default_device",
+    "distance_buckets",
     "flops_per_token",
     "intervene",
     "kv_bytes_per_token",
     "parameter_table",
     "permute_rope_rows",
     "plain_attention",
+    "pool_hidden",
+    "prefix_mask",
     "preset",
     "presets",
     "record",
     "replace_linears",
     "rope_tables",
     "sinusoidal_table",
+    "t5_config",
+    "use_relative_positions",
 ]
