@@ -169,8 +169,10 @@ def run(fault: str, seed: int) -> dict:
         "mean reciprocal rank of the fusion": mean(reciprocal_rank(r, w) for r, w in zip(fused, wanted)),
         "first hit of the dense search from the right article, percent": 100 * mean(right),
         "passages that both searches have among their first 10": mean(both),
-        "first hit of the fusion is that of BM25, percent": 100 * mean(f[0] == s[0] for f, s in zip(fused[:n], sparse) if s),
-        "first hit of the fusion is that of the dense search, percent": 100 * mean(f[0] == d[0] for f, d in zip(fused[:n], dense)),
+        "first hit of the fusion is that of BM25, percent": 100
+        * mean(f[0] == s[0] for f, s in zip(fused[:n], sparse) if s),
+        "first hit of the fusion is that of the dense search, percent": 100
+        * mean(f[0] == d[0] for f, d in zip(fused[:n], dense)),
         "score of the first hit of the dense search, mean": float(nearest[:n].mean()),
         "the same for unanswerable questions": float(nearest[n:].mean()),
         "score of two passages, mean over all pairs": float(apart[np.triu_indices(len(apart), 1)].mean()),

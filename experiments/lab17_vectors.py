@@ -21,7 +21,7 @@ QUESTIONS, FROM = 120, 5
 
 
 def chosen() -> tuple[list[int], list[list[int]]]:
-    """The places of the passages in BoolQ's file, and for all questions drawn their place and their passage's number."""
+    """Where the passages stand in BoolQ's file; of all questions drawn the place there, and the passage's number."""
     first: dict[str, int] = {}
     asked: dict[str, list[int]] = {}
     articles: dict[str, list[str]] = {}

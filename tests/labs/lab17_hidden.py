@@ -64,7 +64,7 @@ def true_is_a_number(text):
 
 
 def whole_numbers_written_otherwise(text):
-    """"2" and 2.0 become 2."""
+    """ "2" and 2.0 become 2."""
 
     def read(written):
         call = json.loads(written)
@@ -80,7 +80,12 @@ def whole_numbers_written_otherwise(text):
 
 def to_the_last_end(text):
     """From the first <tool> to the last </tool>."""
-    return _parse(text, inside=lambda t: t[t.find("<tool>") + 6 : t.rfind("</tool>") if "</tool>" in t else None] if "<tool>" in t else None)
+    return _parse(
+        text,
+        inside=lambda t: (
+            t[t.find("<tool>") + 6 : t.rfind("</tool>") if "</tool>" in t else None] if "<tool>" in t else None
+        ),
+    )
 
 
 def needs_an_end(text):
@@ -94,6 +99,7 @@ def raises_on_bad_json(text):
 
 def one_of_several(text):
     """Any tool is checked against the arguments of all of them."""
+
     def inside_all(call):
         names = {name for arguments in TOOLS.values() for name in arguments}
         return set(call.get("arguments", {})) <= names
@@ -138,6 +144,7 @@ def strings_only(text):
 
 def first_complaint_only_of_names(text):
     """The kinds of the arguments of search are looked at, those of calculator are not."""
+
     def looks(call):
         return isinstance(call, dict) and call.get("name") == "calculator"
 
@@ -227,14 +234,44 @@ HIDDEN = {
     "lab17.q8": [
         Key(
             runs=dict(zip(("b2", "c7", "e4", "g0", "j5", "l8", "n1", "r3", "u6", "w9"), "FAHCJEBIDG", strict=True)),
-            true={},
+            true={
+                "A": "ceghkmp",
+                "B": "ceghjmp",
+                "C": "cegikmn",
+                "D": "cdfiklo",
+                "E": "bcegikm",
+                "F": "cdfikmo",
+                "G": "ceghikm",
+                "H": "abegikmo",
+                "I": "abdgikmno",
+                "J": "cegikl",
+                "correct": "cegikm",
+            },
         )
     ],
 }  # fmt: skip
 
 # What makes an observation true, from the recorded run: a test holds the key above to it.
 RECORDING = "lab17_faults"
-OBSERVED = {}
+_ANSWERABLE, _UNANSWERABLE = "answerable questions refused, percent", "unanswerable questions refused, percent"
+OBSERVED = {
+    "a": lambda t, correct: t["recall@10 of BM25, percent"] < 80,
+    "b": lambda t, correct: t["recall@10 of BM25, percent"] < 93,
+    "c": lambda t, correct: t["recall@10 of BM25, percent"] > 80,
+    "d": lambda t, correct: t["recall@10 of the dense search, percent"] < 70,
+    "e": lambda t, correct: t["recall@10 of the dense search, percent"] > 85,
+    "f": lambda t, correct: t["recall@1 of the dense search, percent"] < 25,
+    "g": lambda t, correct: t["first hit of the dense search from the right article, percent"] > 80,
+    "h": lambda t, correct: t["score of two passages, mean over all pairs"] > 0.04,
+    "i": lambda t, correct: t["the same for unanswerable questions"] < 0.39,
+    "j": lambda t, correct: t[_UNANSWERABLE] < 10,
+    "k": lambda t, correct: t[_UNANSWERABLE] > 10,
+    "l": lambda t, correct: t[_ANSWERABLE] > 90,
+    "m": lambda t, correct: t[_ANSWERABLE] < 30,
+    "n": lambda t, correct: t["first hit of the fusion is that of BM25, percent"] > 90,
+    "o": lambda t, correct: t["mean reciprocal rank of the fusion"] < 0.58,
+    "p": lambda t, correct: t["the same for unanswerable questions"] > 0.39,
+}
 
 
 def _bm25(
@@ -600,7 +637,15 @@ MUTANTS = [
     Mutant("lab17.q7", "all names alike", _test(right="isinstance(name, str) and isinstance(arguments, dict)"), "refuses a right answer"),
     Mutant("lab17.q7", "none is fine", _test(message="output is None or isinstance(message, str) and message != ''"), "keeps silent about a bad call"),
     Mutant("lab17.q7", "a long text", _test(odd="['a' * 400]"), "at most 300 characters"),
+    Mutant("lab17.q8", "another cause", 'diagnosis = {"cause": "H", "evidence": ["a", "d"]}', "not what went wrong"),
+    Mutant("lab17.q8", "untrue evidence", 'diagnosis = {"cause": "I", "evidence": ["a", "f"]}', "is not true of your run"),
+    Mutant("lab17.q8", "evidence for two causes", 'diagnosis = {"cause": "I", "evidence": ["a", "o"]}', "seen under another cause"),
+    Mutant("lab17.q8", "a letter", 'diagnosis = "I"', "write it as"),
 ]  # fmt: skip
+
+# The challenge: see best_rr of the reference.
 RUBRICS = {
-    "lab17.t1": "TODO",
+    "lab17.t1": "3: the dense search leads at the first place and all are alike among the first ten; says that the fusion is not above the better of the two here, and weighs the difference against its interval, question by question; "
+    "says that both depend on shared words, BM25 more, and that questions written from the passage flatter it; names one reason for better (another passage may answer as well) or worse (511 passages, questions of one kind, articles that were chosen). "
+    "2: two or three of these. 1: describes the curves without intervals. 0: no plot read.",
 }

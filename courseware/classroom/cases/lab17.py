@@ -505,9 +505,7 @@ FUSE_SLIPS = {
     "all": "the first n of them",
 }
 _TIES = ("dict order in ties", "higher number first", "shared ranks", "competition ranks", "default k", "cut before")
-_TWO = tuple(
-    _fused(s) for s in FUSE_SLIPS if s not in (*_TIES, "without k", "from 0", "last place", "1 / k + rank")
-)
+_TWO = tuple(_fused(s) for s in FUSE_SLIPS if s not in (*_TIES, "without k", "from 0", "last place", "1 / k + rank"))
 _THREE = tuple(map(_fused, ("scores", "scaled scores", "ranks", "best only", "mean", "without k", "default k", "last place", "1 / k + rank")))  # fmt: skip
 _EQUAL = tuple(map(_fused, ("dict order in ties", "higher number first", "shared ranks", "competition ranks")))
 _LATE = tuple(map(_fused, ("cut before", "from 0")))
@@ -1127,7 +1125,7 @@ def missing_arguments(text):
 
 # ------------------------------------------------------------------------------------------------------- 8: a wrong run
 
-BASELINE = 0.80
+BASELINE = 0.59  # mean reciprocal rank of what the notebook's cell does: fusion of BM25 and MiniLM, nothing tuned
 
 FAULTS = {
     "A": "the mean over tokens includes the pads",
@@ -1142,7 +1140,24 @@ FAULTS = {
     "J": "the threshold for refusals is applied to the fused score",
 }
 RUNS = ("b2", "c7", "e4", "g0", "j5", "l8", "n1", "r3", "u6", "w9")
-OBSERVATIONS: dict[str, str] = {"a": "x", "b": "y"}
+OBSERVATIONS = {
+    "a": "recall@10 of BM25 is below 80 %",
+    "b": "recall@10 of BM25 is below 93 %",
+    "c": "recall@10 of BM25 is above 80 %",
+    "d": "recall@10 of the dense search is below 70 %",
+    "e": "recall@10 of the dense search is above 85 %",
+    "f": "recall@1 of the dense search is below 25 %",
+    "g": "the first hit of the dense search is from the right article for more than 80 % of the questions",
+    "h": "the score of two passages is above 0.04 on average",
+    "i": "the score of the first hit is below 0.39 on average for unanswerable questions",
+    "j": "fewer than 10 % of the unanswerable questions are refused",
+    "k": "more than 10 % of the unanswerable questions are refused",
+    "l": "more than 90 % of the answerable questions are refused",
+    "m": "fewer than 30 % of the answerable questions are refused",
+    "n": "the first hit of the fusion is that of BM25 for more than 90 % of the questions",
+    "o": "the mean reciprocal rank of the fusion is below 0.58",
+    "p": "the score of the first hit is above 0.39 on average for unanswerable questions",
+}
 
 
 LAB = Lab(

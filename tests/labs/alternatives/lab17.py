@@ -680,7 +680,10 @@ WRONG = {
             "made = [words[i : i + size] for i in range(0, len(words), size - overlap)]\n    return made[: -(overlap > 0) or None] or made",
             "made = [words[i : i + size] for i in range(0, len(words), size - overlap)]\n    return [list(dict.fromkeys(p)) for p in made if len(p) >= overlap]",
         )
-    ] + ["def pieces(words, size, overlap):\n    step = max(1, size - overlap)\n    made = [words[i : i + size] for i in range(0, len(words), step)]\n    return [p for i, p in enumerate(made) if i == 0 or len(p) > overlap]\n"],  # fmt: skip
+    ]
+    + [
+        "def pieces(words, size, overlap):\n    step = max(1, size - overlap)\n    made = [words[i : i + size] for i in range(0, len(words), step)]\n    return [p for i, p in enumerate(made) if i == 0 or len(p) > overlap]\n"
+    ],  # fmt: skip
     "lab17.q5": [
         _measure(recall="len(w & set(ranking)) / len(w)"),
         _measure(recall="sum(gains.get(d, 0) for d in top) / sum(gains.values())"),
