@@ -190,6 +190,7 @@ HIDDEN = {
         Case("no overlap again", inputs=no_overlap, expected=_cut_up("")),
         Case("another overlap that is too long", inputs=too_much_overlap, expected=_cut_up("")),
         Case("shorter than the overlap", inputs=lambda draw: (["a", "b"], 6, 3), expected=_cut_up("")),
+        Case("shorter than the overlap, in steps of one word", inputs=lambda draw: (["a", "b"], 4, 3), expected=_cut_up("")),
         Case("pieces of one word", inputs=lambda draw: (["a", "b", "a"], 1, 0), expected=_cut_up("")),
         Case("a step of one word", inputs=lambda draw: (list("abcdefg"), 4, 3), expected=_cut_up("")),
         Case("just one piece", inputs=lambda draw: (list("abcd"), 4, 2), expected=_cut_up("")),
@@ -643,7 +644,9 @@ MUTANTS = [
     Mutant("lab17.q8", "a letter", 'diagnosis = "I"', "write it as"),
 ]  # fmt: skip
 
-# The challenge: see best_rr of the reference.
+# The challenge: cosine + 0.01 x BM25's score with k1 = 1 and b = 0.3, chosen on the questions of the measurements (0.635
+# there), has 0.656 on those of the challenge; the dense search alone has 0.613, the fusion of the cell 0.591. So a tuned
+# weight beats ranks here. Stemming and stop words raise BM25 alone from 0.52 to 0.57 and the sum hardly.
 RUBRICS = {
     "lab17.t1": "3: the dense search leads at the first place and all are alike among the first ten; says that the fusion is not above the better of the two here, and weighs the difference against its interval, question by question; "
     "says that both depend on shared words, BM25 more, and that questions written from the passage flatter it; names one reason for better (another passage may answer as well) or worse (511 passages, questions of one kind, articles that were chosen). "
