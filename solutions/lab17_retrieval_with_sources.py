@@ -360,7 +360,7 @@ except NotImplementedError:
 #
 # 1. a text without `<tool>` gives `None`: it is an answer;
 # 2. otherwise the **first** call counts: what stands between the first `<tool>` and the next `</tool>`, or the end of the text if there is none. What comes after it is not looked at;
-# 3. if that is JSON of the form `{"name": ..., "arguments": {...}}`, with a tool that exists and exactly its arguments, each of its kind (`true` is no whole number), the output is `{"name": ..., "arguments": ...}` with just these values;
+# 3. if that is JSON of the form `{"name": ..., "arguments": {...}}`, with a tool that exists and exactly its arguments, each of its kind (`true` and `2.0` are no whole numbers), the output is `{"name": ..., "arguments": ...}` with just these values; keys beside these two are left out;
 # 4. anything else gives `{"error": ...}` with a message, a string that is not empty, for the model to mend its call. Nothing is ever executed, and no error is raised.
 #
 # Write `examples()`, a list of 1 to 24 inputs, each a tuple `(text,)` with a text of at most 300 characters, and `holds(inputs, output)`: are the promises kept? Your test must pass several right parsers, whose messages differ, and every wrong one must fail on one of your inputs. `check` tries six wrong ones, the grader more. What must a call look like for a parser to show that it runs `eval` on it?

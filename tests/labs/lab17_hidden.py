@@ -214,7 +214,7 @@ HIDDEN = {
         Case("others invented twice", inputs=invented_twice, expected=_cited(""), recipe=run_cited),
         Case("other brackets", inputs=brackets_that_cite_nothing, expected=_cited(""), recipe=run_cited),
         Case("without citations", inputs=no_citations, expected=_cited(""), recipe=run_cited),
-        Case("spaces", inputs=lambda draw: ("So it is [ 2 , 1 ]. And [3,\t9].", 3), expected={"cited": [2, 1, 3], "invented": 1}, recipe=run_cited),
+        Case("spaces", inputs=lambda draw: ("So it is [ 2 , 1 ]. And [3,   9].", 3), expected={"cited": [2, 1, 3], "invented": 1}, recipe=run_cited),
         Case("no sources", inputs=lambda draw: ("So it is [1].", 0), expected={"cited": [], "invented": 1}, recipe=run_cited),
     ],
     "lab17.q7": [
@@ -526,6 +526,8 @@ MUTANTS = [
     Mutant("lab17.q2", "best last", _dense(found="order[:k][::-1]"), "the worst first"),
     Mutant("lab17.q2", "by number", _dense(found="sorted(order[:k])"), "the order of their numbers"),
     Mutant("lab17.q2", "ties turned round", _dense(order="sorted(range(len(scores)), key=lambda i: scores[i])[::-1]"), "the *lower* number comes first"),
+    Mutant("lab17.q2", "a sort that is not stable", _dense(found="torch.argsort(torch.tensor(scores), descending=True)[:k].tolist()"), "a sort that is not stable"),
+    Mutant("lab17.q2", "topk in any order", _dense(found="torch.topk(torch.tensor(scores), min(k, len(scores))).indices.tolist()"), "topk"),
     Mutant("lab17.q2", "argsort turned round", _dense(found="np.argsort(scores, kind='stable')[::-1][:k].tolist()"), "the *lower* number comes first"),
     Mutant("lab17.q2", "absolute", _dense(order="sorted(range(len(scores)), key=lambda i: (-abs(scores[i]), i))"), "no absolute values"),
     Mutant("lab17.q2", "scores", _dense(found="[scores[i] for i in order[:k]]"), "those are the scores"),

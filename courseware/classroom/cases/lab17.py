@@ -1237,6 +1237,7 @@ LAB = Lab(
                     inputs=many_alike,
                     expected=_found(""),
                     recipe=run_nearest,
+                    hint="nearest: are equal scores in the order of their numbers? topk, and a sort that is not stable, mix them",
                     separates=(_found("later first"),),
                 ),
             ),
