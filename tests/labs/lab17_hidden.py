@@ -627,7 +627,7 @@ MUTANTS = [
     Mutant("lab17.q6", "any brackets", _sources(pattern=r"\[([^\]]*)\]", numbers="[int(x) for group in groups for x in re.findall(r'\\d+', group)]"), "cite nothing"),
     Mutant("lab17.q6", "any brackets, int", _sources(pattern=r"\[([^\]]*)\]"), "look for whole numbers"),
     Mutant("lab17.q6", "any number", _sources(pattern=r"(\d+)"), "numbers without brackets"),
-    Mutant("lab17.q6", "round brackets", _sources(pattern=r"[\[(](\d+(?:\s*,\s*\d+)*)[\])]"), "round brackets cite nothing"),
+    Mutant("lab17.q6", "round brackets", _sources(pattern=r"[\[(]\s*(\d+(?:\s*,\s*\d+)*)\s*[\])]"), "round brackets cite nothing"),
     Mutant("lab17.q6", "repeated", _sources(cited="good"), "each source once"),
     Mutant("lab17.q6", "sorted", _sources(cited="sorted(set(good))"), "the order of their first"),
     Mutant("lab17.q6", "invented once", _sources(invented="len(set(numbers) - set(good))"), "as often as they stand"),
