@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=1 python experiments/rag_answers.py
 
-The test questions of `lookup_questions`, each fact in one wording, over about 2,000 passages: Python's documentation and
-the first 1,400 of Wikipedia; once over all 12,850. SmolLM2 with 4-bit weights (`fast_decoder`), greedy, at most 24 new
-tokens.
+The test questions of `lookup_questions`, each fact in one wording, over about 2,000 passages: Python's documentation
+and the first 1,400 of Wikipedia; once over all 12,850. SmolLM2 with 4-bit weights (`fast_decoder`), greedy, at most 24
+new tokens.
 
 Chosen on the development questions alone, before the test questions are asked: one of four prompts with passages (by
 token F1 with the right passage) and one of four without (same budget), the searcher (with one passage), the number of
@@ -14,8 +14,8 @@ once, with one passage by each searcher and with one, three and five by the chos
 
 The prompts with two examples use the same two with and without passages; they are about nothing that is asked. A
 prompt's beginning that the decoder has read already is not read again: with the examples first, the passages best first
-and the question last, one, three and five passages share most of their work. About twenty minutes of one core beside
-the embeddings of `retrieval_quality`, in parts of one minute; with MINUTES=8 in the environment it stops after the part
+and the question last, one, three and five passages share most of their work. A quarter of an hour of one core beside
+the embeddings of `retrieval_quality`, in parts of a minute; with MINUTES=8 in the environment it stops after the part
 that passes eight minutes, and goes on when run again.
 """
 
@@ -58,7 +58,7 @@ from llmlib.text import BPETokenizer, encode_chat
 
 NEW_TOKENS, MAX_WORDS = 24, 120
 METHODS, KS = ("bm25", "dense", "hybrid"), (1, 3, 5)
-PIECE = 40  # questions of a part
+PIECE = 20  # questions of a part
 EXAMPLES = (  # passage, question, answer
     (
         "Eiffel Tower: The Eiffel Tower is a wrought-iron lattice tower in Paris. It was built from 1887 to 1889 as "
@@ -241,12 +241,17 @@ def choose_prompts() -> dict:
     return {"questions": len(dev), "f1": f1, "chosen": {side: max(of, key=of.get) for side, of in f1.items()}}
 
 
-def choose_passages(prompt: str, method: str, ks: Sequence[int]) -> dict[str, float]:
-    """Token F1 with each number of passages."""
+def choose_searcher(prompt: str) -> dict[str, float]:
+    """Token F1 with the first hit of each searcher."""
     dev = answerable("development")
-    hits = [found_by(method, each.question, max(ks)) for each in dev]
-    answers = [[ask(prompt, each.question, hit[:k]) for k in ks] for each, hit in zip(dev, hits)]
-    return {str(k): mean_f1(dev, [row[i] for row in answers]) for i, k in enumerate(ks)}
+    answers = [[ask(prompt, each.question, found_by(name, each.question, 1)) for name in METHODS] for each in dev]
+    return {name: mean_f1(dev, [row[i] for row in answers]) for i, name in enumerate(METHODS)}
+
+
+def choose_number(found: dict[str, dict], method: str) -> dict[str, float]:
+    """Token F1 with each number of passages of the chosen searcher."""
+    dev = answerable("development")
+    return {str(k): mean_f1(dev, [found[p.question.id]["replies"][f"{method} {k}"] for p in dev]) for k in KS}
 
 
 def choose_threshold() -> dict:
@@ -271,24 +276,46 @@ def choose_threshold() -> dict:
 # --- the test questions -----------------------------------------------------------------------------------------------
 
 
-def closed(prompt: str, start: int) -> dict[str, str]:
-    some = questions("test")[0][start : start + PIECE]
-    return {each.question.id: ask(prompt, each.question, []) for each in some}
+def answered(split: str, start: int, prompt: str, bare: str, method: str, ks: Sequence[int]) -> dict[str, dict]:
+    """Some questions in every condition, one question after the other, so that equal beginnings are read once.
+
+    Of each: the answers by condition; which of the first five hits of the chosen searcher are right ones; and for
+    multiple choice the log-probabilities of the options in nats, their tokens and bytes.
+    """
+    results = {}
+    for each in questions(split)[0][start : start + PIECE]:
+        question, hits = each.question, {name: found_by(name, each.question, 5) for name in METHODS}
+        replies, choices = {"closed": ask(bare, question, [])}, {}
+        if question.answerable:
+            choices["closed"] = options(question, [])
+        shown_as = {f"{method} {k}": hits[method][:k] for k in ks}
+        shown_as |= {f"{name} 1": hits[name][:1] for name in METHODS}
+        if question.answerable:
+            shown_as["gold"] = [gold(each)]
+        first = hits[method][:1]  # prompts that begin with this one come last, the shortest first
+        order = sorted(
+            shown_as, key=lambda name: (shown_as[name][:1] == first, shown_as[name][:1], len(shown_as[name]))
+        )
+        for name, which in ((name, shown_as[name]) for name in order):
+            replies[name] = ask(prompt, question, which)
+            if question.answerable and name in ("gold", f"{method} 1"):
+                choices["gold" if name == "gold" else "found"] = options(question, which)
+        right = [int(i in each.relevant) for i in hits[method]]
+        results[question.id] = {"replies": replies, "hits": right, "choices": choices}
+    return results
 
 
-def with_gold(prompt: str, start: int) -> dict[str, str]:
-    some = answerable("test")[start : start + PIECE]
-    return {each.question.id: ask(prompt, each.question, [gold(each)]) for each in some}
-
-
-def with_search(prompt: str, method: str, ks: Sequence[int], start: int) -> dict[str, dict]:
-    """Of each question, whether each of the first hits is a right one, and the answers from the first k."""
-    replies = {}
-    for each in questions("test")[0][start : start + PIECE]:
-        hits = found_by(method, each.question, 5)
-        answers = {str(k): ask(prompt, each.question, hits[:k]) for k in ks}
-        replies[each.question.id] = {"hits": [int(i in each.relevant) for i in hits], **answers}
-    return replies
+def options(question: LookupQuestion, which: Sequence[int]) -> dict:
+    """The four options after the prompt with two examples, whichever prompt the written answers use."""
+    r, item = reader(), question.as_choice()
+    text = r.tokenizer.decode(completion(r.tokenizer, item.question, [library()[0][i] for i in which]))
+    prompt, ids = split_at_answer(r.tokenizer, text, item.options)
+    return {
+        "answer": item.answer,
+        "logprobs": [round(value, 4) for value in r.logprobs(prompt, ids)],
+        "tokens": [len(each) for each in ids],
+        "bytes": [len(each.encode()) for each in item.options],
+    }
 
 
 def with_all(prompt: str, method: str, start: int) -> dict[str, str]:
@@ -301,23 +328,14 @@ def with_all(prompt: str, method: str, start: int) -> dict[str, str]:
 
 
 def told(method: str, start: int) -> dict[str, str]:
-    """The first hit under `rag_prompt`, which asks for a refusal where the passage does not tell."""
-    some = questions("test")[0][start : start + PIECE]
+    """The first hit under `rag_prompt`, which asks for a refusal where the passage does not tell: every third question
+    and all the unanswerable ones."""
+    some = told_questions()[start : start + PIECE]
     return {each.question.id: ask("instructed", each.question, found_by(method, each.question, 1)) for each in some}
 
 
-def multiple_choice(split: str, method: str, start: int) -> dict[str, dict]:
-    """Log-probabilities, tokens, bytes of the four options without a passage, with the first hit, and with the gold."""
-    r, passages, found = reader(), library()[0], {}
-    for each in answerable(split)[start : start + PIECE]:
-        item = each.question.as_choice()
-        found[each.question.id] = {"answer": item.answer, "bytes": [len(option.encode()) for option in item.options]}
-        for name, texts in (("closed", []), ("found", found_by(method, each.question, 1)), ("gold", [gold(each)])):
-            text = r.tokenizer.decode(completion(r.tokenizer, item.question, [passages[i] for i in texts]))
-            prompt, options = split_at_answer(r.tokenizer, text, item.options)
-            found[each.question.id][name] = [round(value, 4) for value in r.logprobs(prompt, options)]
-            found[each.question.id]["tokens"] = [len(option) for option in options]
-    return found
+def told_questions() -> list[Pinned]:
+    return [*answerable("test")[::3], *(each for each in questions("test")[0] if not each.question.answerable)]
 
 
 def citing(tokenizer: BPETokenizer, question: str, passages: Sequence[Passage]) -> list[int]:
@@ -416,14 +434,14 @@ def answers_table(test: Sequence[Pinned], replies: dict[str, dict[str, str]], me
     return {"questions": {part: len(rows) for part, rows in parts.items()}, "conditions": table}
 
 
-def reading(test: Sequence[Pinned], searched: dict[str, dict]) -> dict:
+def reading(test: Sequence[Pinned], rows: dict[str, dict], method: str) -> dict:
     """Contains-match where a right passage is first, among the first five but not first, and absent, by k."""
     table: dict = {}
     for each in test:
-        row = searched[each.question.id]
+        row = rows[each.question.id]
         where = "first" if row["hits"][0] else "second to fifth" if any(row["hits"]) else "absent"
         for k in KS:
-            value = contains_match(row[str(k)], each.question.answers)
+            value = contains_match(row["replies"][f"{method} {k}"], each.question.answers)
             table.setdefault(where, {}).setdefault(str(k), []).append(value)
     return {
         where: {k: interval(values) for k, values in of.items()} | {"questions": len(of["1"])}
@@ -431,43 +449,44 @@ def reading(test: Sequence[Pinned], searched: dict[str, dict]) -> dict:
     }
 
 
-def choice_table(found: dict, normalisation: dict[str, str]) -> dict:
+def choice_table(found: dict[str, dict], normalisation: dict[str, str]) -> dict:
     """Accuracy under the normalisation chosen for each condition, the gain, and all normalisations beside it."""
     right = {
-        (name, how): [float(chosen(row, name, how) == row["answer"]) for row in found.values()]
+        (name, how): [is_right(row["choices"][name], how) for row in found.values()]
         for name in ("closed", "found", "gold")
         for how in NORMALISATIONS
     }
     of = {name: normalisation["closed" if name == "closed" else "passages"] for name in ("closed", "found", "gold")}
     picked = {name: right[name, how] for name, how in of.items()}
     return {
-        "questions": len(found), "normalisation": normalisation,
+        "questions": len(found),
+        "normalisation": normalisation,
         "accuracy": {name: interval(values) for name, values in picked.items()},
         "gain": {name: paired(picked["closed"], picked[name]) for name in ("found", "gold")},
         "all": {name: {how: interval(right[name, how]) for how in NORMALISATIONS} for name in picked},
-    }  # fmt: skip
+    }
 
 
-def chosen(row: dict, name: str, how: str) -> int:
+def is_right(row: dict, how: str) -> float:
     sizes = {"raw": [1] * 4, "token": row["tokens"], "byte": row["bytes"]}[how]
-    scores = [value / size for value, size in zip(row[name], sizes, strict=True)]
-    return scores.index(max(scores))
+    scores = [value / size for value, size in zip(row["logprobs"], sizes, strict=True)]
+    return float(scores.index(max(scores)) == row["answer"])
 
 
-def choose_normalisation(found: dict) -> tuple[dict[str, str], dict]:
+def choose_normalisation(found: dict[str, dict]) -> tuple[dict[str, str], dict]:
     accuracy: dict = {"closed": {}, "passages": {}}
     for side, name in (("closed", "closed"), ("passages", "found")):
         for how in NORMALISATIONS:
-            right = [chosen(row, name, how) == row["answer"] for row in found.values()]
+            right = [is_right(row["choices"][name], how) for row in found.values()]
             accuracy[side][how] = round(sum(right) / len(right), 3)
     return {side: max(of, key=of.get) for side, of in accuracy.items()}, accuracy
 
 
 def refusal_table(replies: dict[str, dict[str, str]], threshold: float) -> dict:
-    """How often an answer is refused: by the gate before the model is asked, by the model, by either.
+    """How often an answer is refused: by the gate before the model is asked, by the model itself, by either.
 
-    "made up" is the share of unanswerable questions that got an answer. For answerable questions that the gate lets
-    through, F1 is that of what was answered; over all of them a refusal scores 0.
+    For unanswerable questions whatever is not refused is made up. For the others F1 of all answers; where a refusal of
+    the gate scores 0; and of what the gate lets through. A condition that was not asked everything counts what it was.
     """
     test, _ = questions("test")
     dense = library()[1]["dense"]
@@ -475,19 +494,20 @@ def refusal_table(replies: dict[str, dict[str, str]], threshold: float) -> dict:
     table: dict = {"threshold": threshold}
     for kind in (*search.KINDS, "unanswerable"):
         some = [each.question for each in test if each.question.kind == kind]
-        gated = [cosines[each.id] < threshold for each in some]
-        row: dict = {"questions": len(some), "gate": _rate(gated)}
+        row: dict = {"questions": len(some), "gate": _rate([cosines[each.id] < threshold for each in some])}
         for name, given in replies.items():
-            own = [refuses(given[each.id]) for each in some]
-            row[name] = {"model": _rate(own), "either": _rate([a or b for a, b in zip(own, gated)])}
+            asked = [each for each in some if each.id in given]
+            shut = [cosines[each.id] < threshold for each in asked]
+            own = [refuses(given[each.id]) for each in asked]
+            row[name] = {"asked": len(asked), "model": _rate(own), "either": _rate([a or b for a, b in zip(own, shut)])}
             if kind != "unanswerable":
-                f1 = [token_f1(given[each.id], each.answers) for each in some]
+                f1 = [token_f1(given[each.id], each.answers) for each in asked]
                 row[name]["f1"] = interval(f1)
-                row[name]["f1, refusals 0"] = interval([0.0 if shut else value for value, shut in zip(f1, gated)])
-                row[name]["f1, let through"] = interval([value for value, shut in zip(f1, gated) if not shut])
+                row[name]["f1, refusals 0"] = interval([0.0 if closed else value for value, closed in zip(f1, shut)])
+                row[name]["f1, let through"] = interval([value for value, closed in zip(f1, shut) if not closed])
         table[kind] = row
     table["cosines"] = {
-        kind: sorted(round(cosines[e.question.id], 3) for e in test if e.question.kind == kind)
+        kind: sorted(round(cosines[each.question.id], 3) for each in test if each.question.kind == kind)
         for kind in (*search.KINDS, "unanswerable")
     }
     return table
@@ -533,43 +553,29 @@ def main() -> None:
     prompts = once("prompts", choose_prompts)
     prompt, bare = prompts["chosen"]["passages"], prompts["chosen"]["closed"]
     print(prompts, threshold)
-    ones = {method: once(f"one passage, {method}", choose_passages, prompt, method, [1])["1"] for method in METHODS}
+    ones = once("searcher", choose_searcher, prompt)
     method = max(ones, key=ones.get)
-    passages = once(f"passages, {method}", choose_passages, prompt, method, KS)
-    chosen_k = max(passages, key=passages.get)
-    print(ones, method, passages, chosen_k)
-    every = questions("test")[0]
-    test = [each for each in every if each.question.answerable]
-    replies: dict = {"closed": {}}
-    searched: dict = {each: {} for each in METHODS}
-    everywhere, told_so = f"{method} 1, all passages", f"{method} 1, told to refuse"
-    for start in range(0, len(every), PIECE):
-        replies["closed"] |= once(f"closed, {start}", closed, bare, start)
-        for each in METHODS:
-            ks = KS if each == method else [1]
-            searched[each] |= once(f"{each}, {start}", with_search, prompt, each, ks, start)
-    for each in METHODS:
-        for k in KS if each == method else [1]:
-            replies[f"{each} {k}"] = {name: row[str(k)] for name, row in searched[each].items()}
-    pieces = range(0, len(test), PIECE)
-    replies["gold"] = _merged(once(f"gold, {start}", with_gold, prompt, start) for start in pieces)
-    options: dict = {}
+    every, test = questions("test")[0], answerable("test")
+    rows: dict = {}
     for split in ("development", "test"):
-        starts = range(0, len(answerable(split)), PIECE)
-        parts = (once(f"choices, {split}, {start}", multiple_choice, split, method, start) for start in starts)
-        options[split] = _merged(parts)
+        starts = range(0, len(questions(split)[0]), PIECE)
+        parts = (once(f"{split}, {i}", answered, split, i, prompt, bare, method, KS) for i in starts)
+        rows[split] = _merged(parts)
+    passages = choose_number(rows["development"], method)
+    chosen_k = max(passages, key=passages.get)
+    conditions = rows["test"][test[0].question.id]["replies"]
+    replies = {c: {i: row["replies"][c] for i, row in rows["test"].items() if c in row["replies"]} for c in conditions}
+    everywhere, told_so = f"{method} 1, all passages", f"{method} 1, told to refuse"
+    told_replies = _merged(once(f"told, {i}", told, method, i) for i in range(0, len(told_questions()), PIECE))
+    cited: list = []
+    for start in range(0, len(test[::3]), PIECE):
+        cited += once(f"citations, {start}", citations, method, start)
     starts = range(0, len(every), PIECE)
-    replies[told_so] = _merged(once(f"told, {start}", told, method, start) for start in starts)
-    cited = [
-        row
-        for start in range(0, len(test[::3]), PIECE)
-        for row in once(f"citations, {start}", citations, method, start)
-    ]
-    replies[everywhere] = _merged(once(f"all passages, {start}", with_all, prompt, method, start) for start in starts)
-
-    normalisation, on_development = choose_normalisation(options["development"])
+    replies[everywhere] = _merged(once(f"all passages, {i}", with_all, prompt, method, i) for i in starts)
+    can = {split: {i: row for i, row in of.items() if row["choices"]} for split, of in rows.items()}
+    normalisation, on_development = choose_normalisation(can["development"])
     kept = ("closed", f"{method} 1", f"{method} 5", "gold")
-    asked = dict.fromkeys(("closed", f"{method} 1", f"{method} {chosen_k}", told_so))
+    asked = {name: replies[name] for name in ("closed", f"{method} 1", f"{method} {chosen_k}")}
     results = {
         "python": python_version(),
         "decoder": reader().decoder.kernels,
@@ -583,10 +589,10 @@ def main() -> None:
         },
         "test": {"questions": len(every), "answerable": len(test), "left_out": questions("test")[1]},
         "answers": answers_table(test, replies, method),
-        "reading": reading(test, searched[method]),
-        "choices": choice_table(options["test"], normalisation),
+        "reading": reading(test, rows["test"], method),
+        "choices": choice_table(can["test"], normalisation),
         "chance": chance_level([each.question.as_choice() for each in test]),
-        "refusals": refusal_table({name: replies[name] for name in asked}, threshold["threshold"]),
+        "refusals": refusal_table(asked | {told_so: told_replies}, threshold["threshold"]),
         "citations": citation_table(cited),
         "replies_are": kept,
         "replies": {
