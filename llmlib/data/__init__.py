@@ -18,6 +18,7 @@ from .fetching import AssetError, fetch, names
 from .game_of_24 import GameOf24, is_solvable, solve
 from .lookup_questions import LookupQuestion, lookup_questions, one_wording
 from .preferences import PreferencePair, preference_pairs
+from .pronunciations import Pronunciation, edit_distance, phoneme_errors, pronunciations
 from .prose import Document, prose
 from .question_sets import (
     ChoiceQuestion,
@@ -62,6 +63,7 @@ __all__ = [
     "OpenQuestion",
     "PreferencePair",
     "Problem",
+    "Pronunciation",
     "RandomWindows",
     "RatedText",
     "Request",
@@ -79,6 +81,7 @@ __all__ = [
     "code_problems",
     "contamination",
     "corrupt_spans",
+    "edit_distance",
     "encode_problems",
     "evaluate_expression",
     "fetch",
@@ -101,7 +104,9 @@ __all__ = [
     "open_sets",
     "pack_documents",
     "pair_accuracy",
+    "phoneme_errors",
     "preference_pairs",
+    "pronunciations",
     "prose",
     "quality_flaws",
     "random_batch",
