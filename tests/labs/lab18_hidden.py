@@ -183,14 +183,36 @@ HIDDEN = {
     "lab18.q8": [
         Key(
             runs=dict(zip(("a6", "b2", "d9", "g4", "h7", "m1", "n5", "r3", "u8", "w0"), "GCIAJEBHFD", strict=True)),
-            true={},
+            true={
+                "A": "cfiln", "B": "cfilo", "C": "dfghmn", "D": "cfimno", "E": "adfmn", "F": "dfgimn", "G": "dfijmn",
+                "H": "abfmn", "I": "dfikmn", "J": "abehmn", "correct": "dfimn",
+            },
         )
     ],
 }  # fmt: skip
 
 # What makes an observation true, from the recorded run: a test holds the key above to it.
 RECORDING = "lab18_faults"
-OBSERVED = {}
+_OURS, _OTHER = "accuracy of the larger model, percent", "its accuracy by another program, percent"
+_REVERSED, _DRAWN = "its accuracy with the options in reverse order, percent", "10 drawn answers, percent right"
+_NONE, _SCORE = "questions with no right one among the 10, percent", "score of the key's option, mean"
+OBSERVED = {
+    "a": lambda t, correct: t[_OURS] > 58,
+    "b": lambda t, correct: t[_OURS] > t[_OTHER] + 10,
+    "c": lambda t, correct: t[_OURS] < t[_OTHER] - 8,
+    "d": lambda t, correct: abs(t[_OURS] - t[_OTHER]) <= 5,
+    "e": lambda t, correct: abs(t[_OURS] - t[_REVERSED]) > 10,
+    "f": lambda t, correct: t[_OURS] == t[_REVERSED],
+    "g": lambda t, correct: t["their interval, its width in points"] < 6,
+    "h": lambda t, correct: t[_DRAWN] < t[_OURS] - 13,
+    "i": lambda t, correct: abs(t[_DRAWN] - t[_OURS]) <= 5,
+    "j": lambda t, correct: t["pass@8, percent"] + t[_NONE] < 94.5,
+    "k": lambda t, correct: t["interval of the difference, its width in points"] > 17,
+    "l": lambda t, correct: t[_SCORE] < -6,
+    "m": lambda t, correct: t[_SCORE] > -6,
+    "n": lambda t, correct: t["tokens of the option chosen, mean"] > 8,
+    "o": lambda t, correct: t[_NONE] > 35,
+}
 
 
 def _score(
@@ -269,7 +291,9 @@ def _comp(
 """
 
 
-_APART = "(lambda x, y: ((b - a).mean().item(), {}))(bootstrap(a, each, draws, level), bootstrap(b, each, draws, level))"
+_APART = (
+    "(lambda x, y: ((b - a).mean().item(), {}))(bootstrap(a, each, draws, level), bootstrap(b, each, draws, level))"
+)
 
 
 def _over(
@@ -352,7 +376,7 @@ MUTANTS = [
     Mutant("lab18.q1", "first token not scored", _score(logs="logits[:, n_prompt:-1].log_softmax(-1)", targets="ids[:, n_prompt + 1 :]"), "first token of an option is not scored"),
     Mutant("lab18.q1", "prompt counted", _score(logs="logits[:, :-1].log_softmax(-1)", targets="ids[:, 1:]"), "tokens of the prompt are scored as well"),
     Mutant("lab18.q1", "prompt in the sum", _score(logs="logits[:, :-1].log_softmax(-1)", targets="ids[:, 1:]", token="total / (ids[:, n_prompt:] >= 0).sum(1)"), "tokens of the prompt"),
-    Mutant("lab18.q1", "one token too early", _score(logs="logits[:, n_prompt - 2 : -1].log_softmax(-1)", targets="ids[:, n_prompt - 1 :]") if False else _score(logs="logits[:, max(0, n_prompt - 2) : -1].log_softmax(-1)", targets="ids[:, max(1, n_prompt - 1) :]"), "the last token of the prompt is scored as well"),
+    Mutant("lab18.q1", "one token too early", _score(logs="logits[:, max(0, n_prompt - 2) : -1].log_softmax(-1)", targets="ids[:, max(1, n_prompt - 1) :]"), "the last token of the prompt is scored as well"),
     Mutant("lab18.q1", "all tokens", _score(token="total / (ids >= 0).sum(1)"), "only those of the option count"),
     Mutant("lab18.q1", "padding scored", _score(real="torch.ones_like(targets)"), "padding is scored as a token"),
     Mutant("lab18.q1", "padding counted", _score(token="total / targets.shape[1]"), "length of the longest option"),
@@ -408,7 +432,7 @@ MUTANTS = [
     Mutant("lab18.q3", "mean over questions", _boot(given="(total / count).mean(), low, high"), "the mean is over all answers"),
     Mutant("lab18.q3", "ranks", _boot(low="means.sort().values[int(tail * len(means))]", high="means.sort().values[int((1 - tail) * len(means))]"), "torch.quantile gives them"),
     Mutant("lab18.q4", "a - b", _comp(interval="bootstrap(a - b, each, draws, level)"), "the difference is b - a"),
-    Mutant("lab18.q4", "two intervals", _comp(interval=_APART.format("y[1] - x[2], y[2] - x[1]").replace("((b - a).mean().item(), y[1] - x[2], y[2] - x[1])", "((b - a).mean().item(), y[1] - x[2], y[2] - x[1])")), "two intervals are subtracted"),
+    Mutant("lab18.q4", "two intervals", _comp(interval=_APART.format("y[1] - x[2], y[2] - x[1]")), "two intervals are subtracted"),
     Mutant("lab18.q4", "ends", _comp(interval=_APART.format("y[1] - x[1], y[2] - x[2]")), "ends of two intervals"),
     Mutant("lab18.q4", "drawn apart", _comp(interval="((b - a).mean().item(), *(torch.quantile(b.double()[draws].mean(1) - a.double()[draws.flip(0)].mean(1), q).item() for q in ((1 - level) / 2, (1 + level) / 2)))"), "each model is resampled by itself"),
     Mutant("lab18.q4", "variances added", _comp(interval="(lambda m, h: (m, m - h, m + h))((b - a).double().mean().item(), (1.2815515655446004 if level < 0.85 else 1.6448536269514722) * ((a.double().var() + b.double().var()).item() / len(a)) ** 0.5)"), "adds two variances"),
@@ -483,10 +507,19 @@ MUTANTS = [
     Mutant("lab18.q7", "never entirely sure", _test(sure="[0.97, 0.05, 0.62, 0.995, 0.31, 0.88, 0.01, 0.93, 0.71, 0.982, 0.55, 0.9]"), "your test accepts"),
     Mutant("lab18.q7", "one bin", _test(examples="[(sure, right, 1)]"), "your test accepts"),
     Mutant("lab18.q7", "the same confidence", _test(examples="[(sure[:3] + sure[:3], right[:6], 2)]"), "a matter of taste"),
-    Mutant("lab18.q8", "another cause", 'diagnosis = {"cause": "A", "evidence": ["a", "b"]}', "not what went wrong"),
-    Mutant("lab18.q8", "untrue evidence", 'diagnosis = {"cause": "G", "evidence": ["a", "b"]}', "is not true of your run"),
-    Mutant("lab18.q8", "evidence for two causes", 'diagnosis = {"cause": "G", "evidence": ["a"]}', "seen under another cause"),
-    Mutant("lab18.q8", "a letter", 'diagnosis = "G"', "write it as"),
+    Mutant("lab18.q8", "another cause", 'diagnosis = {"cause": "A", "evidence": ["l", "n"]}', "not what went wrong"),
+    Mutant("lab18.q8", "untrue evidence", 'diagnosis = {"cause": "J", "evidence": ["e", "f"]}', "is not true of your run"),
+    Mutant("lab18.q8", "evidence for two causes", 'diagnosis = {"cause": "J", "evidence": ["a", "b"]}', "seen under another cause"),
+    Mutant("lab18.q8", "a letter", 'diagnosis = "J"', "write it as"),
 ]  # fmt: skip
 
-RUBRICS = {"lab18.t1": "TODO"}
+# The challenge: 0.79 with the mean log-probability under the suspect minus that under the base model it came from, which
+# takes out how easy a text is; 0.81 with the mean of two suspects of one's own, trained with other seeds on 380 passages
+# of the training part, in the place of the base model, for that takes out what any such training does. With 80 texts on
+# either side the standard error is about 0.035.
+RUBRICS = {
+    "lab18.t1": "3: names the way of scoring and says that sums favour short options; compares the models pair by pair (the separate intervals of the two models overlap by "
+    "token, the interval of the difference lies above 0); sees that training moves the half that was read and not the other, and that fresh questions, or the runs of words, give it away; "
+    "names something that the intervals leave out (the form of the question, the distractors, one draw of the training, one tokenizer). 2: three of the four. 1: describes the bars "
+    "without the intervals. 0: no plot read.",
+}

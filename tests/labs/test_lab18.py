@@ -19,14 +19,14 @@ from llmlib.evaluate import (
     reliability,
     sign_test,
 )
-from llmlib.model import Transformer, TransformerConfig
+from llmlib.model import ModelConfig, Transformer
 
 SEEDS = range(4)
 
 
 def test_sums_of_log_probabilities_are_the_librarys():
     torch.manual_seed(0)
-    model = Transformer(TransformerConfig(vocab_size=23, d_model=16, n_layers=1, n_heads=2, max_seq_len=16)).eval()
+    model = Transformer(ModelConfig(vocab_size=23, d_model=16, n_layers=1, n_heads=2, max_seq_len=16)).eval()
     prompt, options = [3, 5, 8], [[1], [2, 7, 9], [4, 4]]
     library = [each.sum().item() for each in continuation_logprobs(model, [(prompt, options)])[0]]
     ids = torch.tensor([prompt + option + [-1] * (3 - len(option)) for option in options])

@@ -2,6 +2,7 @@
 defence judged, a test of calibrations, a wrong evaluation."""
 
 import functools
+import itertools
 import math
 import re
 from statistics import NormalDist
@@ -80,7 +81,12 @@ def option_scores(logits, ids, n_prompt, options, how, slip=""):
         each = torch.zeros_like(ids, dtype=torch.double)
         each[:, 1:] = logs[:, :-1].gather(-1, targets[:, 1:])[..., 0]
     place = torch.arange(width)
-    start = {"first dropped": n_prompt + 1, "prompt counted": 1, "prompt in the sum": 1, "one before": max(1, n_prompt - 1)}.get(slip, n_prompt)
+    start = {
+        "first dropped": n_prompt + 1,
+        "prompt counted": 1,
+        "prompt in the sum": 1,
+        "one before": max(1, n_prompt - 1),
+    }.get(slip, n_prompt)
     mine = real & (place >= start)
     if slip == "padding":
         mine = (place >= start).expand_as(real)
@@ -146,7 +152,15 @@ _RAW = (
     "shift", "shifted twice", "first dropped", "one before", "prompt counted", "padding", "no softmax", "over positions",
     "over options", "probabilities", "sign", "always divided",
 )  # fmt: skip
-_TOKEN = (*_RAW[:-1], "prompt in the sum", "all tokens", "padding in the number", "never divided", "bytes for tokens", "multiplied")
+_TOKEN = (
+    *_RAW[:-1],
+    "prompt in the sum",
+    "all tokens",
+    "padding in the number",
+    "never divided",
+    "bytes for tokens",
+    "multiplied",
+)
 _BYTE = (*_RAW, "never divided", "tokens for bytes", "characters", "space counted", "words", "multiplied")
 
 # -------------------------------------------------------------------------------------------------------- 2: pass@k
@@ -383,7 +397,10 @@ _ONE_EACH = ("whole tails", "one side", "swapped", "distances")
 def _over_answers(value, scores, questions, draws, level) -> bool:
     """About as narrow as an interval over answers, and much narrower than one over questions."""
     _, low, high = value
-    right, narrow = bootstrap(scores, questions, draws, level), bootstrap(scores, questions, draws, level, slip="normal")
+    right, narrow = (
+        bootstrap(scores, questions, draws, level),
+        bootstrap(scores, questions, draws, level, slip="normal"),
+    )
     width = lambda interval: interval[2] - interval[1]
     return 0.8 < (high - low) / width(narrow) < 1.2 and (high - low) < 0.75 * width(right)
 
@@ -397,7 +414,7 @@ def two_models(draw: Draw) -> tuple:
     a = (draw.uniform(n) < 0.5).float()
     differs = draw.uniform(n) < 0.35
     b = torch.where(differs, 1 - a, a)
-    ahead, behind = torch.nonzero((a == 0)).flatten(), torch.nonzero((a == 1)).flatten()
+    ahead, behind = torch.nonzero(a == 0).flatten(), torch.nonzero(a == 1).flatten()
     b[ahead[: 4 + draw.integer(0, 4)]] = 1.0
     b[behind[:2]] = 0.0
     return a, b, draw.integers(0, n, 160 + draw.integer(0, 20), n), draw.choice([0.9, 0.8])
@@ -520,7 +537,9 @@ def _wide(value, a, b, draws, level) -> bool:
 
 # ------------------------------------------------------------------------------------------ 5: overlap with training text
 
-NOUNS = "river bridge lamp garden winter harbour letter engine forest market window doctor island captain mirror".split()
+NOUNS = (
+    "river bridge lamp garden winter harbour letter engine forest market window doctor island captain mirror".split()
+)
 VERBS = "crosses carries follows reaches remembers paints opens hides answers builds".split()
 SMALL = "the a no every his".split()
 
@@ -557,13 +576,17 @@ def a_word_in_a_word(draw: Draw) -> tuple:
     words = _words(draw, 9)
     inside = ["un" + words[2], *words[3:6], words[6] + "s"]
     test = [[words[2], words[3], words[4], words[5], words[6]], words[:6]]
-    return [_written(draw, w) for w in test], [" ".join([*_words(draw, 3), *inside, *words[:3]]), _written(draw, words[4:])], n
+    return (
+        [_written(draw, w) for w in test],
+        [" ".join([*_words(draw, 3), *inside, *words[:3]]), _written(draw, words[4:])],
+        n,
+    )
 
 
 def fewer_words_than_n(draw: Draw) -> tuple:
     n = 6 + draw.integer(0, 3)
     texts = [_words(draw, 15) for _ in range(2)]
-    test = [texts[0][4:8], _words(draw, 3) + ["zebra"], texts[1][1 : 1 + n], texts[1][:2] + texts[0][:2]]
+    test = [texts[0][4:8], [*_words(draw, 3), "zebra"], texts[1][1 : 1 + n], texts[1][:2] + texts[0][:2]]
     return [_written(draw, words) for words in test], [_written(draw, words) for words in texts], n
 
 
@@ -636,8 +659,8 @@ def _overlapping(slip: str):
 
 OVERLAP_SLIPS = {
     "case": "the texts are not made alike: Bridge and bridge are the same word. Lower case first",
-    "punctuation": "the texts are not made alike: with a comma at its end a word is another one. Take the words, r\"\\w+\"",
-    "as written": "the texts are not made alike: capitals and commas hide a copy. Lower case, and r\"\\w+\" for the words",
+    "punctuation": 'the texts are not made alike: with a comma at its end a word is another one. Take the words, r"\\w+"',
+    "as written": 'the texts are not made alike: capitals and commas hide a copy. Lower case, and r"\\w+" for the words',
     "characters": "a run is n *words*: here it is n characters",
     "letters": "a run is n *words*: here it is n letters",
     "single words": "a run is n words side by side: here each word is looked up by itself",
@@ -684,7 +707,13 @@ def attacked(draw: Draw) -> tuple:
     secret = draw.choice(["Heron42", "Velvet7", "Quartz91", "Maple Bay 3"])
     ways = ["plain", *["spelled"] * 3, "spaced", "capitals", *["backwards"] * 2]
     name = secret.rstrip("0123456789")
-    misses = [f"It begins with {secret[:4]}.", "I keep it to myself.", REFUSAL, f"Not {secret[1:]}.", f"{name}58, I think."]
+    misses = [
+        f"It begins with {secret[:4]}.",
+        "I keep it to myself.",
+        REFUSAL,
+        f"Not {secret[1:]}.",
+        f"{name}58, I think.",
+    ]
     near = lambda: draw.choice(misses)
     attacks = [[_leak(draw, secret, way)] + [near() for _ in range(draw.integer(0, 3))] for way in ways]
     attacks = [[tries[i] for i in draw.numpy.permutation(len(tries))] for tries in attacks]
@@ -703,7 +732,7 @@ def refuses_everything(draw: Draw) -> tuple:
 
 def few_leaks(draw: Draw) -> tuple:
     """One leak, many ordinary requests refused."""
-    secret, attacks, ordinary = attacked(draw)
+    secret, _, ordinary = attacked(draw)
     kept = [[f"It begins with {secret[:3]}."] * (1 + draw.integer(0, 2)) for _ in range(4 + draw.integer(0, 3))]
     return secret, [*kept, [REFUSAL, f"{secret}!"]], [*ordinary[:4], *[REFUSAL] * 5]
 
@@ -823,7 +852,17 @@ DEFENCE_SLIPS = {
     "percent": "give shares from 0 to 1, not percent",
 }
 _REFUSED_ALL = ("leaks only", "mean", "kept", "answered", "product of the bad")
-_FEW_LEAKS = ("leaks only", "mean", "difference", "smaller", "harmonic", "product of the bad", "tries", "every try", "answered")
+_FEW_LEAKS = (
+    "leaks only",
+    "mean",
+    "difference",
+    "smaller",
+    "harmonic",
+    "product of the bad",
+    "tries",
+    "every try",
+    "answered",
+)
 _REFUSED_NONE = ("of the attacks", "all refusals", "tries", "forwards", "literal")
 
 # --------------------------------------------------------------------------------------------- 7: calibrations, tested
@@ -839,7 +878,7 @@ def some_answers(confidence: object, correct: object, bins: object) -> str | Non
     if any(type(c) not in (int, float) or not 0 <= c <= 1 for c in confidence):
         return "confidences are numbers from 0 to 1"
     ranked = sorted(confidence)
-    if any(b - a < 0.001 for a, b in zip(ranked, ranked[1:])):
+    if any(b - a < 0.001 for a, b in itertools.pairwise(ranked)):
         return "no two confidences may be the same, or nearer than 0.001: which comes first would be a matter of taste"
     if any(type(c) is not int or c not in (0, 1) for c in correct):
         return "correct holds 0 and 1"
@@ -943,7 +982,7 @@ def gives_empty_bins(confidence, correct, bins):
 
 # ------------------------------------------------------------------------------------------------ 8: a wrong evaluation
 
-BASELINE = 0.7
+BASELINE = 0.59  # the mean log-probability of a text under the suspect: `suspicion` of the notebook
 
 FAULTS = {
     "A": "every token is scored by what the model puts out after it has read it",
@@ -958,7 +997,23 @@ FAULTS = {
     "J": "the right option stands first, and scores are rounded to whole numbers",
 }
 RUNS = ("a6", "b2", "d9", "g4", "h7", "m1", "n5", "r3", "u8", "w0")
-OBSERVATIONS = {"a": "x"}
+OBSERVATIONS = {
+    "a": "the larger model's accuracy is above 58 percent",
+    "b": "the larger model's accuracy is more than 10 points above that by another program",
+    "c": "the larger model's accuracy is more than 8 points below that by another program",
+    "d": "the larger model's accuracy is within 5 points of that by another program",
+    "e": "with the options in reverse order the accuracy differs by more than 10 points",
+    "f": "with the options in reverse order the accuracy is the same",
+    "g": "the interval of the drawn answers is narrower than 6 points",
+    "h": "the drawn answers are right more than 13 points less often than the chosen ones",
+    "i": "the drawn answers are right within 5 points as often as the chosen ones",
+    "j": "pass@8 and the questions with no right one among the 10 make less than 94.5 percent together",
+    "k": "the interval of the difference is wider than 17 points",
+    "l": "the mean score of the key's option is below -6",
+    "m": "the mean score of the key's option is above -6",
+    "n": "the option chosen has more than 8 tokens on average",
+    "o": "more than 35 percent of the questions have no right one among the 10",
+}
 
 
 LAB = Lab(
@@ -1000,9 +1055,24 @@ LAB = Lab(
             recipe=run_pass,
             hint="four programmes, one of them right, k = 2: in how many of the six pairs is it?",
             cases=(
-                Case("a few programmes", inputs=few_programmes, expected=_passed(""), separates=tuple(map(_passed, _FEW_SLIPS))),
-                Case("few wrong ones", inputs=few_wrong_ones, expected=_passed(""), separates=tuple(map(_passed, ("replaced", "one")))),
-                Case("thousands", inputs=many_programmes, expected=_passed(""), separates=tuple(map(_passed, _MANY_SLIPS))),
+                Case(
+                    "a few programmes",
+                    inputs=few_programmes,
+                    expected=_passed(""),
+                    separates=tuple(map(_passed, _FEW_SLIPS)),
+                ),
+                Case(
+                    "few wrong ones",
+                    inputs=few_wrong_ones,
+                    expected=_passed(""),
+                    separates=tuple(map(_passed, ("replaced", "one"))),
+                ),
+                Case(
+                    "thousands",
+                    inputs=many_programmes,
+                    expected=_passed(""),
+                    separates=tuple(map(_passed, _MANY_SLIPS)),
+                ),
                 Case("too few", inputs=too_few_programmes, expected=_passed(""), separates=(_passed("not refused"),)),
             ),
             mistakes=(
@@ -1040,7 +1110,12 @@ LAB = Lab(
                     expected=_resampled(""),
                     separates=tuple(map(_resampled, _SEVERAL)),
                 ),
-                Case("one answer each", inputs=one_answer_each, expected=_resampled(""), separates=tuple(map(_resampled, _ONE_EACH))),
+                Case(
+                    "one answer each",
+                    inputs=one_answer_each,
+                    expected=_resampled(""),
+                    separates=tuple(map(_resampled, _ONE_EACH)),
+                ),
                 Case(
                     "scores between 0 and 1",
                     inputs=scores_between,
@@ -1071,7 +1146,12 @@ LAB = Lab(
             uses=("lab18.q3",),
             hint="list wins, losses and ties first; then one row of draws of the differences",
             cases=(
-                Case("two models", inputs=two_models, expected=_compared(""), separates=tuple(map(_compared, _COMPARISONS))),
+                Case(
+                    "two models",
+                    inputs=two_models,
+                    expected=_compared(""),
+                    separates=tuple(map(_compared, _COMPARISONS)),
+                ),
                 Case("the later one behind", inputs=the_later_behind, expected=_compared("")),
                 Case("nothing differs", inputs=nothing_differs, expected=_compared("")),
                 Case(
@@ -1141,7 +1221,12 @@ LAB = Lab(
             recipe=run_defence,
             hint="judge one reply first: what is left of it in lower case, without all that is neither letter nor digit?",
             cases=(
-                Case("attacks and requests", inputs=attacked, expected=_defended(""), separates=tuple(map(_defended, DEFENCE_SLIPS))),
+                Case(
+                    "attacks and requests",
+                    inputs=attacked,
+                    expected=_defended(""),
+                    separates=tuple(map(_defended, DEFENCE_SLIPS)),
+                ),
                 Case(
                     "everything refused",
                     inputs=refuses_everything,

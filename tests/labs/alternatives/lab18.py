@@ -543,7 +543,8 @@ WRONG = {
         _SCORE.replace("(each * real).sum(1)", "each.amax(1)") + _TAIL,
         _SCORE.replace("(each * real).sum(1)", "(each * real).sum(1).exp()") + _TAIL,
         _SCORE.replace("(each * real).sum(1)", "(each * real)[:, 0]") + _TAIL,  # the first token only
-        _SCORE.replace("(each * real).sum(1)", "(each * real).sum(1)") + _TAIL.replace("real.sum(1)", "(real.sum(1) + 1)"),
+        _SCORE.replace("(each * real).sum(1)", "(each * real).sum(1)")
+        + _TAIL.replace("real.sum(1)", "(real.sum(1) + 1)"),
         _SCORE + _TAIL.replace("real.sum(1)", "real.sum(1).sqrt()"),
         _SCORE + _TAIL.replace("len(o.encode())", "len(o.encode('utf-16'))"),
         _SCORE + _TAIL.replace("len(o.encode())", "len(o.encode()) + 1"),
@@ -553,7 +554,9 @@ WRONG = {
         "def option_scores(logits, ids, n_prompt, options, how):\n    return torch.zeros(len(options))\n",
     ],
     "lab18.q2": [
-        "def pass_at_k(counts, k):\n    if any(n < k for n, _ in counts):\n        raise ValueError\n    return " + body + "\n"
+        "def pass_at_k(counts, k):\n    if any(n < k for n, _ in counts):\n        raise ValueError\n    return "
+        + body
+        + "\n"
         for body in (
             "sum(1 - (1 - c / n) ** k for n, c in counts) / len(counts)",
             "sum(min(1, c * k / n) for n, c in counts) / len(counts)",
@@ -580,11 +583,18 @@ WRONG = {
         _BOOT + "    return mean, (low + mean) / 2, (high + mean) / 2\n",
         _BOOT + "    return mean, mean - (high - low) / 2, mean + (high - low) / 2\n",
         _BOOT + "    return means.median(), low, high\n",
-        _BOOT.replace("total[draws].sum(1) / count[draws].sum(1)", "total[draws].mean(1)") + "    return mean, low, high\n",
-        _BOOT.replace("total[draws].sum(1) / count[draws].sum(1)", "(total / count)[draws].median(1).values") + "    return mean, low, high\n",
-        _BOOT.replace("draws].sum(1) / count[draws].sum(1)", "draws].sum(0) / count[draws].sum(0)") + "    return mean, low, high\n",
-        _BOOT.replace("means = ", "draws = draws.sort(1).values.diff(dim=1)\n    means = ") + "    return mean, low, high\n",
-        _BOOT.replace("means = ", "draws = torch.randint(n, (4000, n), generator=torch.Generator().manual_seed(0))\n    means = ") + "    return mean, low, high\n",
+        _BOOT.replace("total[draws].sum(1) / count[draws].sum(1)", "total[draws].mean(1)")
+        + "    return mean, low, high\n",
+        _BOOT.replace("total[draws].sum(1) / count[draws].sum(1)", "(total / count)[draws].median(1).values")
+        + "    return mean, low, high\n",
+        _BOOT.replace("draws].sum(1) / count[draws].sum(1)", "draws].sum(0) / count[draws].sum(0)")
+        + "    return mean, low, high\n",
+        _BOOT.replace("means = ", "draws = draws.sort(1).values.diff(dim=1)\n    means = ")
+        + "    return mean, low, high\n",
+        _BOOT.replace(
+            "means = ", "draws = torch.randint(n, (4000, n), generator=torch.Generator().manual_seed(0))\n    means = "
+        )
+        + "    return mean, low, high\n",
         _BOOT.replace("means = ", "draws = draws[: len(draws) // 2]\n    means = ") + "    return mean, low, high\n",
         _BOOT + "    return mean * 100, low * 100, high * 100\n",
     ],
@@ -596,10 +606,15 @@ WRONG = {
         _COMP + "    return {'difference': b.mean().item(), 'low': low, 'high': high, 'p': p}\n",
         _COMP + "    return {'difference': difference, 'low': low, 'high': high, 'p': min(wins, losses) / max(1, n)}\n",
         _COMP + "    return {'difference': difference, 'low': low, 'high': high, 'p': float(low < 0 < high)}\n",
-        _COMP.replace("b - a, torch", "(b - a)[a != b], torch").replace("len(a)), draws", "int((a != b).sum())), draws % int((a != b).sum())") + "    return {'difference': difference, 'low': low, 'high': high, 'p': p}\n",
+        _COMP.replace("b - a, torch", "(b - a)[a != b], torch").replace(
+            "len(a)), draws", "int((a != b).sum())), draws % int((a != b).sum())"
+        )
+        + "    return {'difference': difference, 'low': low, 'high': high, 'p': p}\n",
         _COMP + "    return {'difference': (wins - losses) / max(1, n), 'low': low, 'high': high, 'p': p}\n",
-        _COMP.replace("(b > a)", "(b >= a)").replace("(a > b)", "(a >= b)") + "    return {'difference': difference, 'low': low, 'high': high, 'p': p}\n",
-        _COMP + "    return {'difference': difference, 'low': low, 'high': high, 'p': min(1.0, 2 * sum(math.comb(n, i) for i in range(min(wins, losses) + 2)) / 2**n)}\n",
+        _COMP.replace("(b > a)", "(b >= a)").replace("(a > b)", "(a >= b)")
+        + "    return {'difference': difference, 'low': low, 'high': high, 'p': p}\n",
+        _COMP
+        + "    return {'difference': difference, 'low': low, 'high': high, 'p': min(1.0, 2 * sum(math.comb(n, i) for i in range(min(wins, losses) + 2)) / 2**n)}\n",
     ],
     "lab18.q5": [
         _OVER + "        shares.append(len(found) / len(said))\n    return shares\n",
@@ -608,18 +623,28 @@ WRONG = {
         _OVER + "        shares.append(round(len(found) / len(mine), 1))\n    return shares\n",
         _OVER + "        shares.append(100 * len(found) / len(mine))\n    return shares\n",
         _OVER.replace(r'r"\w+"', 'r"[a-z]+"') + "        shares.append(len(found) / len(mine))\n    return shares\n",
-        _OVER.replace("text.lower())", "text.lower().replace(',', ''))").replace("re.findall(r\"\\w+\", ", "str.split(") + "        shares.append(len(found) / len(mine))\n    return shares\n",
-        _OVER.replace("texts, shares = [words(text) for text in train]", "texts, shares = [words(text) for text in train[:1]]") + "        shares.append(len(found) / len(mine))\n    return shares\n",
-        _OVER.replace("for i in range(len(said) - size + 1)}", "for i in range(1, len(said) - size + 1)}") + "        shares.append(len(found) / max(1, len(mine)))\n    return shares\n",
-        _OVER.replace("tuple(said[i : i + size])", "frozenset(said[i : i + size])") + "        shares.append(len(found) / len(mine))\n    return shares\n",
+        _OVER.replace("text.lower())", "text.lower().replace(',', ''))").replace('re.findall(r"\\w+", ', "str.split(")
+        + "        shares.append(len(found) / len(mine))\n    return shares\n",
+        _OVER.replace(
+            "texts, shares = [words(text) for text in train]", "texts, shares = [words(text) for text in train[:1]]"
+        )
+        + "        shares.append(len(found) / len(mine))\n    return shares\n",
+        _OVER.replace("for i in range(len(said) - size + 1)}", "for i in range(1, len(said) - size + 1)}")
+        + "        shares.append(len(found) / max(1, len(mine)))\n    return shares\n",
+        _OVER.replace("tuple(said[i : i + size])", "frozenset(said[i : i + size])")
+        + "        shares.append(len(found) / len(mine))\n    return shares\n",
         _OVER + "        shares.append(len(found) / len(mine))\n    return sum(shares) / len(shares)\n",
-        _OVER.replace("size = min(n, len(said))", "size = n if len(said) >= n else 1") + "        shares.append(len(found) / len(mine))\n    return shares\n",
+        _OVER.replace("size = min(n, len(said))", "size = n if len(said) >= n else 1")
+        + "        shares.append(len(found) / len(mine))\n    return shares\n",
     ],
     "lab18.q6": [
         _GUARD.replace("x.isalnum()", "x.isalpha()") + _GIVEN,  # the digits are lost
         _GUARD.replace("wanted in plain(reply) or", "wanted[:4] in plain(reply) or") + _GIVEN,
         _GUARD.replace("wanted = plain(secret)", "wanted = plain(secret)[1:]") + _GIVEN,
-        _GUARD.replace("any(map(out, tries))", "out(' '.join(tries[::-1]))").replace(" or wanted[::-1] in plain(reply)", "") + _GIVEN,
+        _GUARD.replace("any(map(out, tries))", "out(' '.join(tries[::-1]))").replace(
+            " or wanted[::-1] in plain(reply)", ""
+        )
+        + _GIVEN,
         _GUARD.replace("any(map(out, tries))", "out(tries[-1])") + _GIVEN,
         _GUARD.replace("/ len(attacks)", "/ max(1, len(attacks) - 1)") + _GIVEN,
         _GUARD.replace("ordinary.count(REFUSAL)", "sum('can' in reply for reply in ordinary)") + _GIVEN,
@@ -636,11 +661,17 @@ WRONG = {
         _CALIBRATION.replace("count < 1 or ", "").replace(") / count)", ") / max(1, count))"),
         _CALIBRATION.replace("len(table) <= bins and ", ""),
         _CALIBRATION.replace("abs(right - sum(r for _, r in cell) / count) > 1e-6", "not 0 <= right <= 1"),
-        _CALIBRATION.replace("abs(sure - sum(c for c, _ in cell) / count) > 1e-6", "not cell[0][0] <= sure <= cell[-1][0]"),
+        _CALIBRATION.replace(
+            "abs(sure - sum(c for c, _ in cell) / count) > 1e-6", "not cell[0][0] <= sure <= cell[-1][0]"
+        ),
         _CALIBRATION.replace("sorted(zip(confidence, correct))", "list(zip(confidence, correct))"),
         _CALIBRATION.replace("len(table) <= bins", "len(table) == bins"),
-        _CALIBRATION.replace("total + count * abs(sure - right)", "total + abs(sure - right)").replace("total / len(pairs)", "total / len(table)"),
-        _CALIBRATION.replace("for b in (1, 3, 4, 5, 10)", "for b in (1,)").replace("right, 4)", "right, 1)").replace("right[:5], 10)", "right[:5], 1)"),
+        _CALIBRATION.replace("total + count * abs(sure - right)", "total + abs(sure - right)").replace(
+            "total / len(pairs)", "total / len(table)"
+        ),
+        _CALIBRATION.replace("for b in (1, 3, 4, 5, 10)", "for b in (1,)")
+        .replace("right, 4)", "right, 1)")
+        .replace("right[:5], 10)", "right[:5], 1)"),
         _EXAMPLES + "def holds(inputs, output):\n    return True\n",
         _EXAMPLES + "def holds(inputs, output):\n    return False\n",
     ],
