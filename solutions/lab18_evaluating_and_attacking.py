@@ -361,8 +361,8 @@ check("lab18.q7", examples, holds)
 #
 # | | observation | | observation |
 # | --- | --- | --- | --- |
-# | `a` | the larger model's accuracy is above 58 percent | `i` | the drawn answers are right within 5 points as often as the chosen ones |
-# | `b` | the larger model's accuracy is more than 10 points above that by another program | `j` | pass@8 and the questions with no right one among the 10 make less than 94.5 percent together |
+# | `a` | the larger model's accuracy is above 61 percent | `i` | more than 43 percent of the drawn answers are right |
+# | `b` | the larger model's accuracy is more than 10 points above that by another program | `j` | pass@8 and the questions with no right one among the 10 make less than 95.3 percent together |
 # | `c` | the larger model's accuracy is more than 8 points below that by another program | `k` | the interval of the difference is wider than 17 points |
 # | `d` | the larger model's accuracy is within 5 points of that by another program | `l` | the mean score of the key's option is below -6 |
 # | `e` | with the options in reverse order the accuracy differs by more than 10 points | `m` | the mean score of the key's option is above -6 |

@@ -184,8 +184,8 @@ HIDDEN = {
         Key(
             runs=dict(zip(("a6", "b2", "d9", "g4", "h7", "m1", "n5", "r3", "u8", "w0"), "GCIAJEBHFD", strict=True)),
             true={
-                "A": "cfiln", "B": "cfilo", "C": "dfghmn", "D": "cfimno", "E": "adfmn", "F": "dfgimn", "G": "dfijmn",
-                "H": "abfmn", "I": "dfikmn", "J": "abehmn", "correct": "dfimn",
+                "A": "cfln", "B": "cflo", "C": "dfghmn", "D": "cfmno", "E": "adfimn", "F": "dfgimn", "G": "dfijmn",
+                "H": "abfimn", "I": "dfikmn", "J": "abehimn", "correct": "dfimn",
             },
         )
     ],
@@ -197,7 +197,7 @@ _OURS, _OTHER = "accuracy of the larger model, percent", "its accuracy by anothe
 _REVERSED, _DRAWN = "its accuracy with the options in reverse order, percent", "10 drawn answers, percent right"
 _NONE, _SCORE = "questions with no right one among the 10, percent", "score of the key's option, mean"
 OBSERVED = {
-    "a": lambda t, correct: t[_OURS] > 58,
+    "a": lambda t, correct: t[_OURS] > 61,
     "b": lambda t, correct: t[_OURS] > t[_OTHER] + 10,
     "c": lambda t, correct: t[_OURS] < t[_OTHER] - 8,
     "d": lambda t, correct: abs(t[_OURS] - t[_OTHER]) <= 5,
@@ -205,8 +205,8 @@ OBSERVED = {
     "f": lambda t, correct: t[_OURS] == t[_REVERSED],
     "g": lambda t, correct: t["their interval, its width in points"] < 6,
     "h": lambda t, correct: t[_DRAWN] < t[_OURS] - 13,
-    "i": lambda t, correct: abs(t[_DRAWN] - t[_OURS]) <= 5,
-    "j": lambda t, correct: t["pass@8, percent"] + t[_NONE] < 94.5,
+    "i": lambda t, correct: t[_DRAWN] > 43,
+    "j": lambda t, correct: t["pass@8, percent"] + t[_NONE] < 95.3,
     "k": lambda t, correct: t["interval of the difference, its width in points"] > 17,
     "l": lambda t, correct: t[_SCORE] < -6,
     "m": lambda t, correct: t[_SCORE] > -6,
@@ -507,7 +507,7 @@ MUTANTS = [
     Mutant("lab18.q7", "never entirely sure", _test(sure="[0.97, 0.05, 0.62, 0.995, 0.31, 0.88, 0.01, 0.93, 0.71, 0.982, 0.55, 0.9]"), "your test accepts"),
     Mutant("lab18.q7", "one bin", _test(examples="[(sure, right, 1)]"), "your test accepts"),
     Mutant("lab18.q7", "the same confidence", _test(examples="[(sure[:3] + sure[:3], right[:6], 2)]"), "a matter of taste"),
-    Mutant("lab18.q8", "another cause", 'diagnosis = {"cause": "A", "evidence": ["l", "n"]}', "not what went wrong"),
+    Mutant("lab18.q8", "another cause", 'diagnosis = {"cause": "A", "evidence": ["b", "e"]}', "not what went wrong"),
     Mutant("lab18.q8", "untrue evidence", 'diagnosis = {"cause": "J", "evidence": ["e", "f"]}', "is not true of your run"),
     Mutant("lab18.q8", "evidence for two causes", 'diagnosis = {"cause": "J", "evidence": ["a", "b"]}', "seen under another cause"),
     Mutant("lab18.q8", "a letter", 'diagnosis = "J"', "write it as"),

@@ -174,8 +174,8 @@ def few_programmes(draw: Draw) -> tuple:
 
 
 def many_programmes(draw: Draw) -> tuple:
-    n = 2000 + draw.integer(0, 1000)
-    return [(n, 1 + draw.integer(0, 4)), (n + 500, 3)], 200 + draw.integer(0, 100)
+    n = 3000 + draw.integer(0, 1000)
+    return [(n, 1 + draw.integer(0, 4)), (n + 500, 3)], 300 + draw.integer(0, 100)
 
 
 def few_wrong_ones(draw: Draw) -> tuple:
@@ -998,7 +998,7 @@ FAULTS = {
 }
 RUNS = ("a6", "b2", "d9", "g4", "h7", "m1", "n5", "r3", "u8", "w0")
 OBSERVATIONS = {
-    "a": "the larger model's accuracy is above 58 percent",
+    "a": "the larger model's accuracy is above 61 percent",
     "b": "the larger model's accuracy is more than 10 points above that by another program",
     "c": "the larger model's accuracy is more than 8 points below that by another program",
     "d": "the larger model's accuracy is within 5 points of that by another program",
@@ -1006,8 +1006,8 @@ OBSERVATIONS = {
     "f": "with the options in reverse order the accuracy is the same",
     "g": "the interval of the drawn answers is narrower than 6 points",
     "h": "the drawn answers are right more than 13 points less often than the chosen ones",
-    "i": "the drawn answers are right within 5 points as often as the chosen ones",
-    "j": "pass@8 and the questions with no right one among the 10 make less than 94.5 percent together",
+    "i": "more than 43 percent of the drawn answers are right",
+    "j": "pass@8 and the questions with no right one among the 10 make less than 95.3 percent together",
     "k": "the interval of the difference is wider than 17 points",
     "l": "the mean score of the key's option is below -6",
     "m": "the mean score of the key's option is above -6",
