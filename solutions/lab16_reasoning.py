@@ -289,6 +289,8 @@ try:
             ax.plot(*zip(*points), marker + "-", label=label, ms=5)
         ax.plot(once["tokens"], once["accuracy"], "*", ms=13, color="black", label="greedy")
         ax.set(xscale="log", xlabel=f"generated tokens a problem, temperature {temperature}")
+        ax.set_xticks([25, 50, 100, 200, 400], ["25", "50", "100", "200", "400"])
+        ax.minorticks_off()
     axes[0].set(ylabel="share of problems that are right")
     axes[1].legend(fontsize=8)
     show(fig, alt="Accuracy against generated tokens a problem, for a vote, the surest sample and an oracle, at two temperatures, with greedy decoding as one point.")
@@ -297,12 +299,12 @@ except NameError:
     print("Not yet: measure first.")
 
 # %% [markdown]
-# In four or five sentences: At which number of tokens, and at which temperature, is a vote worth more than one greedy reply, if at all? What does the temperature change, and why does it matter to a vote and to an oracle in opposite ways? How far is the surest sample from the oracle, and what does the oracle's curve promise that no reader of these replies can have? Which of your differences are larger than luck, and what do these problems not tell you about a large model that reasons in words?
+# In four or five sentences: At which number of tokens, and at which temperature, is a vote worth more than one greedy reply, if at all? What does the lower temperature change for one sample, for a vote and for an oracle, and what would become of the three at a temperature near 0? How far is the surest sample from the oracle, and what does the oracle's curve promise that no reader of these replies can have? Which of your differences are larger than luck, and what do these problems not tell you about a large model that reasons in words?
 
 # %%
 interpretation = """At temperature 1 a vote is never worth its tokens here: 16 samples, 400 tokens, are right in 0.43 of the problems, where one greedy reply has 0.59 at 25. At 0.6 the vote of 16 reaches 0.63, which is
-above greedy by less than the 6 points that may be luck, for 16 times the tokens. A lower temperature makes one sample better (0.24 to 0.43) and with it the vote, which needs the right answer to be the most frequent one; an oracle needs it only once,
-so it hardly gains (0.98 to 1.00), and at few samples it would lose if the samples became all alike. The surest of 16 has 0.56 and 0.61, about what greedy has: the model's own confidence finds little of what the oracle finds. The oracle's curve says only
+above greedy by less than the 6 points that may be luck, for 16 times the tokens. A lower temperature makes one sample better (0.24 to 0.43) and with it the vote, which needs the right answer to be the most frequent
+one; the oracle needs it only once and gains too, most at 100 tokens (0.67 to 0.86), for here right answers are still rare at 1. Near 0 all samples would be the greedy reply, and all three would have its 0.59. The surest of 16 has 0.56 and 0.61, about what greedy has: the model's own confidence finds little of what the oracle finds. The oracle's curve says only
 that a right answer is among the 16, and as there are only 33 possible sums, of which the wrong ones lie near by, that is partly guessing; nobody who does not know the answer can take it. Beyond luck are the gap of vote and greedy at temperature 1, that between
 temperatures, and that to the oracle. That a half-trained model of digits loses by sampling says little about a large one that reasons in words, whose samples at temperature 1 are mostly sound and whose answers are not a few dozen."""  # SOLUTION
 

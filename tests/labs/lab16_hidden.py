@@ -549,7 +549,7 @@ MUTANTS = [
 # orders, 62.7 with another; at least one of the four is right in 78 to 80.
 RUBRICS = {
     "lab16.t1": "3: compares at equal tokens with greedy decoding always named (at temperature 1 the vote of 16 loses clearly, at 0.6 it is at best level with one reply at a "
-    "sixteenth of the tokens); says why temperature helps a vote (the right answer must be the most frequent) and not an oracle (once is enough), and that an oracle is no "
+    "sixteenth of the tokens); says what the lower temperature does (one sample and with it the vote and the oracle gain; near 0 all three become the greedy reply), and that an oracle is no "
     "method; weighs differences against about 6 points of luck, with a limit named: a half-trained model, few possible answers, one task. 2: two of the three. 1: describes "
     "the curves without tokens or without greedy. 0: no plot read.",
 }
