@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python experiments/chain_of_thought.py
 
 A shell game of 12 swaps and additions of 2, 4 and 6 digits, three seeds each; every contender has the same processor
-seconds of training. Beside the answer at once and the answer after steps stand a model four times as deep, auxiliary
+seconds of training, so that a run cannot be repeated to the digit. Beside the answer at once and the answer after steps stand a model four times as deep, auxiliary
 heads that predict the same steps, filler tokens in their place, the steps in a random order, and the answer at once
 with four times the time. Accuracy is that of whole answers, written freely, on 1,000 held-out problems (of two
 digits some come twice). Lecture 16. Some 40 minutes of one core.
@@ -38,6 +38,8 @@ TASKS = {  # name: the task, processor seconds of training
     "addition, 2 digits": (Addition(2), 20),
     "addition, 4 digits": (Addition(4), 30),
     "addition, 6 digits": (Addition(6), 50),
+    "addition, 4 digits, 45 s": (Addition(4), 45),
+    "addition, 6 digits, 30 s": (Addition(6), 30),
 }
 PLAIN, CONTROLS = ("steps", "direct"), ("deeper", "auxiliary heads", "filler", "shuffled", "four times the time")
 
@@ -141,7 +143,7 @@ def run(name: str, way: str, seed: int) -> dict:
 
 def contenders() -> list[tuple[str, str]]:
     """What is trained, the quick and the telling first."""
-    gap = ("shell game, 12 swaps", "addition, 6 digits")
+    gap = ("shell game, 12 swaps", "addition, 6 digits, 30 s")
     plain = [(name, way) for name in TASKS for way in PLAIN]
     return plain + [(name, way) for way in CONTROLS for name in gap]
 
