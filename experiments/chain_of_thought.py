@@ -3,10 +3,10 @@
     OMP_NUM_THREADS=1 python experiments/chain_of_thought.py
 
 A shell game of 12 swaps and additions of 2, 4 and 6 digits, three seeds each; every contender has the same processor
-seconds of training, so that a run cannot be repeated to the digit. Beside the answer at once and the answer after steps stand a model four times as deep, auxiliary
-heads that predict the same steps, filler tokens in their place, the steps in a random order, and the answer at once
-with four times the time. Accuracy is that of whole answers, written freely, on 1,000 held-out problems (of two
-digits some come twice). Lecture 16. Some 40 minutes of one core.
+seconds of training, so that a run cannot be repeated to the digit. Beside the answer at once and the answer after steps
+stand a model four times as deep, auxiliary heads that predict the same steps, filler tokens in their place, the steps
+in a random order, and the answer at once with four times the time. Accuracy is that of whole answers, written freely,
+on 1,000 held-out problems (of two digits some come twice). Lecture 16. Some 40 minutes of one core.
 """
 
 import random
