@@ -1,11 +1,11 @@
-"""Record eight multiple-choice sets under four normalisations, questions answered in words, and HumanEval.
+"""Record eight multiple-choice sets under four normalisations, for the course's base models and SmolLM2.
 
     OMP_NUM_THREADS=1 python experiments/benchmark_scores.py
 
 SmolLM2 (4-bit, tuned to chat), the four base models of the course, and three rules that read no question: the longest
 option, the shortest, and the letter that was right most often on the choose split. All of a set are asked the same
 questions of its report split, the first 200 whose prompt fits the base models' 256 tokens. What is kept is the option
-chosen for every question, so that pages count intervals and paired differences themselves. Lecture 18. Some 30 minutes
+chosen for every question, so that pages count intervals and paired differences themselves. Lecture 18. Some 20 minutes
 of one core.
 """
 
@@ -14,25 +14,11 @@ from collections import Counter
 import torch
 from torch import nn
 
-from llmlib.data import ChoiceQuestion, Experiment, choice_questions, code_problems, open_questions, question_sets
-from llmlib.evaluate import (
-    cloze,
-    completion_of,
-    contains_match,
-    exact_match,
-    generate_answers,
-    judge_code,
-    lettered,
-    multiple_choice,
-    rescore,
-    token_f1,
-)
+from llmlib.data import ChoiceQuestion, Experiment, choice_questions, question_sets
+from llmlib.evaluate import cloze, lettered, multiple_choice, rescore
 from llmlib.hub import base_sizes, load_base, load_smollm2
-from llmlib.infer import generate
-from llmlib.sandbox import Zygote
-from llmlib.text import encode_chat
 
-ASKED, ASKED_AGAIN, CONTEXT, WRITTEN = 200, 100, 256, 150
+ASKED, ASKED_AGAIN, CONTEXT = 200, 100, 256
 SETS = question_sets.choice_sets()
 NORMALISATIONS = ("raw", "token", "byte", "prior")
 FORMS = {"cloze": cloze, "lettered": lettered}
@@ -45,8 +31,6 @@ VARIANTS = (  # of SmolLM2 alone, on half of the questions: form, examples befor
     ("cloze", 0, True),
 )
 VARIED = ("openbookqa", "mmlu")
-OPEN = ("nq-open", "truthfulqa")
-PROBLEMS, SAMPLES, CODE_TOKENS = 30, 4, 128
 
 
 def model_of(name: str) -> tuple[nn.Module, object]:
@@ -96,46 +80,12 @@ def scored(model: str, name: str, form: str, shots: int, chat: bool) -> dict:
     return dict(model=model, set=name, form=form, shots=shots, chat=chat, picks=picks)
 
 
-def written(model: str, name: str, shots: int, chat: bool) -> dict:
-    """Answers in words, by three measures; per cent. The base models write after examples."""
-    items, examples = open_questions(name, "report")[:WRITTEN], open_questions(name, "shots")[:shots]
-    results = generate_answers(
-        *model_of(model), items, score=token_f1, shots=examples, chat=chat, max_new_tokens=16, batch_size=16
-    )
-    measure = lambda kind: [round(float(kind(r.answer or "", r.expected)), 3) for r in results]
-    kinds = {"exact": measure(exact_match), "contains": measure(contains_match), "f1": measure(token_f1)}
-    shown = [(item.question, item.answers[0], result.answer) for item, result in zip(items[:12], results)]
-    return dict(model=model, set=name, shots=shots, chat=chat, scores=kinds, shown=shown)
-
-
-def coded(first: int, last: int) -> list[dict]:
-    """SmolLM2's programmes for some HumanEval problems, as a chat and as bare completions, run in the sandbox."""
-    model, tokenizer = load_smollm2()
-    found, zygote = [], Zygote()
-    for problem in code_problems()[first:last]:
-        chat = [{"role": "user", "content": f"Complete this Python function:\n\n```python\n{problem.prompt}```"}]
-        asked = {"chat": encode_chat(tokenizer, chat), "completion": tokenizer.encode(problem.prompt.rstrip())}
-        for way, prompt in asked.items():
-            generator = torch.Generator().manual_seed(first)
-            replies = generate(
-                model, [prompt], tokenizer=tokenizer, n=SAMPLES, max_new_tokens=CODE_TOKENS, temperature=0.4,
-                generator=generator, stop_tokens=[tokenizer.special_tokens["<|im_end|>"]],
-                stop_strings=[] if way == "chat" else ["\ndef ", "\nclass ", "\nif ", "\nprint"],
-            )[0]  # fmt: skip
-            texts = [tokenizer.decode(reply) if not isinstance(reply, str) else reply for reply in replies]
-            programmes = {problem.id: [completion_of(text, problem) for text in texts]}
-            details = judge_code([problem], programmes, zygote=zygote)[0].details
-            reasons = [reason[:60] for reason in details["reasons"]]
-            found.append(dict(problem=problem.id, way=way, passed=sum(details["passed"]), of=SAMPLES, reasons=reasons))
-    return found
-
-
 def main() -> None:
     torch.set_num_threads(1)
     experiment = Experiment(
         "benchmark_scores",
         script=__file__,
-        modules=["llmlib.evaluate.choices", "llmlib.evaluate.scoring", "llmlib.evaluate.generation"],
+        modules=["llmlib.evaluate.choices", "llmlib.evaluate.scoring"],
         seeds=(0,),
     )
     models = [*base_sizes(), "smollm2"]
@@ -148,18 +98,7 @@ def main() -> None:
         right = sets[each[1]]["right"]
         shares = {k: round(sum(a == b for a, b in zip(p, right)) / len(p), 3) for k, p in runs[-1]["picks"].items()}
         print(each, shares, flush=True)
-    words = []
-    for name in OPEN:
-        for each in [(model, name, 3, False) for model in models] + [("smollm2", name, 0, True)]:
-            words.append(experiment.once(f"words {each}", written, *each))
-            print(each, {k: round(sum(v) / len(v), 3) for k, v in words[-1]["scores"].items()}, flush=True)
-    code = []
-    for first in range(0, PROBLEMS, 10):
-        code += experiment.once(f"code {first}", coded, first, first + 10)
-        print(code[-2:], flush=True)
-    experiment.save(
-        {"asked": ASKED, "asked_again": ASKED_AGAIN, "sets": sets, "choice": runs, "words": words, "code": code}
-    )
+    experiment.save({"asked": ASKED, "asked_again": ASKED_AGAIN, "sets": sets, "choice": runs})
 
 
 if __name__ == "__main__":
