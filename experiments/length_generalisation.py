@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python experiments/length_generalisation.py
 
 Models of lecture 16 learn games of 1 to 6 swaps, with their steps, and play up to 12. What changes is how places are
-known: learned, rotary or no positions, and no positions with a letter before every swap that its step repeats (index
+known: learned positions, none, and none with a letter before every swap that its step repeats (index
 hints; Zhou et al., 2023). Three seeds; whole chains and whole answers on 300 held-out games of every length. Some 10
 minutes of one core.
 """
@@ -22,7 +22,6 @@ TRAINED, LENGTHS, DRAWN, TESTED, SECONDS = (1, 6), (2, 4, 6, 7, 8, 10, 12), 30_0
 LETTERS = string.ascii_lowercase
 WAYS = {  # name: positions, a letter before every swap
     "learned": ("learned", False),
-    "rotary": ("rope", False),
     "none": ("none", False),
     "none, marked": ("none", True),
 }
