@@ -608,7 +608,7 @@ for y, first, second in ((1.9, "answer 1", "answer 2"), (0.6, "answer 2", "answe
     judge = d.box(6.9, y, "judge", w=1.6, h=0.6, color="grey")
     d.arrow(b, judge)
     d.label(9.9, y, "log p(A) − log p(B)", size=11)
-d.label(9.9, 1.25, "their half difference: answer 1 over 2\ntheir half sum: A over B, the habit", size=10)
+d.label(9.7, 1.25, "half their difference: answer 1 over 2\nhalf their sum: A over B, the habit", size=9)
 d.show(alt="Each pair is judged twice, with the answers in both orders. Half the difference of the two log-odds is the preference for answer 1; half their sum is the preference for position A.")
 
 # %% tags=["diagram"]
