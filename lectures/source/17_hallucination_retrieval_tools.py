@@ -137,7 +137,7 @@ print("ECE, answerable:", ", ".join(f"{SIGNALS[key]} {eces[key, ('known', 'open'
 # %% [markdown]
 # The blue line first, the probability of the whole answer. Where the model knows, one answer takes much of it. On open questions hardly any does, and hardly any is right. And for what does not exist the mean is a fraction of that for known things. So the number that would tell us is there, and it is not badly calibrated: a little too modest about what it knows, with a few inventions that rank high (a certain city in Brazil is the capital of everything). This is a forecaster who errs, not one who raves.
 #
-# The *mean token*, which interfaces like to show as confidence, is about right for known things and far too high for all else: once its first token is chosen, a wrong name is spelled with certainty. And *asked in words* whether its answer is right, the model says yes to known and invented things about equally often. What it says of its knowledge has little to do with what its probabilities know.
+# The *mean token*, which interfaces like to show as confidence, is about right for known things and far too high for all else: once its first token is chosen, a wrong name is spelled with certainty. And *asked in words* whether its answer is right, the model finds a yes hardly less likely for inventions than for known things. What it says of its knowledge has little to do with what its probabilities know.
 #
 # So, hallucination or ordinary error? By this test mostly the latter, with its uncertainty left out. New is the medium: a classifier shows its probability, a chat shows a sentence, and the sentence sounds the same at 0.9 and at 0.04.
 #
@@ -412,7 +412,7 @@ axes[1].legend(fontsize=9, loc="upper right")
 show(fig, alt="Recall at 10 with 95 % intervals. " + " ".join(f"{quality[size]['passages']} passages, {kind}: " + ", ".join(f"{NAMES[m]} {quality[size]['methods'][m][kind]['recall@10'][0]:.2f}" for m in NAMES) + "." for size in ("small", "all") for kind in ("plain", "paraphrased")))
 
 # %% [markdown]
-# Ask in the passage's words, and BM25 finds nearly everything in half a millisecond. Ask in other words, and it finds little; MiniLM still has most of them among ten. Six times as many passages leave the plain wordings as they were and make the paraphrased ones harder for all.
+# Ask in the passage's words, and BM25 finds nearly everything in half a millisecond. Ask in other words, and it finds little; MiniLM still has most of them among ten. Six times as many passages hardly touch the plain wordings (at ten places; recall@1 falls somewhat) and make the paraphrased ones harder for all.
 #
 # And the favourite loses: fusion is behind the better of its two parts in both wordings. On plain questions it loses little. On paraphrased ones BM25's ranking is mostly noise, and so is half of every fused ranking. Fusion is an insurance for those who do not know which kind of question comes. On this set dense search alone would have been the better one: its weak side is less weak.
 #
@@ -443,7 +443,7 @@ explore(cut, size=[40, 80, 120, 240], overlap=[0, 10, 19], panels=[dict(size=40,
         alt=lambda size, overlap: f"The text of one topic cut into {len(list(_spans(section, size, overlap)))} pieces of at most {size} words with overlap {overlap}; dotted lines are ends of paragraphs.")
 
 # %% [markdown]
-# Small pieces tear paragraphs and therefore overlap; large ones hold several things. *Recorded*, on the Python questions: for a budget of 480 words read, the evidence is found about as often with pieces of 40, 80 and 120 words, and overlap makes no difference that the intervals can see. At 240 words dense search falls behind, for a plain reason: MiniLM was given 128 tokens of each, and did not read the rest.
+# Small pieces tear paragraphs and therefore overlap; large ones hold several things. *Recorded*, on the Python questions: for a budget of 480 words read, the evidence is found about as often with pieces of 40, 80 and 120 words, and overlap makes no difference that the intervals can see. At 240 words dense search falls behind, very likely since MiniLM was given only the first 128 tokens of each.
 
 # %%
 poll("'Which set-up step is skipped when object creation hands back something of a foreign class?' The passage says: 'If `__new__()` does not return an instance of cls, then the new instance's `__init__()` method will not be invoked.' Which search has a chance?",
@@ -622,7 +622,7 @@ bars({name: {kind: share[kind, name].value for kind in ("command", "text")} for 
 # %% [markdown]
 # *The chat form* is taken over by commands in about a third of the cases. Being told not to obey lowers that and does not end it (its prompt also differs in other words, so we cannot say that the warning did it). *The completion form* obeys no command at all: it is no chat and takes no orders. What takes it over, if anything, is text in its own form, "Question: … Answer: PINEAPPLE", and that sentence is the strongest against the chat as well.
 #
-# *The filter* catches the four commands that its author had seen, and none of the four that he had not. This is how filters fail. And the last line is the sobering one: every answer that was taken over passes the citation check, since the source does say PINEAPPLE. Checked citations protect against the model's inventions, not against the source's.
+# *The filter* catches the four commands that its author had seen, and none of the four that he had not. This is how filters fail. And the last line is the sobering one: every answer that was taken over passes the citation check (the library attributes it), since the source does say PINEAPPLE. Checked citations protect against the model's inventions, not against the source's.
 #
 # So each defence lowers a rate and none makes it zero. What remains must stand outside of the model: know who wrote the sources, give a reader of strangers' texts no tool that can do harm, and let people confirm what matters.
 #
@@ -750,7 +750,7 @@ print(f"copied {len(copied)}, invented {len(invented)}:", ", ".join(invented[:12
 #
 # ## Scale warning
 #
-# > **What these models can and cannot tell you.** BM25, fusion, the measures and the loop of tools do not depend on our models. Almost everything else does. SmolLM2 has 135 million parameters: it knows little, so "open" questions are almost all out of its reach, and it reads one passage at best, so "more passages hurt" is about this reader; larger ones use more context, though they too lose what stands in the middle (Liu et al., 2024). Kadavath et al. (2022) find that large models can judge their own answers; ours is a small one. That it does not follow an injected command is in part because it hardly follows any: a better model is a better victim. And 60 questions a group separate large effects from none, not fine ones.
+# > **What these models can and cannot tell you.** BM25, fusion, the measures and the loop of tools do not depend on our models. Almost everything else does. SmolLM2 has 135 million parameters: it knows little, so "open" questions are almost all out of its reach, and it reads one passage at best, so "more passages hurt" is about this reader; larger ones use more context, though they too lose what stands in the middle (Liu et al., 2024). Kadavath et al. (2022) find that large models can judge their own answers; ours is a small one. That it seldom follows an injected command may be since it hardly follows any: a better model can be a better victim. And 60 questions a group separate large effects from none, not fine ones.
 #
 # **Not shown here:** rerankers that read question and passage together, query rewriting, training retriever and reader together, graph indices, and tools that act (files, mail), where an injection costs more than a wrong answer.
 #
