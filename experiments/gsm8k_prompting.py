@@ -2,11 +2,10 @@
 
 No, one and four solved examples; answers at once ("The answer is" is put into the model's mouth) and after steps
 ("Let's think step by step." is, or the examples show theirs). Greedy, 74 problems that no prompt was tried on; the
-examples are the shortest ones of the split that is kept for examples. Some ten minutes of one core.
+examples are the shortest ones of the split that is kept for examples. Some six minutes of one core.
 """
 
 import argparse
-import copy
 import time
 
 import torch
@@ -18,11 +17,11 @@ from llmlib.model import KVCache, Transformer
 from llmlib.text import BPETokenizer, encode_chat
 
 SHOTS, WAYS = (0, 1, 4), ("at once", "steps")
-LONGEST = {"at once": 10, "steps": 160}
+LONGEST = {"at once": 10, "steps": 120}
 BEGINNING = {"at once": "The answer is", "steps": STEP_BY_STEP}
-BATCH = 16
+PARTS = 2  # of the problems, so that an interrupted run loses little
 CONCLUSION = "\nTherefore, the answer is"  # Kojima et al.'s second question, to a reply that was cut off
-KEPT = 6  # replies that are recorded whole
+KEPT = 3  # replies that are recorded whole
 
 
 def shown(question: OpenQuestion, way: str) -> tuple[str, str]:
@@ -46,53 +45,50 @@ def common(rows: list[list[int]]) -> int:
     return next(i for i, column in enumerate(zip(*rows)) if len(set(column)) > 1)
 
 
-def answers(model: Transformer, tokenizer: BPETokenizer, rows: list[list[int]], longest: int) -> list:
-    """A greedy reply to each; what all prompts share is read once."""
+def replies(model: Transformer, tokenizer: BPETokenizer, rows: list[list[int]], way: str) -> tuple[list[str], list]:
+    """A greedy reply to each, and its tokens. What all prompts share is read once; a reply that is cut off is asked
+    for its conclusion."""
     shared = common(rows)
     end = tokenizer.special_tokens["<|im_end|>"]
-    order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
-    found = {}
+    settings = dict(stop_tokens=[end], greedy=True, return_logprobs=True)
     with torch.no_grad():
-        read = KVCache(model.config, batch_size=1)
-        model.hidden(torch.tensor([rows[0][:shared]]), cache=read)
-        for start in range(0, len(order), BATCH):
-            some = order[start : start + BATCH]
-            cache = copy.deepcopy(read)
-            cache.select([0] * len(some))
-            written = generate(
-                model, [rows[i][shared:] for i in some], cache=cache, max_new_tokens=longest, stop_tokens=[end],
-                greedy=True, return_logprobs=True,
-            )  # fmt: skip
-            found |= dict(zip(some, written))
-    return [found[i] for i in range(len(rows))]
+        cache = KVCache(model.config, batch_size=1)
+        model.hidden(torch.tensor([rows[0][:shared]]), cache=cache)
+        cache.select([0] * len(rows))
+        rest = [row[shared:] for row in rows]
+        written = generate(model, rest, cache=cache, max_new_tokens=LONGEST[way], **settings)
+        texts = [tokenizer.decode(one.answer) for one in written]
+        tokens = [one.tokens for one in written]
+        cut = [i for i, one in enumerate(written) if one.finish == "length"] if way == "steps" else []
+        if cut:
+            cache.select(cut)
+            asked = tokenizer.encode(CONCLUSION)
+            unread = [[tokens[i][-1], *asked] for i in cut]
+            more = generate(model, unread, cache=cache, max_new_tokens=LONGEST["at once"], **settings)
+            for i, one in zip(cut, more):
+                texts[i] += CONCLUSION + tokenizer.decode(one.answer)
+                tokens[i] = tokens[i] + one.tokens
+    return [BEGINNING[way] + text for text in texts], [len(each) for each in tokens] + [len(cut)]
 
 
-def score(shots: int, way: str) -> dict:
-    """How many of the problems come out right, what the replies cost, and the first of them."""
+def score(shots: int, way: str, part: int) -> dict:
+    """Which of a part of the problems come out right, what the replies cost, and the first of them."""
     began = time.process_time()
     model, tokenizer = load_smollm2("cpu", fallback=False)
-    questions = open_questions("gsm8k", "report")
-    rows = prompts(tokenizer, questions, shots, way)
-    written = answers(model, tokenizer, rows, LONGEST[way])
-    texts = [f"{BEGINNING[way]}{tokenizer.decode(one.answer)}" for one in written]
-    tokens = [len(one.tokens) for one in written]
-    cut = [i for i, one in enumerate(written) if one.finish == "length"] if way == "steps" else []
-    if cut:
-        asked = tokenizer.encode(CONCLUSION)
-        longer = [[*rows[i], *written[i].answer, *asked] for i in cut]
-        for i, more in zip(cut, answers(model, tokenizer, longer, LONGEST["at once"])):
-            texts[i] += CONCLUSION + tokenizer.decode(more.answer)
-            tokens[i] += len(more.tokens)
+    every = open_questions("gsm8k", "report")
+    rows = prompts(tokenizer, every, shots, way)[part::PARTS]
+    questions = every[part::PARTS]
+    texts, (*tokens, cut) = replies(model, tokenizer, rows, way)
     found = [extract_answer(text, prompt=q.question) for text, q in zip(texts, questions)]
-    right = [int(answer == q.answers[0]) for answer, q in zip(found, questions)]
     said = dict(
-        shots=shots, way=way, right=right, n=len(right), none=sum(answer is None for answer in found),
-        tokens=round(sum(tokens) / len(tokens), 1), cut=len(cut),
+        shots=shots, way=way, ids=[q.id for q in questions],
+        right=[int(answer == q.answers[0]) for answer, q in zip(found, questions)],
+        none=sum(answer is None for answer in found), tokens=tokens, cut=cut,
         prompt=round(sum(map(len, rows)) / len(rows), 1),
         replies=[dict(id=q.id, text=text, found=a) for q, text, a in list(zip(questions, texts, found))[:KEPT]],
         seconds=round(time.process_time() - began),
     )  # fmt: skip
-    print(shots, way, sum(right), {k: v for k, v in said.items() if k not in ("replies", "right")}, flush=True)
+    print(shots, way, part, sum(said["right"]), len(texts), cut, said["seconds"], flush=True)
     return said
 
 
@@ -104,7 +100,10 @@ def main() -> None:
     modules = ["llmlib.data.question_sets", "llmlib.infer.answers", "llmlib.infer.prompting", "llmlib.text.chat"]
     experiment = Experiment("gsm8k_prompting", script=__file__, modules=modules)
     kinds = [(shots, way) for way in WAYS for shots in SHOTS]
-    experiment.save([experiment.once(f"{shots} shots, {way}", score, shots, way) for shots, way in kinds])
+    parts = [(shots, way, part) for shots, way in kinds for part in range(PARTS)]
+    experiment.save(
+        [experiment.once(f"{shots} shots, {way}, part {part}", score, shots, way, part) for shots, way, part in parts]
+    )
 
 
 if __name__ == "__main__":
