@@ -1,0 +1,282 @@
+"""Record accuracy against generated tokens for lecture 16: `python experiments/test_time_compute.py`.
+
+Two tasks, three seeds. Sums of four numbers that may be added in any order, by a model stopped half way, so that it
+errs: greedy, one sample, voting, best of n, verified steps, beam search and tree search. The Game of 24: sampling
+against tree search. The model that values beginnings is made of the writer: it reads the writer's own replies to
+training problems and learns from right and wrong at their ends alone. Some eight minutes of one core.
+"""
+
+import argparse
+import copy
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from llmlib.data import (
+    AnyOrderSum,
+    Experiment,
+    GameOf24,
+    Problem,
+    ShuffledExamples,
+    Task,
+    encode_problems,
+    step_verifier,
+)
+from llmlib.data.batches import IGNORE
+from llmlib.evaluate import bootstrap_interval
+from llmlib.infer import (
+    Budget,
+    Thought,
+    Writer,
+    Written,
+    beam_search,
+    best_of,
+    compute_curve,
+    majority_vote,
+    tree_search,
+    verified_steps,
+)
+from llmlib.model import ModelConfig, Transformer
+from llmlib.text import CharTokenizer
+from llmlib.train import TrainConfig, Trainer
+
+SEEDS = (0, 1, 2)
+TASKS: dict[str, Callable[[], Task]] = {
+    "sums": lambda: AnyOrderSum(4, 2),
+    "game": lambda: GameOf24(expression=False),
+}
+UPDATES = {"sums": 420, "game": 220}
+LOOKS = {"sums": (240, 300, 360), "game": ()}  # updates at which voting is measured on the way
+PROBLEMS, ROLLOUTS = 12_000, (1000, 4)  # to train on; problems whose replies the value model learns from, and how many
+REPORTED = {"sums": 500, "game": 120}
+SIZES = (1, 2, 4, 8, 16)
+LONGEST, PART = 320, 24  # tokens: of everything together, and of one part of a reply in steps and trees
+RETRIES, DEEPEST = 4, 10
+SEARCHES = [(2, 2), (4, 2), (4, 4)]  # width of the beam, ways to go on from each of its thoughts
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+def fit(model: Transformer, rows: dict[str, Tensor], updates: int, seed: int, lr: float, looks=()) -> Transformer:
+    config = TrainConfig(
+        steps=updates, batch_size=64, optimizer="muon", lr=lr, embedding_lr=lr, head_lr=0.3 * lr, vector_lr=0.3 * lr,
+        weight_decay=0.0, schedule="wsd", seed=seed, device="cpu", progress=False,
+    )  # fmt: skip
+    Trainer(model, config, ShuffledExamples(rows, 64, seed=seed), callbacks=looks).run()
+    return model.eval()
+
+
+def reasoner(task: Task, updates: int, seed: int, look: Callable | None = None) -> tuple[Transformer, CharTokenizer]:
+    """A model that writes steps, of a quarter of a million parameters. look(model, tokenizer, update) is called."""
+    tokenizer = CharTokenizer(task.alphabet)
+    rows = encode_problems(task.problems(PROBLEMS, random.Random(seed)), tokenizer.encode)
+    shape = ModelConfig(tokenizer.vocab_size, 2, 96, 4, max_seq_len=LONGEST, position="learned")
+    model = Transformer(shape)
+    model.init_weights(torch.Generator().manual_seed(seed))
+    looks = [lambda trainer, event: look(model, tokenizer, trainer.step) if event == "step" else None] if look else []
+    return fit(model, rows, updates, seed, 0.01, looks), tokenizer
+
+
+def writer(model: Transformer, tokenizer: CharTokenizer, problems: Sequence[Problem], seed: int) -> Writer:
+    longest = max(len(problem.reply()) for problem in problems) + 8
+    return Writer(
+        model, tokenizer, max_new_tokens=longest, stop_tokens=tokenizer.encode("\n"), temperature=1.0,
+        generator=torch.Generator().manual_seed(seed),
+    )  # fmt: skip
+
+
+class Value:
+    """How likely a beginning is to end well: a language model that says 1 or 0 after each part of a reply."""
+
+    def __init__(self, model: Transformer, tokenizer: CharTokenizer, task: Task, seed: int) -> None:
+        problems = task.problems(ROLLOUTS[0], random.Random(1000 + seed))
+        pools = writer(model, tokenizer, problems, seed)([p.prompt for p in problems], n=ROLLOUTS[1])
+        self.model, self.tokenizer = copy.deepcopy(model), tokenizer
+        self.marks = tokenizer.encode(";\n")
+        self.verdicts = tokenizer.encode("01")
+        told = [(p, one) for p, pool in zip(problems, pools) for one in pool if one.finish == "stop_token"]
+        width = max(len(p.prompt) + len(one.tokens) for p, one in told)
+        ids = torch.zeros(len(told), width, dtype=torch.long)
+        targets = torch.full_like(ids, IGNORE)
+        for row, (problem, one) in enumerate(told):
+            prompt = tokenizer.encode(problem.prompt)
+            text = [*prompt, *one.tokens]
+            ids[row, : len(text)] = torch.tensor(text)
+            verdict = self.verdicts[task.is_right(problem, one.text)]
+            for place in range(len(prompt), len(text)):
+                if text[place] in self.marks:
+                    targets[row, place] = verdict
+        self.right = float((targets == self.verdicts[1]).any(1).float().mean())
+        fit(self.model, dict(ids=ids, targets=targets), 150, seed, 0.005)
+
+    @torch.no_grad()
+    def __call__(self, texts: Sequence[str]) -> list[float]:
+        """The probability of a right end for each text, which ends with a separator or the end."""
+        rows = [self.tokenizer.encode(text) for text in texts]
+        found: list[float] = []
+        for start in range(0, len(rows), 512):
+            some = rows[start : start + 512]
+            ids = torch.zeros(len(some), max(map(len, some)), dtype=torch.long)
+            for i, row in enumerate(some):
+                ids[i, : len(row)] = torch.tensor(row)
+            last = torch.tensor([len(row) - 1 for row in some])
+            logits = self.model.head(self.model.hidden(ids)[torch.arange(len(some)), last])
+            found += (logits[:, self.verdicts[1]] - logits[:, self.verdicts[0]]).sigmoid().tolist()
+        return found
+
+    def thoughts(self, thoughts: Sequence[Thought]) -> list[float]:
+        return self([thought.text + ("\n" if thought.ended else "") for thought in thoughts])
+
+
+# --- methods ----------------------------------------------------------------------------------------------------------
+
+
+def point(right: Sequence[float], tokens: float) -> list[float]:
+    """Tokens a problem, accuracy and its interval."""
+    found = bootstrap_interval([float(x) for x in right])
+    return [round(float(x), 4) for x in (tokens, found.value, found.low, found.high)]
+
+
+def measure(name: str, seed: int) -> dict:
+    """The curve of every method: for each budget tokens a problem, accuracy, and the ends of its interval."""
+    task = TASKS[name]()
+    problems = distinct(task, REPORTED[name])
+    prompts = [problem.prompt for problem in problems]
+    stages: list[dict] = []
+
+    def look(model: Transformer, tokenizer: CharTokenizer, update: int) -> None:
+        if update in LOOKS[name]:
+            stages.append(voting(task, problems, writer(model, tokenizer, problems, seed), update))
+
+    model, tokenizer = reasoner(task, UPDATES[name], seed, look)
+    if name == "sums":
+        stages.append(voting(task, problems, writer(model, tokenizer, problems, seed), UPDATES[name]))
+    value = Value(model, tokenizer, task, seed)
+    write = writer(model, tokenizer, problems, 100 + seed)
+    right = lambda i, one: one is not None and task.is_right(problems[i], getattr(one, "text", one))
+    curves: dict[str, list] = {"stages": stages, "rollouts right": round(value.right, 4)}
+
+    greedy = [group[0] for group in write(prompts, greedy=True)]
+    curves["greedy"] = [point([right(i, one) for i, one in enumerate(greedy)], mean(len(g.tokens) for g in greedy))]
+
+    pools = write(prompts, n=max(SIZES))
+    ended = [(i, one) for i, pool in enumerate(pools) for one in pool if one.finish == "stop_token"]
+    scores = {id(one): 0.0 for pool in pools for one in pool}  # what does not end is not right
+    scores |= zip([id(one) for _, one in ended], value([f"{prompts[i]}{one.text}\n" for i, one in ended]))
+    by_score = lambda i, some: best_of(some, [scores[id(one)] for one in some])
+    by_truth = lambda i, some: best_of(some, [float(right(i, one)) for one in some])
+    by_weight = lambda i, some: majority_vote(answers_of(problems[i], some), [scores[id(one)] for one in some])
+    ways = {"best of n, learned verifier": by_score, "best of n, oracle": by_truth}
+    if name == "sums":
+        ways["vote"] = lambda i, some: majority_vote(answers_of(problems[i], some))
+        ways["vote weighted by the learned verifier"] = by_weight
+    for way, choose in ways.items():
+        found = compute_curve(pools, choose, right, SIZES)
+        curves[way] = [[round(x, 4) for x in (p.tokens, p.accuracy, p.low, p.high)] for p in found]
+    curves["one sample"] = curves["best of n, oracle"][:1]
+
+    think = partial(write.think, max_new_tokens=PART)
+    truth = step_verifier(task, problems)
+    learned = lambda i, parts, ended: value.thoughts([Thought(prompts[i], tuple(parts), ended=ended)])[0] >= 0.5
+    for way, accept in {"verified steps, oracle": truth, "verified steps, learned": learned}.items():
+        found = verified_steps(think, prompts, accept, retries=RETRIES, max_steps=DEEPEST)
+        curves[way] = [point([right(i, v.reply) for i, v in enumerate(found)], mean(v.tokens for v in found))]
+
+    for width in (2, 4, 8):
+        budget = Budget()
+        beams = beam_search(
+            model, [tokenizer.encode(p) for p in prompts], width, max_new_tokens=write.max_new_tokens,
+            stop_tokens=tokenizer.encode("\n"), budget=budget,
+        )  # fmt: skip
+        best = [tokenizer.decode(found[0].answer) for found in beams]
+        curves.setdefault("beam search", []).append(
+            point([right(i, one) for i, one in enumerate(best)], budget.generated / len(prompts))
+        )
+    print(name, seed, curves, flush=True)
+    return curves | trees(task, problems, write, value)
+
+
+def voting(task: Task, problems: list[Problem], write: Writer, update: int) -> dict:
+    """Greedy, one sample and the vote of eight, each with its interval, part of the way through training."""
+    prompts = [problem.prompt for problem in problems]
+    greedy = [task.is_right(p, one.text) for p, (one,) in zip(problems, write(prompts, greedy=True))]
+    pools = write(prompts, n=8)
+    single = [mean(task.is_right(p, one.text) for one in pool) for p, pool in zip(problems, pools)]
+    voted = [majority_vote(answers_of(p, pool)) == p.answer for p, pool in zip(problems, pools)]
+    stage = {"greedy": greedy, "one sample": single, "vote of 8": voted}
+    return dict(update=update) | {way: point(right, 0)[1:] for way, right in stage.items()}
+
+
+def trees(task: Task, problems: list[Problem], write: Writer, value: Value) -> dict[str, list[list[float]]]:
+    """Level by level, the most valued thoughts kept. With the learned value the answer is the ended thought that it
+    values most; the game knows by its rules whether one has won, and forbids moves that break them."""
+    number = {problem.prompt: problem for problem in problems}
+    game = isinstance(task, GameOf24)
+    of = lambda thought: number[thought.prompt]
+    goal = lambda thought: thought.ended and (not game or task.is_right(of(thought), thought.reply))
+    legal = lambda thought: not game or task.step_is_right(of(thought), thought.parts)
+
+    def perfect(thought: Thought) -> float:
+        if game:
+            return float(task.can_win(of(thought), thought.parts))
+        return float(all(task.step_is_right(of(thought), thought.parts[: k + 1]) for k in range(len(thought.parts))))
+
+    values = {
+        "tree search, learned value": lambda thoughts: [
+            v if legal(t) else -1.0 for t, v in zip(thoughts, value.thoughts(thoughts))
+        ],
+        "tree search, oracle value": lambda thoughts: [perfect(t) if legal(t) else -1.0 for t in thoughts],
+    }  # fmt: skip
+    if game:
+        values["tree search, rules alone"] = lambda thoughts: [0.0 if legal(t) else -1.0 for t in thoughts]
+    curves: dict[str, list[list[float]]] = {name: [] for name in values}
+    roots = [Thought(problem.prompt) for problem in problems]
+    for name, judge in values.items():
+        for width, ways in SEARCHES:
+            think = partial(write.think, n=ways, max_new_tokens=PART)
+            found = tree_search(
+                roots, think, judge, goal,
+                width=width, max_depth=DEEPEST, threshold=0.0, cost=lambda thought: thought.tokens, first=game,
+            )  # fmt: skip
+            right = [tree.solved and task.is_right(p, tree.best.reply) for tree, p in zip(found, problems)]
+            curves[name].append(point(right, mean(tree.spent for tree in found)))
+    return curves
+
+
+def answers_of(problem: Problem, some: Sequence[Written]) -> list[str | None]:
+    return [problem.parts(one.text)[-1] if one.finish == "stop_token" else None for one in some]
+
+
+def distinct(task: Task, n: int) -> list[Problem]:
+    """Problems kept from training, no two of them the same."""
+    found = {problem.key: problem for problem in task.problems(8 * n, random.Random(7), held_out=True)}
+    return list(found.values())[:n]
+
+
+def mean(numbers) -> float:
+    numbers = list(numbers)
+    return sum(numbers) / len(numbers)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--confirm", action="store_true", help="only compare with what is recorded")
+    parser.parse_args()
+    torch.set_num_threads(1)
+    modules = [
+        "llmlib.data.verifiable", "llmlib.data.arithmetic", "llmlib.data.game_of_24", "llmlib.infer.selection",
+        "llmlib.infer.verification", "llmlib.infer.beam_search", "llmlib.infer.tree_search", "llmlib.infer.writer",
+        "llmlib.train.muon",
+    ]  # fmt: skip
+    experiment = Experiment("test_time_compute", script=__file__, modules=modules, seeds=SEEDS)
+    experiment.save(
+        {name: [experiment.once(f"{name}, seed {seed}", measure, name, seed) for seed in SEEDS] for name in TASKS}
+    )
+
+
+if __name__ == "__main__":
+    main()
