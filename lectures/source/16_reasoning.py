@@ -1,0 +1,762 @@
+# %% [markdown]
+# # 16 · Reasoning
+#
+# **The question of this lecture.** A model spends the same computation on every token, whether it writes "the" or the result of a sum. *What changes when it may write its way to an answer, or write many answers, or be paid for right ones?*
+#
+# Business Analytics calls this a new paradigm: "Same model + more thinking/reasoning time = Better Performance". Day 24 shows chains, votes and trees of thoughts in one drawing; 11-785 names chain of thought among the ways to prompt. Here each of these is built in a few lines, and its price is counted in the same coin: generated tokens.
+#
+# **Afterwards you can**
+# - say why steps help a model of fixed depth, and which of the other explanations a control has ruled out;
+# - keep apart prompted chains of thought and steps that a model was trained on;
+# - read an answer off a reply, vote over many, choose by a verifier, search a tree, and count what each costs;
+# - tell a learned verifier from an oracle, and say which of the two a curve was drawn with;
+# - train a model on nothing but right and wrong, and say what changed in it.
+#
+# **Before this:** lectures 03, 11 and 13; lecture 00 for intervals.
+#
+# **Time:** core 100 minutes, optional 10 minutes; two classes. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
+#
+# <!-- sources: analytics, day24, 11785 -->
+
+# %%
+import random
+import re
+import time
+from functools import partial
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+from courseware import (Claim, Diagram, bars, claims_table, curves, explore, panels,
+                        poll, setup_style, show, steps, table)
+from llmlib.align import group_advantages
+from llmlib.data import (Addition, AnyOrderSum, ShellGame, encode_problems, recorded,
+                         step_verifier)
+from llmlib.infer import (STEP_BY_STEP, Thought, Writer, beam_search, best_of,
+                          extract_answer, few_shot_prompt, majority_vote,
+                          tree_search, verified_steps, wilson_interval)
+from llmlib.model import ModelConfig, Transformer
+from llmlib.text import CharTokenizer
+from llmlib.train import TrainConfig, next_token_loss
+from llmlib.train.parameter_groups import build_optimizers
+
+setup_style(compact=True)
+torch.manual_seed(0);
+
+# %% [markdown]
+# ## I. A thing to keep in mind
+#
+# The shell game: a ball lies under one of five cups, cups are swapped in pairs, where is the ball? There is almost nothing to know and a long way to think. A reply may name the cup after every swap, or only the last.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+game = ShellGame(cups=5, swaps=8)
+example = game.problem(3, [[1, 3], [4, 5], [1, 2], [2, 4], [1, 5], [4, 5], [3, 5], [2, 3]])
+print("the game:      ", example.prompt)
+print("with steps:    ", example.reply(), " (the last is the answer)")
+print("at once:       ", example.reply(steps=False))
+
+# %% [markdown]
+# **By hand.** Cover the second line and follow the ball. Most people keep one number in mind, the cup, and change it at each swap. A transformer that must answer with its next token has no such number: within one token information goes from layer to layer, and there are as many layers as there are, whatever the length of the game. With steps, the cup is a token, and the next token may read it.
+
+# %% tags=["diagram"]
+d = Diagram(12, 3.4)
+d.label(0.2, 3.1, "at once: all swaps within two layers", align="left")
+for i, text in enumerate(["3:", "13", "45", "12", "24", "="]):
+    d.box(0.8 + 1.0 * i, 2.4, text, w=0.85, h=0.55, color="grey")
+one = d.box(7.4, 2.4, "2 layers", w=1.5, h=0.6, color="orange")
+d.arrow((6.25, 2.4), one)
+out = d.box(9.4, 2.4, "4", w=0.6, h=0.6, color="green")
+d.arrow(one, out)
+d.label(0.2, 1.5, "with steps: one swap for each token, the last step read again", align="left")
+for i, (swap, cup) in enumerate([("13", "1"), ("45", "1"), ("12", "2"), ("24", "4")]):
+    left = d.box(1.0 + 2.7 * i, 0.7, f"swap {swap}", w=1.1, h=0.55, color="grey")
+    cell = d.box(2.4 + 2.7 * i, 0.7, cup, w=0.6, h=0.6, color="green")
+    d.arrow(left, cell)
+    if i < 3:
+        d.arrow(cell, (3.15 + 2.7 * i, 0.7))
+d.show(alt="Above: to answer at once, a model of two layers must compose all swaps between reading the equals sign and writing one token. Below: with steps, each token looks up one swap and the cup before it: 1, 1, 2, 4.")
+
+# %% [markdown]
+# Both models below have two layers and a quarter of a million weights. They get the same number of processor seconds, not of updates: replies with steps are longer, and a fair comparison makes them pay for that.
+
+# %%
+def small_model(task, longest, seed=0, layers=2):
+    tokenizer = CharTokenizer(task.alphabet)
+    model = Transformer(ModelConfig(tokenizer.vocab_size, layers, 96, 4,
+                                    max_seq_len=longest, position="learned"))
+    model.init_weights(torch.Generator().manual_seed(seed))
+    return model, tokenizer
+
+
+def train(model, tokenizer, problems, with_steps, seconds=60.0, updates=10_000, seed=0):
+    """Train until either runs out; returns the processor seconds used."""
+    rows = encode_problems(problems, tokenizer.encode, with_steps)
+    config = TrainConfig(optimizer="muon", lr=0.01, embedding_lr=0.01,
+                         head_lr=0.003, vector_lr=0.003, weight_decay=0.0)
+    optimizers = build_optimizers(model, config)
+    draws = torch.Generator().manual_seed(seed)
+    began, used = time.process_time(), 0.0
+    for update in range(updates):
+        some = torch.randint(len(problems), (64,), generator=draws)
+        total, count = next_token_loss(model, {k: v[some] for k, v in rows.items()})
+        model.zero_grad()
+        (total / count).backward()
+        used = time.process_time() - began
+        left = 1 - max(used / seconds, update / updates)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:       # fall over the last half
+                group["lr"] = group.setdefault("first", group["lr"]) * min(1, 2 * left + .05)
+            optimizer.step()
+        if used >= seconds:
+            break
+    model.eval()
+    return used
+
+# %%
+def written(model, tokenizer, problems, n=1, **how):
+    """n replies to each problem, and the writer, which has counted their tokens."""
+    longest = max(len(p.reply()) for p in problems) + 8
+    writer = Writer(model, tokenizer, max_new_tokens=longest,
+                    stop_tokens=tokenizer.encode("\n"), **how)
+    return writer([p.prompt for p in problems], n=n), writer
+
+
+practice = game.problems(6000, random.Random(0))
+held_out = game.problems(400, random.Random(1), held_out=True)
+live = {}
+seconds = 60.0
+for name, with_steps in (("with steps", True), ("at once", False)):
+    model, tokenizer = small_model(game, 48)
+    seconds = train(model, tokenizer, practice, with_steps, seconds,
+                    updates=220 if with_steps else 10_000)
+    replies, writer = written(model, tokenizer, held_out, greedy=True)
+    right = sum(game.is_right(p, r.text) for p, (r,) in zip(held_out, replies))
+    live[name] = right / len(held_out)
+    print(f"{name:>10}: {seconds:.0f} s, {right} of {len(held_out)} right, "
+          f"{writer.budget.generated / len(held_out):.0f} tokens a reply")
+
+# %% [markdown]
+# Chance is one in five. The figure shows the *recorded* runs over three seeds, with longer games and longer training, and the contenders that could explain the difference away. Look for one of them that comes near the steps.
+
+# %% tags=["diagram"]
+cot = recorded("chain_of_thought")["results"]
+SHELL, SIX = "shell game, 12 swaps", "addition, 6 digits, 30 s"
+WAYS = ["steps", "direct", "deeper", "auxiliary heads", "filler", "shuffled", "four times the time"]
+
+
+def of(task, way, key="right"):
+    return [run[key] for run in cot["runs"] if run["task"] == task and run["way"] == way]
+
+
+fig, axes = panels(2, titles=["shell game, 12 swaps", "6-digit addition"], height=3.2)
+for ax, name in zip(axes, (SHELL, SIX)):
+    bars({way: of(name, way) for way in WAYS if of(name, way)}, fmt="", x="whole answers right (%)", ax=ax)
+    ax.set_xlim(0, 105)
+axes[1].set_yticklabels([])
+show(fig, alt="Whole answers right on held-out problems, mean and range of three seeds, at equal processor time. " + " ".join(f"{name}: " + ", ".join(f"{way} {np.mean(of(name, way)):.0f} %" for way in WAYS if of(name, way)) + "." for name in (SHELL, SIX)))
+table([{"": way, **{f"{label}: {what}": (f"{np.mean(of(name, way, key)):.0f}" if of(name, way) else "") for name, label in ((SHELL, "shell"), (SIX, "addition")) for key, what in (("right", "right (%)"), ("tokens", "tokens"), ("updates", "updates"))}} for way in WAYS],
+      caption=f"recorded: means of three seeds, {cot['tested']} held-out problems, greedy; 12 swaps have 20 s, 6 digits 30 s")
+
+# %% [markdown]
+# **What the controls say.** Each row has the same time and the same problems.
+#
+# - *direct* answers at once; *deeper* does so with four times the layers; *four times the time* trains it longer. They ask whether the steps were only a shortcut for depth or training.
+# - *auxiliary heads* predict the same steps from the last token of the prompt, beside the answer: the same labels in the loss, but nothing written, and nothing to read again.
+# - *filler* writes as many tokens, all dots: the extra computation without content.
+# - *shuffled* writes the right steps in a random order: the right words without the way from one to the next.
+#
+# If more supervision were the reason, auxiliary heads would do it; if more tokens were, filler would. What is left when these fail is what 11-785's phrase says, "work through the steps": a written result that the next token can build on. It is a statement about *these* tasks and this size. Given enough training some of these contenders do learn to answer at once, as the next section shows.
+#
+# ### Where steps buy nothing
+#
+# Addition has steps, too: two digits and a carry at a time. But the direct model can add some numbers at once. How many digits does it take until the steps pay?
+
+# %%
+# NBVAL_CHECK_OUTPUT
+addition = Addition(3)
+example = addition.problem(47, 385)
+print(example.prompt + example.reply(steps=False))
+print(example.prompt + example.reply())
+
+# %% tags=["diagram"]
+def adding(k):
+    """The scratchpad of 047+385 after k of its four parts."""
+    d = Diagram(5.6, 3.2)
+    x, y, places = "047", "385", [4.2, 3.2, 2.2]
+    for i in range(3):
+        d.box(2.2 + i, 2.7, x[i], w=0.7, h=0.55, color="orange" if k < 4 and k and i == 3 - k else "grey")
+        d.box(2.2 + i, 2.0, y[i], w=0.7, h=0.55, color="orange" if k < 4 and k and i == 3 - k else "grey")
+    d.label(1.2, 2.0, "+")
+    digits = "2340"
+    for i in range(min(k, 3)):
+        d.box(places[i], 1.2, digits[i], w=0.7, h=0.55, color="green")
+    if k == 4:
+        d.box(1.2, 1.2, "0", w=0.7, h=0.55, color="green")
+    d.label(2.8, 0.4, (*example.parts(example.reply()), "")[k - 1] if k else "047+385=")
+    return d
+
+
+steps([adding(k) for k in range(5)], panels=[1, 2, 4], name="part",
+      alt=[f"The sum 047+385 after {k} of four parts of its reply: " + ";".join(example.parts(example.reply())[:k]) for k in range(5)])
+
+# %% tags=["diagram"]
+SIZES = [(2, "addition, 2 digits"), (4, "addition, 4 digits"), (4, "addition, 4 digits, 45 s"), (6, "addition, 6 digits, 30 s"), (6, "addition, 6 digits")]
+SECONDS = {run["task"]: run["seconds"] for run in cot["runs"] if run["way"] == "steps"}
+bars({f"{n} digits, {SECONDS[name]} s, {label}": of(name, way) for n, name in SIZES if of(name, "direct") for way, label in (("steps", "with steps"), ("direct", "at once"))},
+     fmt="", x="whole sums right (%)", height=3.4,
+     alt="Whole sums right, mean and range of three seeds. " + " ".join(f"{name}: with steps {np.mean(of(name, 'steps')):.0f} %, at once {np.mean(of(name, 'direct')):.0f} %." for _, name in SIZES if of(name, "direct")))
+
+# %% [markdown]
+# Two digits: no difference. Four digits: none to speak of for most seeds, and where one seed lags it is a matter of training, not of ability. Six digits in 30 seconds: everything against nothing. Six digits in 50 seconds: two of three direct models have found a way to add at once, since six digits still fit into two layers when every place of the answer may look at all digits. The steps made it *quicker to learn*; that a depth makes it impossible has to be looked for in the shell game, where the length of the way is what grows.
+#
+# In lecture 04, SmolLM2 got a two-digit sum wrong that the models above add at once after 20 seconds. They were shown nothing but sums; it has read mostly prose. <!-- keeps: 16-sums-in-steps -->
+#
+# ### Longer than anything seen
+
+# %% [markdown]
+# LENGTH_GENERALISATION
+#
+# ### A trap: the score that hides broken chains
+#
+# During training a model is always shown the right steps before the one it predicts. Asked that way, nearly every token may be right while nearly every chain is broken. From here on we need a model that errs: sums of five digits whose terms may be added in any order, stopped half way through its training.
+
+# %%
+sums = AnyOrderSum(terms=5, digits=1)
+unsure, letters = small_model(sums, 96)
+train(unsure, letters, sums.problems(4000, random.Random(0)), True, updates=150)
+asked = list({p.key: p for p in sums.problems(600, random.Random(1), held_out=True)}.values())
+rows = encode_problems(asked, letters.encode)
+with torch.no_grad():
+    guess = unsure(rows["ids"]).argmax(-1)
+real = rows["targets"] >= 0
+token_right = (guess == rows["targets"])[real].float().mean()
+chains, _ = written(unsure, letters, asked, greedy=True)
+whole = np.mean([sums.chain_is_right(p, r.text) for p, (r,) in zip(asked, chains)])
+print(f"tokens right when the text so far is given: {token_right:.0%}; "
+      f"whole chains right when it writes: {whole:.0%}")
+print("one of them:", asked[0].prompt + chains[0][0].text)
+
+# %% [markdown]
+# With thirty tokens in a row, 95 % a token would leave $0.95^{30} \approx 21$ % of the chains. (The first number is low here for another reason as well: where any order will do, no one can know which term comes next, and a token that differs from the one shown counts as wrong.) All accuracies on this page are of whole answers, written freely.
+#
+# ## II. Asking for steps
+#
+# So far the models were *trained* on steps. Chain-of-thought prompting (Wei et al., 2022) trains nothing: examples in the prompt show their steps, or the reply is begun with "Let's think step by step." (Kojima et al., 2022). Both are called chain of thought; that a network can be *trained* to use a scratchpad says little about whether a prompt gets a given model to. A prompt is quickly written:
+
+# %%
+def prompt_of(question, examples=(), cue=""):
+    """Solved examples, then the question: zero-, one- or few-shot."""
+    shown = [f"Q: {q}\nA: {a}" for q, a in examples]
+    return "\n\n".join([*shown, f"Q: {question}\nA:" + (f" {cue}" if cue else "")])
+
+
+shot = ("Tom has 3 pens and buys 4. How many has he?", "3 + 4 = 7. The answer is 7.")
+for examples in ((), [shot], [shot, ("2 * 3?", "2 * 3 = 6. The answer is 6.")]):
+    for cue in ("", STEP_BY_STEP):
+        ours = prompt_of("How much is 5 and 6?", examples, cue)
+        assert ours == few_shot_prompt("How much is 5 and 6?", examples, cue=cue)
+print(prompt_of("How much is 5 and 6?", [shot], STEP_BY_STEP))
+
+# %% [markdown]
+# A reply in words has to be *read*, and a careless reader makes a model look worse, or better, than it is. The rule most papers use: what follows "the answer is", else the last number.
+
+# %%
+def answer_in(text):
+    """What follows "answer is", else the last number; without , $ % and .0"""
+    said = re.split(r"answer is", text, flags=re.IGNORECASE)
+    tail = said[-1].split("\n")[0] if len(said) > 1 else text
+    found = re.findall(r"(?<![\w.])-?\$?(\d[\d,]*(?:\.\d+)?)", tail)
+    if not found:
+        return None
+    number = float((found[0] if len(said) > 1 else found[-1]).replace(",", ""))
+    negative = re.search(r"(?<!\w)-\$?" + re.escape(found[0]), tail) and len(said) > 1
+    return f"{-number if negative else number:g}"
+
+
+for text in ("3 + 4 = 7. The answer is 7.", "So it costs $1,000.00 in total.",
+             "First 12, then 5, so 17 are left.", "The answer is -4.", "I do not know."):
+    assert answer_in(text) == extract_answer(text), text
+hard = ["Step 2: we get 40.\n2. Then stop.", r"Thus \boxed{\frac{1}{2}}.",
+        "The answer is 3 * 4 = 12.", "7 apples.\nQ: What is 5 + 5?\nA: 10"]
+table([{"reply": t, "these lines": str(answer_in(t)), "extract_answer": str(extract_answer(t))}
+       for t in hard])
+
+# %% [markdown]
+# The ten lines and the library agree on ordinary replies and part on the four below: a label, a box, an equation, and a question that the model asked itself. `extract_answer` is what lab 16 builds.
+#
+# ### SmolLM2 on GSM8K
+#
+# *Recorded:* 74 of the 100 problems from GSM8K's test split (Cobbe et al., 2021) that the course has at hand; the examples come from the other 26, the shortest first, and nothing was tuned. *At once:* the reply begins with "The answer is". *Steps:* it begins with "Let's think step by step.", and a reply that is cut off at 120 tokens is asked for its conclusion, as Kojima et al. did.
+
+# %%
+poll("SmolLM2 has 135 million parameters. What do four examples with worked steps do for it on grade-school problems, against four without?",
+     ["no difference that 74 problems can show", "it solves about a third instead of almost none", "it solves more than half", "it does clearly worse than with answers at once"],
+     "Wei et al. found gains only from about 100 billion parameters on, and called the ability emergent. A model that gets single steps wrong gets more steps wrong more often. What was measured stands below; other answers were not unreasonable, since larger models of today's kind do gain.")
+
+# %% tags=["diagram"]
+prompting = recorded("gsm8k_prompting")["results"]
+lines = {}
+for part in prompting:
+    line = lines.setdefault((part["way"], part["shots"]), dict(right=[], tokens=[], none=0, cut=0))
+    for key in line:
+        line[key] += part[key]
+rates = {key: (np.mean(line["right"]), *wilson_interval(sum(line["right"]), len(line["right"]))) for key, line in lines.items()}
+fig, ax = plt.subplots(figsize=(7.2, 2.6))
+for i, way in enumerate(("at once", "steps")):
+    some = [key for key in rates if key[0] == way]
+    middle = np.array([rates[key][0] for key in some]) * 100
+    ends = np.abs(np.array([[rates[key][1] * 100, rates[key][2] * 100] for key in some]).T - middle)
+    ax.errorbar(np.arange(len(some)) + 0.12 * i, middle, ends, fmt="os"[i], color=["#0072B2", "#D55E00"][i], capsize=4, label=way)
+ax.set_xticks(np.arange(3) + 0.06, [f"{key[1]} examples" for key in rates if key[0] == "steps"])
+ax.set(ylabel="right (%), 95 % interval", ylim=(-0.5, 22), xlim=(-0.4, 2.5))
+ax.legend(loc="upper left", fontsize=9)
+show(fig, alt="SmolLM2 on 74 problems of GSM8K, share right with 95 % intervals. " + " ".join(f"{way}, {shots} examples: {rate[0]:.0%} ({rate[1]:.0%} to {rate[2]:.0%})." for (way, shots), rate in rates.items()))
+table([{"": way, "examples": shots, "right": f"{sum(line['right'])} of {len(line['right'])}", "95 % interval": f"{rates[way, shots][1]:.0%} to {rates[way, shots][2]:.0%}", "tokens": np.mean(line["tokens"]), "cut off": line["cut"] if way == "steps" else "", "no answer found": line["none"]} for (way, shots), line in lines.items()],
+      fmt={"tokens": ".0f"}, caption="recorded: SmolLM2-135M, greedy")
+
+# %% tags=["diagram"]
+shown_parts = [part for part in prompting if part["way"] == "steps" and part["shots"] in (0, 4)]
+table([{"examples": part["shots"], "a reply, the first of its part": part["replies"][0]["text"][:420], "read as": part["replies"][0]["found"]} for part in shown_parts[::2]],
+      caption="recorded, unpicked")
+
+# %% [markdown]
+# PROMPTED_SENTENCES
+#
+# ### An answer that no step gives away
+#
+# Business Analytics uses this 7th-grade problem to show that choosing is easier than writing.
+
+# %%
+poll("What is $x$, if $\\sqrt{2x + 1} - 2 = x - 3$?",
+     ["4", "0", "2", "3"],
+     "$\\sqrt{2x+1} = x - 1$; squaring, $2x + 1 = x^2 - 2x + 1$, so $x^2 = 4x$ and $x$ is 0 or 4. Squaring has let 0 in: $\\sqrt{1} - 2 = -1$ is not $0 - 3$. Each line follows from the one before, and yet 0 is no solution. That is why the option <2> is on the slide: it catches those who calculate well and do not look back.")
+
+# %%
+# NBVAL_CHECK_OUTPUT
+for x in (0, 4, 2, 3):
+    left, right_side = (2 * x + 1) ** 0.5 - 2, x - 3
+    squared = 2 * x + 1 == (x - 1) ** 2
+    print(f"x = {x}: left {left:5.2f}, right {right_side:2d}, "
+          f"solves the squared equation: {squared}, solves it: {left == right_side}")
+
+# %% [markdown]
+# Two ways to supervise a chain come apart here. A judge of *steps* that asks whether each line follows would pass the chain that ends in 0; a judge of the *answer* that puts it back into the problem takes a second and is never fooled. Where checking is that cheap, thinking can be turned into searching. The second class is about that.
+
+# %% [markdown]
+# ## III. Many answers instead of one
+#
+# *Here the second class begins.* The model of sums is unsure; sampled at temperature 1 it writes another way each time. From now on every method gets the same coin, generated tokens, and two baselines are always in the picture: one sample, and greedy decoding.
+#
+# ### Self-consistency
+#
+# Many ways lead to the right answer, and wrong ones end here and there. So let many samples *vote* (Wang et al., 2023).
+
+# %%
+def vote(answers):
+    """The answer given most often; None is no vote; of equals the first."""
+    counts = {}
+    for answer in answers:
+        if answer is not None:
+            counts[answer] = counts.get(answer, 0) + 1
+    return max(counts, key=counts.get) if counts else None
+
+
+for ballots in (["40", "38", "40", None], [None, None], [], ["1", "2", "2", "1"]):
+    assert vote(ballots) == majority_vote(ballots)
+
+few = asked[:100]
+pools, spent = written(unsure, letters, few, n=16,
+                       generator=torch.Generator().manual_seed(0))
+final = [[p.parts(r.text)[-1] for r in pool] for p, pool in zip(few, pools)]
+for reply, count in {r.text: 0 for r in pools[0]}.items():
+    print(few[0].prompt + reply) if count < 1 and len(reply) < 40 else None
+
+# %% tags=["diagram"]
+d = Diagram(12, 3.4)
+problem = d.box(1.0, 1.7, few[0].prompt.replace("=", " = ?"), w=1.9, h=0.6, color="blue")
+tallied = {}
+for answer in final[0]:
+    tallied[answer] = tallied.get(answer, 0) + 1
+ranked = sorted(tallied.items(), key=lambda item: -item[1])[:4]
+for i, (answer, count) in enumerate(ranked):
+    y = 3.0 - 0.85 * i
+    way = next(r.text for r, a in zip(pools[0], final[0]) if a == answer)
+    middle = d.box(5.2, y, way if len(way) < 38 else way[:35] + "…", w=4.8, h=0.6, color="grey")
+    end_box = d.box(9.2, y, answer, w=1.0, h=0.6, color="green" if answer == few[0].answer else "orange")
+    d.arrow(problem, middle)
+    d.arrow(middle, end_box)
+    d.label(10.9, y, f"{count} of 16")
+d.show(alt=f"Sixteen samples for the problem {few[0].prompt} and where they end: " + ", ".join(f"{answer} {count} times" for answer, count in ranked) + f". The right answer is {few[0].answer}.")
+
+# %%
+single = np.mean([[a == p.answer for a in mine] for p, mine in zip(few, final)])
+voted = np.mean([vote(mine) == p.answer for p, mine in zip(few, final)])
+best, _ = written(unsure, letters, few, greedy=True)
+greedy = np.mean([sums.is_right(p, r.text) for p, (r,) in zip(few, best)])
+print(f"one sample {single:.2f}, greedy {greedy:.2f}, vote of 16 {voted:.2f} "
+      f"({spent.budget.generated / len(few):.0f} tokens a problem)")
+
+# %% [markdown]
+# When does a vote help? Suppose a share $p$ of the samples is right. If the wrong ones scatter, the right answer needs no majority, only to be the most frequent one. If they agree, as where a model has learned something wrong, voting makes the error *certain*. Look at how the three lines part as votes are added.
+
+# %% tags=["diagram"]
+def polled(p=0.3, together=0.1, most=31, trials=1500):
+    """How often n votes elect the right answer; of the wrong samples a share errs together, the rest scatter over 30."""
+    rng = np.random.default_rng(0)
+    sizes = [1, 3, 5, 9, 15, 23, most]
+    draw = rng.random((trials, most))
+    votes = np.where(draw < p, 0, np.where(draw < p + (1 - p) * together, 1, rng.integers(2, 32, (trials, most))))
+    elected = []
+    for n in sizes:
+        counts = np.apply_along_axis(np.bincount, 1, votes[:, :n], minlength=32)
+        elected.append((counts.argmax(1) == 0).mean())
+    return sizes, elected
+
+
+def election(p=0.3, together=0.1):
+    fig, ax = plt.subplots(figsize=(3.5, 2.6))
+    sizes, elected = polled(p, together)
+    ax.plot(sizes, elected, "o-", color="#0072B2")
+    ax.axhline(p, color="0.4", linestyle=":")
+    ax.set(xlabel="samples that vote", ylabel="share of right votes", ylim=(0, 1.02), title=f"p = {p}, together {together}")
+    return fig
+
+
+explore(election, p=[0.2, 0.3, 0.5], together=[0.1, 0.4, 0.8], panels=[dict(p=0.3, together=0.1), dict(p=0.3, together=0.4), dict(p=0.3, together=0.8)],
+        alt=lambda p, together: f"Share of elections that the right answer wins if it has a share of {p} and {together:.0%} of the wrong samples err together: {polled(p, together)[1][0]:.2f} with one vote, {polled(p, together)[1][-1]:.2f} with 31.")
+
+# %% [markdown]
+# Voting amplifies whatever is most frequent. Whether that is the right answer depends on the *wrong* ones. *Recorded:* the same model at three moments of its training, three seeds, 400 sums. Where does the vote have most to add?
+
+# %% tags=["diagram"]
+ttc = recorded("test_time_compute")["results"]
+STAGES = [stage["update"] for stage in ttc["sums"][0]["stages"]]
+curves({way: [[stage[way][0] for stage in run["stages"]] for run in ttc["sums"]] for way in ("one sample", "greedy", "vote of 8")}, at=STAGES, x="updates of training", y="right", height=2.8,
+       alt="Share of sums right at three moments of training, mean and range of three seeds. " + " ".join(f"After {STAGES[i]} updates: " + ", ".join(f"{way} {np.mean([run['stages'][i][way][0] for run in ttc['sums']]):.2f}" for way in ("one sample", "greedy", "vote of 8")) + "." for i in range(len(STAGES))))
+
+# %% [markdown]
+# STAGE_SENTENCES
+#
+# ### Somebody who knows better
+#
+# A vote needs answers that can be equal. The alternative is a *verifier* that scores each sample; the best-scored one is taken. Two kinds must not be confused:
+#
+# - an **oracle** looks the answer up, or runs a program that checks it. It shows what is *in* the samples; with it, accuracy is the share of problems for which at least one sample is good (pass@n).
+# - a **learned verifier** is a model with errors of its own. Ours is the writer itself, trained on for 150 updates: it reads the writer's own replies to 800 training problems and says 1 or 0 after each part. It was told only whether the *end* was right (Cobbe et al., 2021).
+
+# %%
+def choose(samples, scores):
+    """Best of n: the sample with the highest score, of equals the first."""
+    return samples[max(range(len(samples)), key=lambda i: scores[i])]
+
+
+assert choose("abc", [0.2, 0.9, 0.9]) == best_of("abc", [0.2, 0.9, 0.9]) == "b"
+sound = [[sums.chain_is_right(p, r.text) for r in pool] for p, pool in zip(few, pools)]
+for n in (1, 4, 16):
+    picked = [choose(pool[:n], good[:n]) for pool, good in zip(pools, sound)]
+    share = np.mean([sums.is_right(p, r.text) for p, r in zip(few, picked)])
+    print(f"best of {n:2d} by the oracle: {share:.2f}")
+
+# %% [markdown]
+# The oracle here checks every step, not only the answer: of sixteen guesses at a sum of five digits one is often right by luck, and a verifier that pays for luck would flatter the model.
+#
+# ### Judge the step, not the reply
+#
+# A verifier of whole replies can only throw a reply away when all of it is written. A verifier of *steps* throws away a step (Lightman et al., 2023).
+
+# %%
+def step_by_step(think, prompt, accept, retries=4, longest=10):
+    """One reply whose parts are judged as they come: (reply, tokens)."""
+    state, tokens, failed = Thought(prompt), 0, 0
+    while not state.ended and len(state.parts) < longest:
+        [[attempt]] = think([state])
+        tokens += attempt.tokens
+        if accept(0, attempt.parts, attempt.ended) or failed == retries:
+            state, failed = attempt, 0
+        else:
+            failed += 1
+    return state.reply, tokens
+
+
+def thinker(seed):
+    writer = Writer(unsure, letters, generator=torch.Generator().manual_seed(seed))
+    return partial(writer.think, max_new_tokens=16)
+
+
+for k in range(5):
+    judge = step_verifier(sums, [few[k]])
+    ours = step_by_step(thinker(k), few[k].prompt, judge)
+    library = verified_steps(thinker(k), [few[k].prompt], judge, max_steps=10)[0]
+    assert ours == (library.reply, library.tokens)
+found = verified_steps(thinker(0), [p.prompt for p in few], step_verifier(sums, few),
+                       max_steps=10)
+share = np.mean([sums.is_right(p, v.reply) for p, v in zip(few, found)])
+print(f"verified steps, oracle: {share:.2f} with {np.mean([v.tokens for v in found]):.0f} "
+      f"tokens; best of 16: {spent.budget.generated / len(few):.0f} tokens")
+
+# %%
+poll("A model's steps are right four times in five, and a reply has five of them. You may spend about sixteen replies. Which spends less to get a right reply, and why?",
+     ["verifying steps: a wrong step costs one step, a wrong reply all five", "best of 16: it needs the verifier only once per reply", "they cost the same: both throw away what is wrong", "voting: it needs no verifier at all"],
+     "A reply is right with probability 0.8 to the fifth, about a third, so a right one takes about three replies, fifteen steps. With steps verified each takes 1.25 attempts, six and a quarter in all. The gap grows exponentially with the length. But a step verifier has to know more than a verifier of answers: what a good step is.")
+
+# %% [markdown]
+# ### The likeliest reply
+#
+# Sampling ignores a thing the model can tell: how likely it finds a reply as a whole. Beam search keeps the few likeliest beginnings.
+
+# %%
+@torch.no_grad()
+def beams(model, prompt, width, end, longest):
+    """The likeliest reply that a beam of this width finds: (tokens, log-probability)."""
+    alive, done = [([], 0.0)], []
+    for _ in range(longest):
+        ids = torch.tensor([[*prompt, *tokens] for tokens, _ in alive])
+        logp = model(ids)[:, -1].log_softmax(-1)
+        total = (torch.tensor([score for _, score in alive])[:, None] + logp).flatten()
+        best = total.topk(2 * width)
+        alive_next = []
+        for rank, (score, place) in enumerate(zip(*(x.tolist() for x in best))):
+            row, token = divmod(place, logp.shape[1])
+            reply = ([*alive[row][0], token], score)
+            if token != end and len(alive_next) < width:
+                alive_next.append(reply)
+            elif token == end and rank < width:
+                done.append(reply)
+        alive = alive_next
+        if len(done) >= width and sorted(s for _, s in done)[-width] >= alive[0][1]:
+            break
+    return max(done, key=lambda reply: reply[1])
+
+
+end = letters.encode("\n")[0]
+for p in few[:4]:
+    tokens, score = beams(unsure, letters.encode(p.prompt), 3, end, 48)
+    library = beam_search(unsure, [letters.encode(p.prompt)], 3, max_new_tokens=48,
+                          stop_tokens=[end])[0][0]
+    assert tokens == library.tokens and abs(score - library.logprob) < 1e-3
+
+# %% [markdown]
+# ### A tree of thoughts
+#
+# Yao et al. (2023) put these together: *propose* several ways to go on, *value* each beginning, keep the best few, go on from there. A thought is a step. Who values is a choice again: an oracle, the rules of a game, or the learned verifier, which has an opinion on beginnings as well.
+
+# %%
+def tree(root, propose, value, is_goal, width, deepest):
+    """Level by level the `width` most valued states; (goals with values, cost)."""
+    level, goals, cost, seen = [root], [], 0, {root}
+    for _ in range(deepest):
+        fresh = []
+        for states in propose(level):
+            for state in states:
+                cost += state.tokens
+                if state not in seen:
+                    seen.add(state)
+                    fresh.append(state)
+        valued = list(zip(fresh, value(fresh)))
+        goals += [(s, v) for s, v in valued if is_goal(s)]
+        rest = sorted([(s, v) for s, v in valued if not is_goal(s)], key=lambda sv: -sv[1])
+        level = [s for s, _ in rest[:width]]
+        if not level:
+            break
+    return goals, cost
+
+
+for p in few[:3]:
+    ok = lambda s: float(all(sums.step_is_right(p, s.parts[: k + 1])
+                             for k in range(len(s.parts))))
+    parts = (lambda states: [ok(s) for s in states]), (lambda s: s.ended)
+    goals, cost = tree(Thought(p.prompt), partial(thinker(7), n=3), *parts, 2, 8)
+    [library] = tree_search([Thought(p.prompt)], partial(thinker(7), n=3), *parts,
+                            width=2, max_depth=8, cost=lambda s: s.tokens, first=False)
+    assert [s for s, _ in goals] == [library.nodes[i].state for i in library.goals]
+    assert cost == library.spent
+
+# %% [markdown]
+# ## IV. All of them on one plot
+#
+# *Recorded:* sums of five digits, a model stopped half way, 400 held-out sums, three seeds. Every point is a method at a budget: how many tokens it *generated* for a problem, thrown-away ones included, and how often its answer was right. Filled marks were drawn with an oracle and show what a perfect judge would make of the samples; hollow ones are methods one could use tomorrow. Before looking, decide where verified steps by the learned verifier will lie: nearer to the oracle's, or to best of $n$?
+
+# %% tags=["diagram"]
+ORACLES = {"best of n, oracle": "#D55E00", "verified steps, oracle": "#882255", "tree search, oracle value": "#AA4499"}
+USABLE = {"one sample": "0.3", "greedy": "k", "vote": "#0072B2", "best of n, learned verifier": "#E69F00", "verified steps, learned": "#009E73", "beam search": "#56B4E9", "tree search, learned value": "#CC79A7"}
+
+
+def mean_points(task, way):
+    return np.mean([run[way] for run in ttc[task]], axis=0)
+
+
+def compute_plot(task, names, ax, filled):
+    for name, color in names.items():
+        if name in ttc[task][0]:
+            points = mean_points(task, name)
+            for run in ttc[task]:
+                ax.plot([p[0] for p in run[name]], [p[1] for p in run[name]], "-", color=color, alpha=0.25, linewidth=1)
+            ax.plot(points[:, 0], points[:, 1], ("o-" if filled else "s--"), color=color, markerfacecolor=color if filled else "white", label=name, markersize=6)
+
+
+fig, ax = plt.subplots(figsize=(7.2, 3.6))
+compute_plot("sums", USABLE, ax, False)
+compute_plot("sums", ORACLES, ax, True)
+ax.set(xscale="log", xlabel="generated tokens a problem (log scale)", ylabel="right", ylim=(0, 1.02))
+ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+fig.tight_layout()
+show(fig, alt="Accuracy against generated tokens on sums, mean of three seeds. " + " ".join(f"{name}: " + ", ".join(f"{p[1]:.2f} at {p[0]:.0f}" for p in mean_points("sums", name)) + "." for name in {**USABLE, **ORACLES}))
+
+# %% tags=["diagram"]
+def worst_case(task, way, which=-1):
+    """Tokens and accuracy, and of the seeds' intervals the lowest and the highest end."""
+    points = [run[way][which] for run in ttc[task]]
+    return f"{np.mean([p[0] for p in points]):.0f}", f"{np.mean([p[1] for p in points]):.2f}", f"{min(p[2] for p in points):.2f} to {max(p[3] for p in points):.2f}"
+
+
+table([{"": name, "judge": "oracle" if "oracle" in name else "learned" if "learned" in name else "none", **dict(zip(("tokens", "right", "intervals of the seeds, from to"), worst_case("sums", name)))} for name in {**USABLE, "vote weighted by the learned verifier": "", **ORACLES}],
+      caption="recorded: the largest budget of each method; 400 sums, three seeds; 95 % intervals, in which all orders of one sum stay together")
+pairs = [("vote", "greedy"), ("vote", "one sample"), ("tree search, learned value", "greedy")]
+def apart(task, a, b, i=-1, j=-1):
+    return sum(run[a][i][2] > run[b][j][3] for run in ttc[task])
+print("; ".join(f"{a} over {b}: intervals apart in {apart('sums', a, b)} of 3 seeds" for a, b in pairs))
+
+# %% [markdown]
+# PLOT_SENTENCES
+#
+# ### Tree against sampling at equal tokens
+#
+# "Tree of thoughts solves more" is usually reported beside a single sample. The fair rival spends the same tokens on samples and has the same judge. For each budget of the tree the table reads off what *best of n* and *vote* reach with as many tokens, by a straight line between their points in the logarithm of tokens.
+
+# %% tags=["diagram"]
+def at_tokens(task, run, way, tokens):
+    points = np.array(run[way])
+    return [float(np.interp(np.log(tokens), np.log(points[:, 0]), points[:, k])) for k in (1, 2, 3)]
+
+
+def duel(task, mine, rivals):
+    lines_ = []
+    for i in range(len(ttc[task][0][mine])):
+        tree_points = [run[mine][i] for run in ttc[task]]
+        line = {"tokens": f"{np.mean([p[0] for p in tree_points]):.0f}", mine: f"{np.mean([p[1] for p in tree_points]):.2f}"}
+        for rival in rivals:
+            other = [at_tokens(task, run, rival, p[0]) for run, p in zip(ttc[task], tree_points)]
+            wins = sum(p[2] > o[2] for p, o in zip(tree_points, other))
+            losses = sum(p[3] < o[1] for p, o in zip(tree_points, other))
+            line[rival] = f"{np.mean([o[0] for o in other]):.2f} ({wins}, {losses})"
+        lines_.append(line)
+    return lines_
+
+
+table(duel("sums", "tree search, learned value", ["best of n, learned verifier", "vote"]),
+      caption="recorded, sums; in brackets in how many of 3 seeds the tree's 95 % interval lies above, and below")
+table(duel("game", "tree search, learned value", ["best of n, learned verifier", "best of n, oracle"]),
+      caption="recorded, Game of 24; there the rules are an oracle for whole replies, free for everybody")
+
+# %% [markdown]
+# The second table is the **Game of 24**: make 24 of four numbers, each used once. Yao et al. chose it for the tree, and whoever plays knows whether she has won, so sampling may stop at the first success, too. The tree's states are checked against the rules at every move. How much of what it does comes from the rules, and how much from the value?
+
+# %% tags=["diagram"]
+GAME = {"best of n, oracle": "#0072B2", "tree search, rules alone": "#E69F00", "tree search, learned value": "#CC79A7", "tree search, oracle value": "#D55E00", "greedy": "k"}
+fig, ax = plt.subplots(figsize=(7.2, 3.0))
+compute_plot("game", GAME, ax, True)
+ax.set(xscale="log", xlabel="generated tokens a problem (log scale)", ylabel="solved", ylim=(0, 1.02))
+ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+fig.tight_layout()
+show(fig, alt="Share of Game of 24 solved against generated tokens, mean of three seeds. " + " ".join(f"{name}: " + ", ".join(f"{p[1]:.2f} at {p[0]:.0f}" for p in mean_points("game", name)) + "." for name in GAME))
+
+# %% [markdown]
+# GAME_SENTENCES
+#
+# What generated tokens leave out: a verifier *reads* every candidate, one forward pass each, and a tree asks for many short continuations, which use a processor badly. And training the verifier cost 3,200 replies once. A price list in tokens is a choice, and each method looks best in its own currency.
+#
+# ## V. Paid for right answers
+#
+# Everything so far left the model as it was. The same check can also *train* it: GRPO (lecture 13) with a reward that a program gives, 1 for a right answer and 0 otherwise. No demonstration, no preference, no judge that could be fooled by style. DeepSeek-R1-Zero (2025) was trained that way, and its replies grew longer by themselves.
+#
+# An advantage is what a reply earned beyond its group.
+
+# %%
+def advantages(rewards):
+    """(groups, G): rewards less the mean of their group, over its deviation."""
+    centred = rewards - rewards.mean(1, keepdim=True)
+    deviation = rewards.std(1, keepdim=True)
+    return torch.where(deviation > 1e-6, centred / (deviation + 1e-6), 0.0)
+
+
+rewards = torch.tensor([[1.0, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0]])
+torch.testing.assert_close(advantages(rewards), group_advantages(rewards))
+print(advantages(rewards).numpy().round(2))
+
+# %% [markdown]
+# The last two lines are why such training must begin in the middle: a group that is all right or all wrong teaches nothing. A model that never succeeds has no signal, and one that always does has none left.
+#
+# *Recorded, three seeds:* a model that has seen sums of five digits half with steps and half with the answer alone, stopped half way. It writes either kind, about equally often. Then 60 updates of 64 replies, paid for the answer only: *nothing in the reward mentions steps.* Beside it, the same with rewards drawn by lot. What do you expect to happen to the length?
+
+# %% tags=["diagram"]
+rl = recorded("reasoning_rl")["results"]
+LOOKS_AT = [look["update"] for look in rl[0]["looks"]]
+KINDS = list(dict.fromkeys(run["reward"] for run in rl))
+
+
+def path(kind, key):
+    return [[look[key][0] if isinstance(look[key], list) else look[key] for look in run["looks"]] for run in rl if run["reward"] == kind]
+
+
+fig, axes = panels(3, titles=["right, sampled", "replies with steps", "tokens a reply"], height=2.7)
+for ax, key in zip(axes, ("sampled", "sampled steps", "sampled tokens")):
+    curves({kind: path(kind, key) for kind in KINDS}, at=LOOKS_AT, x="update", y="", ax=ax, labels=False)
+axes[0].legend(fontsize=8, loc="upper left")
+for ax in axes[:2]:
+    ax.set_ylim(0, 1.02)
+show(fig, alt="GRPO on sums, mean and range of three seeds, against updates. " + " ".join(f"Reward {kind}: right {np.mean(path(kind, 'sampled'), 0)[0]:.2f} to {np.mean(path(kind, 'sampled'), 0)[-1]:.2f}, with steps {np.mean(path(kind, 'sampled steps'), 0)[0]:.2f} to {np.mean(path(kind, 'sampled steps'), 0)[-1]:.2f}, tokens {np.mean(path(kind, 'sampled tokens'), 0)[0]:.0f} to {np.mean(path(kind, 'sampled tokens'), 0)[-1]:.0f}." for kind in KINDS))
+
+
+def share(look, key):
+    right, n = look[key]
+    return f"{right / n:.2f} of {n}" if n else "none"
+
+
+table([{"reward": run["reward"], "seed": run["seed"], "greedy right": f"{run['looks'][0]['greedy'][0]:.2f} → {run['looks'][-1]['greedy'][0]:.2f}", "with steps, right": f"{share(run['looks'][0], 'sampled with steps')} → {share(run['looks'][-1], 'sampled with steps')}", "at once, right": f"{share(run['looks'][0], 'sampled at once')} → {share(run['looks'][-1], 'sampled at once')}"} for run in rl],
+      caption="recorded: before and after 60 updates; 200 held-out sums, sampled unless said")
+
+# %% [markdown]
+# RL_SENTENCES
+#
+# ## VI. Same model, more thinking?
+#
+# Lecture 08 ended its vote with a third axis, compute at the time of the question, and the promise of a law for it. <!-- keeps: 16-compute-at-question-time --> What this page has measured of it: on the plot, every curve rises with the logarithm of tokens and then flattens, at a height that the *judge* decides, not the tokens. A vote flattens where the most frequent answer is wrong. Best of $n$ by a learned verifier flattens, or turns down, where the verifier prefers a wrong reply. Only an oracle goes on. More thinking is worth as much as one's ability to tell a good thought from a bad one.
+
+# %%
+poll("A company triples the number of samples its assistant draws per question and picks one by its own reward model. On questions whose answers nobody can check, what is the safest prediction?",
+     ["gains level off early, and the picked replies drift to what the reward model likes", "accuracy grows with the logarithm of the number of samples", "nothing changes: the model is the same", "accuracy triples as long as samples differ"],
+     "Best of n climbs the judge's score, as PPO did in lecture 13, and where the judge errs it climbs the error. The logarithmic growth one sees in plots belongs to tasks with an oracle.")
+
+# %% [markdown]
+# ## Scale warning
+#
+# > **What these models can and cannot tell you.** That a model of fixed depth cannot compose arbitrarily many steps within one token, that votes amplify the most frequent answer, that a judged step is cheaper than a judged reply, and what GRPO does with groups of equal rewards: these hold at every size. Everything else here is about models of a quarter of a million weights trained on one task of arithmetic, with steps that a program wrote and a program can check. Large models reason in words, about things no program checks; their steps need not be how they got to the answer; they were *trained* on worked solutions, so that "prompted" and "trained-on" are hard to part. SmolLM2's failure on GSM8K says nothing about models a thousand times its size, which solve nearly all of it, and a sample of 74 problems could not show a difference of a few points.
+#
+# ## Claims
+#
+# What the source lectures say about this topic, against what the papers say and what was measured here.
+
+# %%
+CLAIMS_CELL = None
+
+# %% [markdown]
+# ## Summary
+#
+# SUMMARY
+#
+# ## Exercises
+#
+# *Lab 16* builds on this page: reading answers off hostile replies, votes with ties and abstentions, tree search under a budget, GRPO's advantages.
+#
+# 1. By hand: steps are right with probability 0.9. How likely is a chain of ten? How many attempts does it take with verified steps, how many chains with best of $n$?
+# 2. In `polled`, find the share of wrong samples that may err together before a vote of 31 does worse than one sample at $p = 0.3$. Then derive it.
+# 3. Give `step_by_step` a judge that errs: it accepts a wrong step with probability $e$. At which $e$ does best of 16 by an oracle of whole replies win at equal tokens?
+# 4. Train the shell game with steps that name the cup only after every *second* swap. Which depth does it need now? Predict before you train.
+# 5. The value model was told only how replies end. Label its training prefixes by `step_is_right` instead, and compare the two as judges of steps.
+# 6. Let GRPO start from a model that has never seen a step (`with_steps=False`). Can it invent them? Say first what a group would have to contain.
+#
+# ## Further reading
+#
+# Nye et al. (2021), *Show your work: scratchpads for intermediate computation*. Wei et al. (2022), *Chain-of-thought prompting elicits reasoning in large language models*. Kojima et al. (2022), *Large language models are zero-shot reasoners*. Wang et al. (2023), *Self-consistency improves chain of thought reasoning*. Yao et al. (2023), *Tree of thoughts*. Cobbe et al. (2021), *Training verifiers to solve math word problems* (GSM8K). Lightman et al. (2023), *Let's verify step by step*. Pfau et al. (2024), *Let's think dot by dot* (filler tokens). Merrill and Sabharwal (2024), *The expressive power of transformers with chain of thought*. Snell et al. (2024), *Scaling LLM test-time compute optimally can be more effective than scaling model parameters*. Brown et al. (2024), *Large language monkeys* (pass@n). Turpin et al. (2023), *Language models don't always say what they think*. Shao et al. (2024), *DeepSeekMath* (GRPO). DeepSeek-AI (2025), *DeepSeek-R1*. Lambert et al. (2024), *Tülu 3* (verifiable rewards).
