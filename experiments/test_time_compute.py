@@ -3,7 +3,7 @@
 Two tasks, three seeds. Sums of five digits that may be added in any order, by a model stopped half way, so that it
 errs: greedy, one sample, voting, best of n, verified steps, beam search and tree search. The Game of 24: sampling
 against tree search. The model that values beginnings is made of the writer: it reads the writer's own replies to
-training problems and learns from right and wrong at their ends alone. Some eight minutes of one core.
+training problems and learns after each part whether all can still end well. Some eight minutes of one core.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,14 +48,15 @@ TASKS: dict[str, Callable[[], Task]] = {
     "sums": lambda: AnyOrderSum(5, 1),
     "game": lambda: GameOf24(expression=False),
 }
-UPDATES = {"sums": 200, "game": 220}
-LOOKS = {"sums": (130, 165), "game": ()}  # updates at which voting is measured on the way
-PROBLEMS, ROLLOUTS = 5_000, (800, 4)  # to train on; problems whose replies the value model learns from, and how many
+UPDATES = {"sums": 165, "game": 220}
+TEMPERATURE = {"sums": 0.7, "game": 1.0}  # of samples that are voted on or chosen from; thoughts are drawn at 1
+LOOKS = {"sums": (120,), "game": ()}  # updates at which voting is measured on the way
+PROBLEMS, ROLLOUTS = 5_000, (1500, 4)  # to train on; problems whose replies the value model learns from, and how many
 REPORTED = {"sums": 400, "game": 120}
 SIZES = (1, 2, 4, 8, 16)
 LONGEST, PART = 320, 24  # tokens: of everything together, and of one part of a reply in steps and trees
 RETRIES, DEEPEST = 4, 10
-SEARCHES = [(2, 2), (4, 2), (4, 4)]  # width of the beam, ways to go on from each of its thoughts
+SEARCHES = [(2, 2), (3, 3)]  # width of the beam, ways to go on from each of its thoughts
 
 
 # --- models -----------------------------------------------------------------------------------------------------------
@@ -80,12 +82,21 @@ def reasoner(task: Task, updates: int, seed: int, look: Callable | None = None) 
     return fit(model, rows, updates, seed, 0.01, looks), tokenizer
 
 
-def writer(model: Transformer, tokenizer: CharTokenizer, problems: Sequence[Problem], seed: int) -> Writer:
+def writer(model: Transformer, tokenizer: CharTokenizer, problems: Sequence[Problem], seed: int, temperature=1.0):
     longest = max(len(problem.reply()) for problem in problems) + 8
     return Writer(
-        model, tokenizer, max_new_tokens=longest, stop_tokens=tokenizer.encode("\n"), temperature=1.0,
+        model, tokenizer, max_new_tokens=longest, stop_tokens=tokenizer.encode("\n"), temperature=temperature,
         generator=torch.Generator().manual_seed(seed),
     )  # fmt: skip
+
+
+def hopeful(task: Task, problem: Problem, parts: Sequence[str], ended: bool) -> bool:
+    """Whether a beginning can still end well, or, if it has ended, has: what a perfect judge would say."""
+    if ended:
+        return task.chain_is_right(problem, problem.separator.join(parts))
+    if isinstance(task, GameOf24):
+        return task.can_win(problem, parts)
+    return all(task.step_is_right(problem, parts[: k + 1]) for k in range(len(parts)))
 
 
 class Value:
@@ -95,22 +106,21 @@ class Value:
         problems = task.problems(ROLLOUTS[0], random.Random(1000 + seed))
         pools = writer(model, tokenizer, problems, seed)([p.prompt for p in problems], n=ROLLOUTS[1])
         self.model, self.tokenizer = copy.deepcopy(model), tokenizer
-        self.marks = tokenizer.encode(";\n")
         self.verdicts = tokenizer.encode("01")
         told = [(p, one) for p, pool in zip(problems, pools) for one in pool if one.finish == "stop_token"]
         width = max(len(p.prompt) + len(one.tokens) for p, one in told)
         ids = torch.zeros(len(told), width, dtype=torch.long)
         targets = torch.full_like(ids, IGNORE)
         for row, (problem, one) in enumerate(told):
-            prompt = tokenizer.encode(problem.prompt)
-            text = [*prompt, *one.tokens]
+            text = [*tokenizer.encode(problem.prompt), *one.tokens]
             ids[row, : len(text)] = torch.tensor(text)
-            verdict = self.verdicts[task.is_right(problem, one.text)]
-            for place in range(len(prompt), len(text)):
-                if text[place] in self.marks:
-                    targets[row, place] = verdict
-        self.right = float((targets == self.verdicts[1]).any(1).float().mean())
-        fit(self.model, dict(ids=ids, targets=targets), 150, seed, 0.005)
+            parts, place = problem.parts(one.text), len(problem.prompt) - 1
+            for k, part in enumerate(parts):
+                place += len(part) + 1  # at the separator after it, or the end
+                good = hopeful(task, problem, parts[: k + 1], k == len(parts) - 1)
+                targets[row, place] = self.verdicts[good]
+        self.right = float(np.mean([task.is_right(p, one.text) for p, one in told]))
+        fit(self.model, dict(ids=ids, targets=targets), 300, seed, 0.01)
 
     @torch.no_grad()
     def __call__(self, texts: Sequence[str]) -> list[float]:
@@ -134,10 +144,12 @@ class Value:
 # --- methods ----------------------------------------------------------------------------------------------------------
 
 
-def point(problems: Sequence[Problem], right: Sequence[float], tokens: float) -> list[float]:
-    """Tokens a problem, accuracy and its interval, in which the orders of one sum stay together."""
+def point(problems: Sequence[Problem], right: Sequence[float], tokens: float) -> list:
+    """Tokens a problem, accuracy and its interval, in which the orders of one sum stay together; and each problem's
+    share of right answers, in sixteenths from a to q."""
     found = bootstrap_interval([float(x) for x in right], groups=[problem.key for problem in problems])
-    return [round(float(x), 4) for x in (tokens, found.value, found.low, found.high)]
+    each = "".join(chr(ord("a") + round(16 * float(x))) for x in right)
+    return [*(round(float(x), 4) for x in (tokens, found.value, found.low, found.high)), each]
 
 
 def measure(name: str, seed: int) -> dict:
@@ -151,13 +163,12 @@ def measure(name: str, seed: int) -> dict:
 
     def look(model: Transformer, tokenizer: CharTokenizer, update: int) -> None:
         if update in LOOKS[name]:
-            stages.append(voting(task, problems, writer(model, tokenizer, problems, seed), update))
+            stages.append(voting(task, problems, writer(model, tokenizer, problems, seed, TEMPERATURE[name]), update))
 
     model, tokenizer = reasoner(task, UPDATES[name], seed, look)
-    if name == "sums":
-        stages.append(voting(task, problems, writer(model, tokenizer, problems, seed), UPDATES[name]))
     value = Value(model, tokenizer, task, seed)
-    write = writer(model, tokenizer, problems, 100 + seed)
+    write = writer(model, tokenizer, problems, 100 + seed, TEMPERATURE[name])
+    thinker = writer(model, tokenizer, problems, 200 + seed)
     right = lambda i, one: one is not None and task.is_right(problems[i], getattr(one, "text", one))
     curves: dict[str, list] = {"stages": stages, "rollouts right": round(value.right, 4)}
 
@@ -187,7 +198,7 @@ def measure(name: str, seed: int) -> dict:
         ]
     curves["one sample"] = curves["best of n, oracle"][:1]
 
-    think = partial(write.think, max_new_tokens=PART)
+    think = partial(thinker.think, max_new_tokens=PART)
     truth = step_verifier(task, problems)
     learned = lambda i, parts, ended: value.thoughts([Thought(prompts[i], tuple(parts), ended=ended)])[0] >= 0.5
     for way, accept in {"verified steps, oracle": truth, "verified steps, learned": learned}.items():
@@ -205,8 +216,11 @@ def measure(name: str, seed: int) -> dict:
         curves.setdefault("beam search", []).append(
             point(problems, [right(i, one) for i, one in enumerate(best)], budget.generated / len(prompts))
         )
-    print(name, seed, curves, flush=True)
-    return curves | trees(task, problems, write, value)
+    curves |= trees(task, problems, thinker, value)
+    print(
+        name, seed, {way: [p[:4] for p in c] for way, c in curves.items() if way[:3] not in ("sta", "rol")}, flush=True
+    )
+    return curves
 
 
 def voting(task: Task, problems: list[Problem], write: Writer, update: int) -> dict:
@@ -217,7 +231,7 @@ def voting(task: Task, problems: list[Problem], write: Writer, update: int) -> d
     single = [mean(task.is_right(p, one.text) for one in pool) for p, pool in zip(problems, pools)]
     voted = [majority_vote(answers_of(p, pool)) == p.answer for p, pool in zip(problems, pools)]
     stage = {"greedy": greedy, "one sample": single, "vote of 8": voted}
-    return dict(update=update) | {way: point(problems, right, 0)[1:] for way, right in stage.items()}
+    return dict(update=update) | {way: point(problems, right, 0)[1:4] for way, right in stage.items()}
 
 
 def trees(task: Task, problems: list[Problem], write: Writer, value: Value) -> dict[str, list[list[float]]]:
@@ -229,16 +243,13 @@ def trees(task: Task, problems: list[Problem], write: Writer, value: Value) -> d
     goal = lambda thought: thought.ended and (not game or task.is_right(of(thought), thought.reply))
     legal = lambda thought: not game or task.step_is_right(of(thought), thought.parts)
 
-    def perfect(thought: Thought) -> float:
-        if game:
-            return float(task.can_win(of(thought), thought.parts))
-        return float(all(task.step_is_right(of(thought), thought.parts[: k + 1]) for k in range(len(thought.parts))))
-
     values = {
         "tree search, learned value": lambda thoughts: [
             v if legal(t) else -1.0 for t, v in zip(thoughts, value.thoughts(thoughts))
         ],
-        "tree search, oracle value": lambda thoughts: [perfect(t) if legal(t) else -1.0 for t in thoughts],
+        "tree search, oracle value": lambda thoughts: [
+            float(hopeful(task, of(t), t.parts, t.ended)) if legal(t) else -1.0 for t in thoughts
+        ],
     }  # fmt: skip
     if game:
         values["tree search, rules alone"] = lambda thoughts: [0.0 if legal(t) else -1.0 for t in thoughts]
@@ -288,8 +299,10 @@ def main() -> None:
         "llmlib.train.muon",
     ]  # fmt: skip
     experiment = Experiment("test_time_compute", script=__file__, modules=modules, seeds=SEEDS)
+    found = {name: [experiment.once(f"{name}, seed {s}", measure, name, s) for s in SEEDS] for name in TASKS}
+    groups = {name: [problem.key for problem in reported(name)] for name in TASKS}
     experiment.save(
-        {name: [experiment.once(f"{name}, seed {seed}", measure, name, seed) for seed in SEEDS] for name in TASKS}
+        found | {"groups": {name: " ".join(map(str, map(keys.index, keys))) for name, keys in groups.items()}}
     )
 
 
