@@ -20,7 +20,7 @@ from llmlib.text import CharTokenizer
 
 SEEDS = (0, 1, 2)
 TASKS = {"shell game": ShellGame(5, 8), "sums": AnyOrderSum(5, 1)}
-BEFORE = {"shell game": 120, "sums": 150}  # updates
+BEFORE = {"shell game": 160, "sums": 150}  # updates
 PROBLEMS, REPORTED = 4000, 200
 UPDATES, EVERY = 60, 10
 
@@ -66,9 +66,9 @@ def learn(name: str, seed: int) -> list[dict]:
             note[how] = [round(x, 4) for x in bootstrap_interval(right, groups=[p.key for p in reported])]
             note[f"{how} steps"] = round(mean(shown), 4)
             note[f"{how} tokens"] = round(mean(len(one.tokens) for one in replies), 2)
-            for name, kept in (("with steps", True), ("at once", False)):
+            for kind, kept in (("with steps", True), ("at once", False)):
                 some = [r for r, s in zip(right, shown) if s == kept]
-                note[f"{how} {name}"] = [sum(some), len(some)]
+                note[f"{how} {kind}"] = [sum(some), len(some)]
         note["reply"] = found["greedy"][0].text
         looks.append(note)
         print(name, seed, note, flush=True)

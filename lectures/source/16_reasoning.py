@@ -723,26 +723,26 @@ print(advantages(rewards).numpy().round(2))
 # %% [markdown]
 # The last two lines are why such training must begin in the middle: a group that is all right or all wrong teaches nothing. A model that never succeeds has no signal, and one that always does has none left.
 #
-# *Recorded, three seeds:* a model that has seen sums of five digits half with steps and half with the answer alone, stopped half way. It writes either kind, about equally often. Then 60 updates of 64 replies, paid for the answer only: *nothing in the reward mentions steps.* What do you expect to happen to the length of its replies?
+# *Recorded, three seeds each:* a model has seen a task half with steps and half with the answer alone, was stopped half way, and writes either kind about equally often. Then come 60 updates of 64 replies, paid for the right answer: *nothing in the reward mentions steps.* Two tasks: the shell game of 8 swaps, where an answer at once is a guess, and sums of five digits, which a model of this size can learn to answer at once. What will happen to the length of the replies, in the one and in the other?
 
 # %% tags=["diagram"]
 rl = recorded("reasoning_rl")["results"]
 LOOKS_AT = [look["update"] for look in rl[0]["looks"]]
-HOW = ("sampled", "greedy")
+RL_TASKS = list(dict.fromkeys(run["task"] for run in rl))
 
 
-def path(key):
-    return [[look[key][0] if isinstance(look[key], list) else look[key] for look in run["looks"]] for run in rl]
+def path(task, key):
+    return [[look[key][0] if isinstance(look[key], list) else look[key] for look in run["looks"]] for run in rl if run["task"] == task]
 
 
-fig, axes = panels(3, titles=["right", "replies with steps", "tokens a reply"], height=2.7)
-for ax, what in zip(axes, ("", " steps", " tokens")):
-    curves({how: path(how + what) for how in HOW}, at=LOOKS_AT, x="update", y=["share", "share", "tokens"][list(axes).index(ax)], ax=ax, labels=False)
+fig, axes = panels(3, titles=["right", "replies with steps", "length"], height=2.7)
+for ax, key, unit in zip(axes, ("sampled", "sampled steps", "sampled tokens"), ("share", "share", "tokens a reply")):
+    curves({task: path(task, key) for task in RL_TASKS}, at=LOOKS_AT, x="update", y=unit, ax=ax, labels=False)
 axes[0].legend(fontsize=8, loc="lower right")
 for ax in axes[:2]:
     ax.set_ylim(0, 1.02)
-from_to = lambda key, f: f"{np.mean(path(key), 0)[0]:{f}} to {np.mean(path(key), 0)[-1]:{f}}"
-show(fig, alt="GRPO on sums, mean and range of three seeds, against updates. " + " ".join(f"{how}: right {from_to(how, '.2f')}, with steps {from_to(how + ' steps', '.2f')}, tokens {from_to(how + ' tokens', '.0f')}." for how in HOW))
+from_to = lambda task, key, f: f"{np.mean(path(task, key), 0)[0]:{f}} to {np.mean(path(task, key), 0)[-1]:{f}}"
+show(fig, alt="GRPO with a reward for right answers, sampled replies, mean and range of three seeds, against updates. " + " ".join(f"{task}: right {from_to(task, 'sampled', '.2f')}, with steps {from_to(task, 'sampled steps', '.2f')}, tokens {from_to(task, 'sampled tokens', '.0f')}." for task in RL_TASKS))
 
 # %% tags=["diagram"]
 def share_of(look, key):
@@ -750,8 +750,8 @@ def share_of(look, key):
     return f"{right / n:.2f} of {n}" if n else "none"
 
 
-table([{"seed": run["seed"], "sampled": f"{first['sampled'][0]:.2f} → {last['sampled'][0]:.2f}", "greedy": f"{first['greedy'][0]:.2f} → {last['greedy'][0]:.2f}", "with steps": f"{share_of(first, 'sampled with steps')} → {share_of(last, 'sampled with steps')}", "at once": f"{share_of(first, 'sampled at once')} → {share_of(last, 'sampled at once')}", "a greedy reply at the end": last["reply"]} for run in rl for first, last in [(run["looks"][0], run["looks"][-1])]],
-      caption="recorded: share right before and after 60 updates on 200 held-out sums; the third and fourth column part the sampled replies by kind")
+table([{"": run["task"], "seed": run["seed"], "sampled": f"{first['sampled'][0]:.2f} → {last['sampled'][0]:.2f}", "greedy": f"{first['greedy'][0]:.2f} → {last['greedy'][0]:.2f}", "with steps": f"{share_of(first, 'sampled with steps')} → {share_of(last, 'sampled with steps')}", "at once": f"{share_of(first, 'sampled at once')} → {share_of(last, 'sampled at once')}", "a greedy reply": f"{first['reply']} → {last['reply']}"} for run in rl for first, last in [(run["looks"][0], run["looks"][-1])]],
+      caption="recorded: share right before and after 60 updates on 200 held-out problems; 'with steps' and 'at once' part the sampled replies by kind")
 
 # %% [markdown]
 # RL_SENTENCES
