@@ -2,17 +2,15 @@
 
 Two tasks, three seeds. Sums of five digits that may be added in any order, by a model stopped half way, so that it
 errs: greedy, one sample, voting, best of n, verified steps, beam search and tree search. The Game of 24: sampling
-against tree search. The model that values beginnings is made of the writer: it reads the writer's own replies to
-training problems and learns after each part whether all can still end well. Some eight minutes of one core.
+against tree search. What values beginnings is made of the writer's own doubts: a logistic regression on the lowest
+log-probabilities in a beginning, fit on judged replies to training problems. Some six minutes of one core.
 """
 
 import argparse
-import copy
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,7 +24,6 @@ from llmlib.data import (
     encode_problems,
     step_verifier,
 )
-from llmlib.data.batches import IGNORE
 from llmlib.evaluate import bootstrap_interval
 from llmlib.infer import (
     Budget,
@@ -48,10 +45,9 @@ TASKS: dict[str, Callable[[], Task]] = {
     "sums": lambda: AnyOrderSum(5, 1),
     "game": lambda: GameOf24(expression=False),
 }
-UPDATES = {"sums": 165, "game": 220}
-TEMPERATURE = {"sums": 0.7, "game": 1.0}  # of samples that are voted on or chosen from; thoughts are drawn at 1
-LOOKS = {"sums": (120,), "game": ()}  # updates at which voting is measured on the way
-PROBLEMS, ROLLOUTS = 5_000, (1500, 4)  # to train on; problems whose replies the value model learns from, and how many
+UPDATES = {"sums": 200, "game": 220}
+LOOKS = {"sums": (130, 165), "game": ()}  # updates at which voting is measured on the way
+PROBLEMS, ROLLOUTS = 5_000, (500, 4)  # to train on; problems whose replies the value model learns from, and how many
 REPORTED = {"sums": 400, "game": 120}
 SIZES = (1, 2, 4, 8, 16)
 LONGEST, PART = 320, 24  # tokens: of everything together, and of one part of a reply in steps and trees
@@ -82,10 +78,10 @@ def reasoner(task: Task, updates: int, seed: int, look: Callable | None = None) 
     return fit(model, rows, updates, seed, 0.01, looks), tokenizer
 
 
-def writer(model: Transformer, tokenizer: CharTokenizer, problems: Sequence[Problem], seed: int, temperature=1.0):
+def writer(model: Transformer, tokenizer: CharTokenizer, problems: Sequence[Problem], seed: int) -> Writer:
     longest = max(len(problem.reply()) for problem in problems) + 8
     return Writer(
-        model, tokenizer, max_new_tokens=longest, stop_tokens=tokenizer.encode("\n"), temperature=temperature,
+        model, tokenizer, max_new_tokens=longest, stop_tokens=tokenizer.encode("\n"), temperature=1.0,
         generator=torch.Generator().manual_seed(seed),
     )  # fmt: skip
 
@@ -100,42 +96,67 @@ def hopeful(task: Task, problem: Problem, parts: Sequence[str], ended: bool) -> 
 
 
 class Value:
-    """How likely a beginning is to end well: a language model that says 1 or 0 after each part of a reply."""
+    """How likely a beginning is to end well, by the writer's own doubts: a logistic regression on five numbers.
+
+    They are the lowest log-probability of a token before the first sign of a part, between it and "=", between "=" and
+    ":", and after it; and 1.
+    """
 
     def __init__(self, model: Transformer, tokenizer: CharTokenizer, task: Task, seed: int) -> None:
+        self.model, self.tokenizer = model, tokenizer
+        self.region = torch.zeros(tokenizer.vocab_size, dtype=torch.long) - 1  # that a character begins, or none
+        for marks, region in ((";", 0), ("+-*/", 1), ("=", 2), (":", 3)):
+            self.region[tokenizer.encode("".join(m for m in marks if m in task.alphabet))] = region
         problems = task.problems(ROLLOUTS[0], random.Random(1000 + seed))
         pools = writer(model, tokenizer, problems, seed)([p.prompt for p in problems], n=ROLLOUTS[1])
-        self.model, self.tokenizer = copy.deepcopy(model), tokenizer
-        self.verdicts = tokenizer.encode("01")
-        told = [(p, one) for p, pool in zip(problems, pools) for one in pool if one.finish == "stop_token"]
-        width = max(len(p.prompt) + len(one.tokens) for p, one in told)
-        ids = torch.zeros(len(told), width, dtype=torch.long)
-        targets = torch.full_like(ids, IGNORE)
-        for row, (problem, one) in enumerate(told):
-            text = [*tokenizer.encode(problem.prompt), *one.tokens]
-            ids[row, : len(text)] = torch.tensor(text)
-            parts, place = problem.parts(one.text), len(problem.prompt) - 1
-            for k, part in enumerate(parts):
-                place += len(part) + 1  # at the separator after it, or the end
-                good = hopeful(task, problem, parts[: k + 1], k == len(parts) - 1)
-                targets[row, place] = self.verdicts[good]
-        self.right = float(np.mean([task.is_right(p, one.text) for p, one in told]))
-        fit(self.model, dict(ids=ids, targets=targets), 300, seed, 0.01)
+        texts, labels, ends = [], [], []
+        for problem, one in (
+            (p, one) for p, pool in zip(problems, pools) for one in pool if one.finish == "stop_token"
+        ):
+            parts = problem.parts(one.text)
+            for k in range(len(parts)):
+                ended = k == len(parts) - 1
+                texts.append(problem.prompt + problem.separator.join(parts[: k + 1]) + (";\n"[ended]))
+                labels.append(float(hopeful(task, problem, parts[: k + 1], ended)))
+                ends.append(task.is_right(problem, one.text) if ended else None)
+        self.right = mean(end for end in ends if end is not None)
+        doubts, wanted = self.doubts(texts), torch.tensor(labels)
+        self.weights = torch.zeros(doubts.shape[1], requires_grad=True)
+        optimizer = torch.optim.LBFGS([self.weights], max_iter=100)
+
+        def loss() -> Tensor:
+            optimizer.zero_grad()
+            ridge = 1e-4 * self.weights.square().sum()
+            value = torch.nn.functional.binary_cross_entropy_with_logits(doubts @ self.weights, wanted) + ridge
+            value.backward()
+            return value
+
+        optimizer.step(loss)
+        self.weights = self.weights.detach()
 
     @torch.no_grad()
+    def doubts(self, texts: Sequence[str]) -> Tensor:
+        """(texts, 5): the lowest log-probabilities of the reply, by region, and 1."""
+        found = []
+        for start in range(0, len(texts), 512):
+            rows = [self.tokenizer.encode(text) for text in texts[start : start + 512]]
+            ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
+            real = torch.zeros_like(ids, dtype=torch.bool)
+            for i, row in enumerate(rows):
+                ids[i, : len(row)] = torch.tensor(row)
+                real[i, row.index(self.tokenizer.encode("=")[0]) + 1 : len(row)] = True
+            logp = self.model(ids[:, :-1]).log_softmax(-1).gather(2, ids[:, 1:, None])[..., 0]
+            begun = self.region[ids[:, :-1]]
+            begun[~real[:, :-1]] = 0  # a reply begins like a part
+            place = torch.arange(begun.shape[1]).expand_as(begun).where(begun >= 0, -1).cummax(1).values
+            region = begun.gather(1, place)
+            lowest = [logp.where(real[:, 1:] & (region == k), torch.zeros(())).amin(1) for k in range(4)]
+            found.append(torch.stack([*lowest, torch.ones(len(rows))], 1))
+        return torch.cat(found)
+
     def __call__(self, texts: Sequence[str]) -> list[float]:
         """The probability of a right end for each text, which ends with a separator or the end."""
-        rows = [self.tokenizer.encode(text) for text in texts]
-        found: list[float] = []
-        for start in range(0, len(rows), 512):
-            some = rows[start : start + 512]
-            ids = torch.zeros(len(some), max(map(len, some)), dtype=torch.long)
-            for i, row in enumerate(some):
-                ids[i, : len(row)] = torch.tensor(row)
-            last = torch.tensor([len(row) - 1 for row in some])
-            logits = self.model.head(self.model.hidden(ids)[torch.arange(len(some)), last])
-            found += (logits[:, self.verdicts[1]] - logits[:, self.verdicts[0]]).sigmoid().tolist()
-        return found
+        return (self.doubts(texts) @ self.weights).sigmoid().tolist() if texts else []
 
     def thoughts(self, thoughts: Sequence[Thought]) -> list[float]:
         return self([thought.text + ("\n" if thought.ended else "") for thought in thoughts])
@@ -163,14 +184,17 @@ def measure(name: str, seed: int) -> dict:
 
     def look(model: Transformer, tokenizer: CharTokenizer, update: int) -> None:
         if update in LOOKS[name]:
-            stages.append(voting(task, problems, writer(model, tokenizer, problems, seed, TEMPERATURE[name]), update))
+            stages.append(voting(task, problems, writer(model, tokenizer, problems, seed), update))
 
     model, tokenizer = reasoner(task, UPDATES[name], seed, look)
     value = Value(model, tokenizer, task, seed)
-    write = writer(model, tokenizer, problems, 100 + seed, TEMPERATURE[name])
-    thinker = writer(model, tokenizer, problems, 200 + seed)
+    write = writer(model, tokenizer, problems, 100 + seed)
     right = lambda i, one: one is not None and task.is_right(problems[i], getattr(one, "text", one))
-    curves: dict[str, list] = {"stages": stages, "rollouts right": round(value.right, 4)}
+    curves: dict[str, list] = {
+        "stages": stages,
+        "rollouts right": round(value.right, 4),
+        "weights": value.weights.tolist(),
+    }
 
     greedy = [group[0] for group in write(prompts, greedy=True)]
     is_right = [right(i, one) for i, one in enumerate(greedy)]
@@ -198,7 +222,7 @@ def measure(name: str, seed: int) -> dict:
         ]
     curves["one sample"] = curves["best of n, oracle"][:1]
 
-    think = partial(thinker.think, max_new_tokens=PART)
+    think = partial(write.think, max_new_tokens=PART)
     truth = step_verifier(task, problems)
     learned = lambda i, parts, ended: value.thoughts([Thought(prompts[i], tuple(parts), ended=ended)])[0] >= 0.5
     for way, accept in {"verified steps, oracle": truth, "verified steps, learned": learned}.items():
@@ -216,10 +240,14 @@ def measure(name: str, seed: int) -> dict:
         curves.setdefault("beam search", []).append(
             point(problems, [right(i, one) for i, one in enumerate(best)], budget.generated / len(prompts))
         )
-    curves |= trees(task, problems, thinker, value)
-    print(
-        name, seed, {way: [p[:4] for p in c] for way, c in curves.items() if way[:3] not in ("sta", "rol")}, flush=True
-    )
+    curves |= trees(task, problems, write, value)
+    for way, points in curves.items():
+        print(
+            name,
+            seed,
+            way,
+            [p[:4] if isinstance(p, list) else p for p in points] if way != "rollouts right" else points,
+        )
     return curves
 
 
