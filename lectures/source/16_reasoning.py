@@ -146,7 +146,7 @@ for name, with_steps in (("with steps", True), ("at once", False)):
 # %% tags=["diagram"]
 cot = recorded("chain_of_thought")["results"]
 SHELL = "shell game, 12 swaps"
-WAYS = ["steps", "direct", "deeper", "auxiliary heads", "filler", "shuffled", "four times the time"]
+WAYS = ["steps", "direct", "deeper", "auxiliary heads", "filler", "shuffled"]
 
 
 def of(task, way, key="right"):
@@ -159,9 +159,9 @@ table([{"": way, "right (%), by seed": ", ".join(f"{x:.0f}" for x in of(SHELL, w
       fmt={"tokens a reply": ".0f", "updates": ".0f"}, caption=f"recorded: {cot['tested']} held-out games of 12 swaps, greedy, three seeds")
 
 # %% [markdown]
-# **What the controls say.** Each row has the same problems and, but for the last, the same processor time.
+# **What the controls say.** Each row has the same problems and the same processor time.
 #
-# - *direct* answers at once, *deeper* does so with four times the layers, *four times the time* with longer training. They ask whether the steps were only a shortcut for depth or training. Four times the layers also mean a quarter of the updates: what equal time costs is in the table.
+# - *direct* answers at once, *deeper* does so with four times the layers. They ask whether steps were only a substitute for depth. Four times the layers also mean a quarter of the updates: what equal time costs is in the table.
 # - *auxiliary heads* predict the same steps from the last token of the prompt, beside the answer: the same labels in the loss, but nothing written, and nothing to read again.
 # - *filler* writes as many tokens, all dots: the extra computation without content.
 # - *shuffled* writes the right steps in a random order: the right words without the way from one to the next.
@@ -208,7 +208,7 @@ bars({f"{label[name]}, {how}": of(name, way) for name in SUMS for way, how in ((
      alt="Whole sums right, mean and range of three seeds. " + " ".join(f"{label[name]}: with steps {np.mean(of(name, 'steps')):.0f} %, at once {np.mean(of(name, 'direct')):.0f} %." for name in SUMS))
 
 # %% [markdown]
-# ADDITION_SENTENCES
+# Two digits: no difference. Four digits: none either, once both have 45 seconds; in 30 one direct model of three lags behind. Six and eight digits: with steps every seed has learned it, at once some have and some have not yet. So addition is a case *without* the shell game's gap: what steps change is how soon and how surely it is learned. Our guess at the difference: every digit of a sum depends on the two digits above it and on whether a carry arrives, and attention can look for the next place that settles the carry wherever it is, in one step; a game of swaps has no such shortcut that a small model would find.
 #
 # In lecture 04, SmolLM2 got a two-digit sum wrong that the models above add at once after 20 seconds. They were shown nothing but sums; it has read mostly prose. <!-- keeps: 16-sums-in-steps -->
 #
@@ -366,7 +366,7 @@ for x in (0, 4, 2, 3):
 # %% [markdown]
 # ## III. Many answers instead of one
 #
-# *Here the second class begins.* The model of sums is unsure; sampled at temperature 0.7 it writes another way each time. From now on every method gets the same coin, generated tokens, and two baselines are always in the picture: one sample, and greedy decoding.
+# *Here the second class begins.* The model of sums is unsure; sampled at temperature 1 it writes another way each time. From now on every method gets the same coin, generated tokens, and two baselines are always in the picture: one sample, and greedy decoding.
 #
 # ### Self-consistency
 #
@@ -387,7 +387,7 @@ for ballots in (["40", "38", "40", None], [None, None], [], ["1", "2", "2", "1"]
 
 few = asked[:100]
 pools, spent = written(unsure, letters, few, n=16,
-                       temperature=0.7, generator=torch.Generator().manual_seed(0))
+                       generator=torch.Generator().manual_seed(0))
 final = [[p.parts(r.text)[-1] for r in pool] for p, pool in zip(few, pools)]
 for p, pool in zip(few[:2], pools):
     print(p.prompt, "  ".join(dict.fromkeys(r.text for r in pool[:4])))
@@ -447,7 +447,7 @@ explore(election, p=[0.2, 0.3, 0.5], together=[0.1, 0.4, 0.8], panels=[dict(p=0.
         alt=lambda p, together: f"Share of elections that the right answer wins if it has a share of {p} and {together:.0%} of the wrong samples err together: {polled(p, together)[1][0]:.2f} with one vote, {polled(p, together)[1][-1]:.2f} with 31.")
 
 # %% [markdown]
-# Voting amplifies whatever is most frequent. Whether that is the right answer depends on the *wrong* ones. *Recorded:* such a model at two moments of its training, three seeds, 400 held-out sums, samples at temperature 0.7 (Wang et al. used 0.5 to 0.7).
+# Voting amplifies whatever is most frequent. Whether that is the right answer depends on the *wrong* ones. *Recorded:* such a model at three moments of its training, three seeds, 400 held-out sums, samples at temperature 1. On the left, where does voting overtake greedy decoding? On the right, what does one more vote buy?
 
 # %%
 ttc = recorded("test_time_compute")["results"]
@@ -462,14 +462,22 @@ def pooled(task, way, which=-1):
 
 
 # %% tags=["diagram"]
-early = {way: [run["stages"][0][way][0] for run in ttc["sums"]] for way in ("one sample", "greedy", "vote of 8")}
-late = {"one sample": [run["one sample"][0][1] for run in ttc["sums"]], "greedy": [run["greedy"][0][1] for run in ttc["sums"]], "vote of 8": [run["vote"][3][1] for run in ttc["sums"]]}
-fig, axes = panels(2, titles=[f"after {ttc['sums'][0]['stages'][0]['update']} updates", "at the end"], height=2.2)
-for ax, found in zip(axes, (early, late)):
-    bars(found, fmt=".2f", x="right", ax=ax)
-    ax.set_xlim(0, 1.08)
-axes[1].set_yticklabels([])
-show(fig, alt="Share of sums right, mean and range of three seeds. " + " ".join(f"{when}: " + ", ".join(f"{way} {np.mean(x):.2f}" for way, x in found.items()) + "." for when, found in (("Early in training", early), ("At the end", late))))
+moments = [stage["update"] for stage in ttc["sums"][0]["stages"]] + [200]
+final_of = {"one sample": ("one sample", 0), "greedy": ("greedy", 0), "vote of 8": ("vote", 3)}
+stages = {way: [[stage[way][0] for stage in run["stages"]] + [run[last][k][1]] for run in ttc["sums"]] for way, (last, k) in final_of.items()}
+fig, (left, right) = panels(2, titles=["how far training has come", "at the end"], height=2.9, share_y=True)
+curves(stages, at=moments, x="updates of training", y="right", ax=left, labels=False)
+left.legend(fontsize=8, loc="upper left")
+votes = np.mean([[p[:2] for p in run["vote"]] for run in ttc["sums"]], axis=0)
+for run in ttc["sums"]:
+    right.plot([1, 2, 4, 8, 16], [p[1] for p in run["vote"]], color="#0072B2", alpha=0.3, linewidth=1)
+right.plot([1, 2, 4, 8, 16], votes[:, 1], "s-", color="#0072B2", label="vote of n")
+right.axhline(np.mean([run["greedy"][0][1] for run in ttc["sums"]]), color="k", linestyle="--", label="greedy")
+right.set(xscale="log", xlabel="samples n", ylim=(0, 1.03))
+right.set_xticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"])
+right.minorticks_off()
+right.legend(fontsize=8, loc="lower right")
+show(fig, alt="Left: share of sums right after " + ", ".join(map(str, moments)) + " updates, mean and range of three seeds: " + "; ".join(f"{way} " + ", ".join(f"{x:.2f}" for x in np.mean(rows_, 0)) for way, rows_ in stages.items()) + ". Right: at the end, votes of 1, 2, 4, 8 and 16 samples: " + ", ".join(f"{x:.2f}" for x in votes[:, 1]) + ".")
 
 # %% [markdown]
 # STAGE_SENTENCES
@@ -479,7 +487,7 @@ show(fig, alt="Share of sums right, mean and range of three seeds. " + " ".join(
 # A vote needs answers that can be equal. The alternative is a *verifier* that scores each sample; the best-scored one is taken. Two kinds must not be confused:
 #
 # - an **oracle** looks the answer up, or runs a program that checks it. It shows what is *in* the samples; with it, accuracy is the share of problems for which at least one sample is good (pass@n).
-# - a **learned verifier** is a model with errors of its own. Ours is the writer itself, trained on for 300 updates: it reads 6,000 of the writer's own replies to training problems and says 1 or 0 after each part. Its labels come from the oracle, on training problems: can this beginning still end well? (Cobbe et al., 2021, judged whole replies, Lightman et al., 2023, steps.)
+# - a **learned verifier** has errors of its own. Ours is made of the writer's *doubts*: how likely did it find the least likely token so far, separately for four places in a step (before the sign, between sign and "=", after "=", after ":")? A logistic regression on these numbers, fit on 2,000 judged replies to training problems, says how likely a beginning is to end well. Cobbe et al. (2021) trained a language model to judge whole replies, Lightman et al. (2023) one for steps.
 
 # %%
 def choose(samples, scores):
@@ -612,7 +620,7 @@ for p in few[:3]:
 # %% [markdown]
 # ## IV. All of them on one plot
 #
-# *Recorded:* sums of five digits, a model stopped half way, 400 held-out sums, three seeds. Every point is a method at a budget: how many tokens it *generated* for a problem, thrown-away ones included, and how often its answer was right. Filled marks were drawn with an oracle and show what a perfect judge would make of the samples; hollow ones are methods one could use tomorrow. Before looking, decide where verified steps by the learned verifier will lie: nearer to the oracle's, or to best of $n$?
+# *Recorded:* sums of five digits, a model stopped early, 400 held-out sums, three seeds. Every point is a method at a budget: how many tokens it *generated* for a problem, thrown-away ones included, and how often its answer was right. Filled marks were drawn with an oracle and show what a perfect judge would make of the samples; hollow ones are methods one could use tomorrow. Before looking, decide where verified steps by the learned verifier will lie: nearer to the oracle's, or to best of $n$?
 
 # %% tags=["diagram"]
 ORACLES = {"best of n, oracle": "#D55E00", "verified steps, oracle": "#882255", "tree search, oracle value": "#AA4499"}
@@ -700,7 +708,7 @@ show(fig, alt="Share of Game of 24 solved against generated tokens, mean of thre
 # %% [markdown]
 # GAME_SENTENCES
 #
-# What generated tokens leave out: a verifier *reads* every candidate, one forward pass each, and a tree asks for many short continuations, which use a processor badly. And training the verifier cost 6,000 replies once. A price list in tokens is a choice, and each method looks best in its own currency.
+# What generated tokens leave out: a verifier *reads* every candidate, one forward pass each, and a tree asks for many short continuations, which use a processor badly. And the learned verifier needed 2,000 judged replies once. A price list in tokens is a choice, and each method looks best in its own currency.
 #
 # ## V. Paid for right answers
 #
@@ -754,7 +762,9 @@ table([{"": run["task"], "seed": run["seed"], "sampled": f"{first['sampled'][0]:
       caption="recorded: share right before and after 60 updates on 200 held-out problems; 'with steps' and 'at once' part the sampled replies by kind")
 
 # %% [markdown]
-# RL_SENTENCES
+# In the shell game nearly every reply shows its steps after 20 updates, in every seed, and replies are longer. Nobody asked for that: a group in which the long replies are right more often than the short ones pushes towards long ones. Two things were learned, as the table's third column shows: to choose the kind that pays, and to do it better. The right steps themselves were in the model before; it had seen them as demonstrations.
+#
+# In the sums it is the other way round. At the start an answer at once was right more often than one with steps, and the same reward made replies *shorter*. That is no better sum: sampled accuracy hardly moved, and greedy accuracy fell in every seed. Where a group's rewards are mostly luck, 60 updates without a price on distance (lecture 13) wear out what supervised training had built. "Replies grow longer by themselves" is thus no law of such training. They go where the reward is, as seen from where the model stands.
 #
 # ## VI. Same model, more thinking?
 #
@@ -822,7 +832,7 @@ claims_table([
 # 2. In `polled`, find the share of wrong samples that may err together before a vote of 31 does worse than one sample at $p = 0.3$. Then derive it.
 # 3. Give `step_by_step` a judge that errs: it accepts a wrong step with probability $e$. At which $e$ does best of 16 by an oracle of whole replies win at equal tokens?
 # 4. Train the shell game with steps that name the cup only after every *second* swap. Which depth does it need now? Predict before you train.
-# 5. The value model learned from labels of single steps. Label every part of a reply by the reply's *end* instead (Cobbe et al.), and compare the two as judges. A trial of this page did that with 3,200 replies: best of 16 was then no better than one sample.
+# 5. The learned verifier reads the writer's probabilities. Train a copy of the writer to say 1 or 0 after each step instead (targets at the separators only). How many judged replies does it need until it ranks them better than the five weights?
 # 6. Let GRPO start from a model that has never seen a step (`with_steps=False`). Can it invent them? Say first what a group would have to contain.
 #
 # ## Further reading
