@@ -1,14 +1,14 @@
 """Record what votes add to sums of four two-digit numbers, for lecture 16: `python experiments/voting.py`.
 
 The numbers may be added in any order, so many ways lead to each answer, and no two of the 800 held-out sums are alike.
-Greedy decoding, one sample, and votes of up to sixteen samples at temperature 1; three seeds, three minutes of one core.
+Greedy decoding, one sample, and votes of up to 32 samples at temperature 1; three seeds, three minutes of a core.
 """
 
 import argparse
 import random
 
 import torch
-from test_time_compute import SIZES, answers_of, cut, fit, mean, point, writer
+from test_time_compute import answers_of, cut, fit, mean, point, writer
 
 from llmlib.data import AnyOrderSum, Experiment, encode_problems
 from llmlib.infer import majority_vote
@@ -16,6 +16,7 @@ from llmlib.model import ModelConfig, Transformer
 from llmlib.text import CharTokenizer
 
 SEEDS, UPDATES, PROBLEMS, REPORTED = (0, 1, 2), 300, 12_000, 800
+SIZES = (1, 2, 4, 8, 16, 32)
 
 
 def votes(seed: int) -> dict:
