@@ -212,9 +212,9 @@ bars({f"{label[name]}, {how}": of(name, way) for name in SUMS for way, how in ((
 #
 # In lecture 04, SmolLM2 got a two-digit sum wrong that the models above add at once after 20 seconds. They were shown nothing but sums; it has read mostly prose. <!-- keeps: 16-sums-in-steps -->
 #
-# ### Longer than anything seen
+# ### Longer than anything seen (*optional*)
 #
-# Steps are meant to make a method out of a memory. Then a model that has followed 1 to 8 swaps should follow 16, since it does the same at each. *Recorded, three seeds:* the left panel has games as above, and three ways to tell positions apart. In the right one a letter stands before every swap, the letters begin anywhere in the alphabet, and each step repeats its letter ("index hints", Zhou et al., 2023): to find the next swap the model can look for a *mark* instead of counting to a place.
+# A model that has followed 1 to 6 swaps should follow 12, if what it does is the same at each. *Recorded, three seeds:* with the learned positions of this page; with none at all, where only the causal mask tells what came before; and with none, but a letter before every swap, which its step repeats. The letters begin anywhere in the alphabet ("index hints", Zhou et al., 2023): to find the next swap the model can look for a *mark* instead of counting to a place.
 
 # %% tags=["diagram"]
 lengths = recorded("length_generalisation")["results"]
@@ -225,16 +225,17 @@ def by_length(way, key="chain"):
     return [[run["lengths"][str(n)][key] for n in SWAPS] for run in lengths["runs"] if run["way"] == way]
 
 
-fig, axes = panels(2, titles=["plain", "a letter before every swap"], height=2.9)
-for ax, kind in zip(axes, ("", ", marked")):
-    curves({way: by_length(way + kind) for way in ("learned", "rotary", "none") if by_length(way + kind)}, at=SWAPS, x="swaps", y="whole chains right (%)" if not kind else "", ax=ax, labels=False)
+NAMED = {"learned": "learned positions", "none": "no positions", "none, marked": "no positions, marked swaps"}
+fig, axes = panels(2, titles=["whole chains", "answers"], height=2.9, share_y=True)
+for ax, key in zip(axes, ("chain", "right")):
+    curves({label_: by_length(way, key) for way, label_ in NAMED.items()}, at=SWAPS, x="swaps", y="right (%)" if key == "chain" else "", ax=ax, labels=False)
     ax.axvline(lengths["trained"][1], color="0.4", linestyle=":")
     ax.set_ylim(-3, 103)
-axes[0].legend(fontsize=8, loc="lower left", title="positions")
-show(fig, alt=f"Whole chains right against the number of swaps; training ended at {lengths['trained'][1]}. Mean and range of three seeds. " + " ".join(f"{way}: " + ", ".join(f"{value:.0f} % at {n}" for n, value in zip(SWAPS, np.mean(by_length(way), 0)) if n >= 8) + "." for way in dict.fromkeys(run["way"] for run in lengths["runs"])))
+axes[1].legend(fontsize=8, loc="upper right")
+show(fig, alt=f"Whole chains right against the number of swaps; training ended at {lengths['trained'][1]}. Mean and range of three seeds. " + " ".join(f"{label_}: " + ", ".join(f"{value:.0f} % at {n}" for n, value in zip(SWAPS, np.mean(by_length(way), 0)) if n >= 6) + "." for way, label_ in NAMED.items()))
 
 # %% [markdown]
-# LENGTH_SENTENCES
+# Beyond the dotted line, where training ended, the learned positions are lost at once: a position that was never trained means nothing, and the answers fall to chance. Without positions the model learns the trained lengths less well and goes no further. With marks it carries on: seven swaps nearly always, eight mostly; by twelve it is lost, too. So one change helps, by one or two swaps, and is no cure. Steps make a long way learnable; by themselves they do not make a method that goes on.
 #
 # ### A trap: the score that hides broken chains
 #
@@ -306,11 +307,11 @@ table([{"reply": t, "these lines": str(answer_in(t)),
 #
 # ### SmolLM2 on GSM8K
 #
-# *Recorded:* 74 of the 100 problems from GSM8K's test split (Cobbe et al., 2021) that the course has at hand; the examples come from the other 26, the shortest first, and nothing was tuned. *At once:* the reply begins with "The answer is". *Steps:* it begins with "Let's think step by step.", and a reply that is cut off at 120 tokens is asked for its conclusion, as Kojima et al. did.
+# *Recorded:* 40 of the 100 problems from GSM8K's test split (Cobbe et al., 2021) that the course has at hand; the examples come from others of them, the shortest first, and nothing was tuned. *At once:* the reply begins with "The answer is". *Steps:* it begins with "Let's think step by step.", and a reply that is cut off at 120 tokens is asked for its conclusion, as Kojima et al. did.
 
 # %%
 poll("SmolLM2 has 135 million parameters. What do four examples with worked steps do for it on grade-school problems, against four without?",
-     ["no difference that 74 problems can show", "it solves about a third instead of almost none", "it solves more than half", "it does clearly worse than with answers at once"],
+     ["no difference that forty problems can show", "it solves about a third instead of almost none", "it solves more than half", "it does clearly worse than with answers at once"],
      "Wei et al. found gains only from about 100 billion parameters on, and called the ability emergent. A model that gets single steps wrong gets more steps wrong more often. What was measured stands below; other answers were not unreasonable, since larger models of today's kind do gain.")
 
 # %% tags=["diagram"]
@@ -330,7 +331,7 @@ for i, way in enumerate(("at once", "steps")):
 ax.set_xticks(np.arange(3) + 0.06, [f"{key[1]} examples" for key in rates if key[0] == "steps"])
 ax.set(ylabel="right (%), 95 % interval", ylim=(-0.5, 22), xlim=(-0.4, 2.5))
 ax.legend(loc="upper left", fontsize=9)
-show(fig, alt="SmolLM2 on 74 problems of GSM8K, share right with 95 % intervals. " + " ".join(f"{way}, {shots} examples: {rate[0]:.0%} ({rate[1]:.0%} to {rate[2]:.0%})." for (way, shots), rate in rates.items()))
+show(fig, alt="SmolLM2 on 40 problems of GSM8K, share right with 95 % intervals. " + " ".join(f"{way}, {shots} examples: {rate[0]:.0%} ({rate[1]:.0%} to {rate[2]:.0%})." for (way, shots), rate in rates.items()))
 table([{"": way, "examples": shots, "right": f"{sum(line['right'])} of {len(line['right'])}", "95 % interval": f"{rates[way, shots][1]:.0%} to {rates[way, shots][2]:.0%}", "tokens": np.mean(line["tokens"]), "cut off": line["cut"] if way == "steps" else "", "no answer found": line["none"]} for (way, shots), line in lines.items()],
       fmt={"tokens": ".0f"}, caption="recorded: SmolLM2-135M, greedy")
 
@@ -341,7 +342,9 @@ table([{"examples": part["shots"], "a reply": reply["text"][:380], "read as": re
       caption="recorded: the first two problems, unpicked; cut at 380 characters")
 
 # %% [markdown]
-# PROMPTED_SENTENCES
+# The intervals tell how little forty problems can say: none of the six differs from another, and all are compatible with a few per cent. What the replies show is not in the score. Begun with Kojima's sentence they look like reasoning, step after step, and the steps are wrong: quantities are mixed up, products are invented, and after a while a sentence repeats. Worked examples change the *form* at once: replies are shorter and end with "The answer is". The form is what a prompt can call up in a small model; the ability is not. And where single steps are mostly wrong, more of them are no help.
+#
+# For comparison, a model of the previous sections, about six hundred times smaller and trained on steps of one kind, makes hardly a mistake in them.
 #
 # ### An answer that no step gives away
 #
@@ -382,8 +385,8 @@ def vote(answers):
     return max(counts, key=counts.get) if counts else None
 
 
-for ballots in (["40", "38", "40", None], [None, None], [], ["1", "2", "2", "1"]):
-    assert vote(ballots) == majority_vote(ballots)
+for elections in (["40", "38", "40", None], [None, None], [], ["1", "2", "2", "1"]):
+    assert vote(elections) == majority_vote(elections)
 
 few = asked[:100]
 pools, spent = written(unsure, letters, few, n=16,
@@ -447,37 +450,44 @@ explore(election, p=[0.2, 0.3, 0.5], together=[0.1, 0.4, 0.8], panels=[dict(p=0.
         alt=lambda p, together: f"Share of elections that the right answer wins if it has a share of {p} and {together:.0%} of the wrong samples err together: {polled(p, together)[1][0]:.2f} with one vote, {polled(p, together)[1][-1]:.2f} with 31.")
 
 # %% [markdown]
-# Voting amplifies whatever is most frequent. Whether that is the right answer depends on the *wrong* ones. *Recorded:* such a model at three moments of its training, three seeds, 400 held-out sums, samples at temperature 1. On the left, where does voting overtake greedy decoding? On the right, what does one more vote buy?
+# Voting amplifies whatever is most frequent. Whether that is the right answer depends on the *wrong* ones. *Recorded, three seeds, samples at temperature 1.* On the left such models of five-digit sums at three moments of their training: where does voting overtake greedy decoding? On the right a harder task, four numbers of up to two digits, 800 held-out sums, with 95 % intervals for three models together: how many votes does it take?
 
 # %%
 ttc = recorded("test_time_compute")["results"]
+elections = recorded("voting")["results"]
+
+
+def over_models(runs, way, which=-1, groups=None):
+    """Tokens, accuracy over three models, and its interval, resampling problems."""
+    points = [run[way][which] for run in runs]
+    each = np.array([[(ord(x) - ord("a")) / 16 for x in p[4]] for p in points])
+    found = bootstrap_interval(each.mean(0), groups=groups)
+    return float(np.mean([p[0] for p in points])), *found
 
 
 def pooled(task, way, which=-1):
-    """Tokens, accuracy over three models, and its interval, resampling problems."""
-    points = [run[way][which] for run in ttc[task]]
-    each = np.array([[(ord(x) - ord("a")) / 16 for x in p[4]] for p in points])
-    found = bootstrap_interval(each.mean(0), groups=ttc["groups"][task].split())
-    return float(np.mean([p[0] for p in points])), *found
+    return over_models(ttc[task], way, which, ttc["groups"][task].split())
 
 
 # %% tags=["diagram"]
 moments = [stage["update"] for stage in ttc["sums"][0]["stages"]] + [200]
 final_of = {"one sample": ("one sample", 0), "greedy": ("greedy", 0), "vote of 8": ("vote", 3)}
 stages = {way: [[stage[way][0] for stage in run["stages"]] + [run[last][k][1]] for run in ttc["sums"]] for way, (last, k) in final_of.items()}
-fig, (left, right) = panels(2, titles=["how far training has come", "at the end"], height=2.9, share_y=True)
+many = [2**k for k in range(len(elections[0]["vote"]))]
+polls_ = [over_models(elections, "vote", k) for k in range(len(many))]
+_, sure, sure_low, sure_high = over_models(elections, "greedy")
+fig, (left, right) = panels(2, titles=["five digits, while it learns", "four two-digit numbers"], height=2.9)
 curves(stages, at=moments, x="updates of training", y="right", ax=left, labels=False)
 left.legend(fontsize=8, loc="upper left")
-votes = np.mean([[p[:2] for p in run["vote"]] for run in ttc["sums"]], axis=0)
-for run in ttc["sums"]:
-    right.plot([1, 2, 4, 8, 16], [p[1] for p in run["vote"]], color="#0072B2", alpha=0.3, linewidth=1)
-right.plot([1, 2, 4, 8, 16], votes[:, 1], "s-", color="#0072B2", label="vote of n")
-right.axhline(np.mean([run["greedy"][0][1] for run in ttc["sums"]]), color="k", linestyle="--", label="greedy")
-right.set(xscale="log", xlabel="samples n", ylim=(0, 1.03))
-right.set_xticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"])
+right.errorbar(many, [p[1] for p in polls_], [[p[1] - p[2] for p in polls_], [p[3] - p[1] for p in polls_]], fmt="s-", color="#0072B2", capsize=3, label="vote of n")
+right.axhline(sure, color="k", linestyle="--", label="greedy")
+right.axhspan(sure_low, sure_high, color="k", alpha=0.12, linewidth=0)
+right.set(xscale="log", xlabel="samples n", ylabel="right", ylim=(0, 0.8))
+right.set_xticks(many, map(str, many))
 right.minorticks_off()
-right.legend(fontsize=8, loc="lower right")
-show(fig, alt="Left: share of sums right after " + ", ".join(map(str, moments)) + " updates, mean and range of three seeds: " + "; ".join(f"{way} " + ", ".join(f"{x:.2f}" for x in np.mean(rows_, 0)) for way, rows_ in stages.items()) + ". Right: at the end, votes of 1, 2, 4, 8 and 16 samples: " + ", ".join(f"{x:.2f}" for x in votes[:, 1]) + ".")
+right.legend(fontsize=8, loc="upper left")
+show(fig, alt="Left: sums of five digits right after " + ", ".join(map(str, moments)) + " updates, mean and range of three seeds: " + "; ".join(f"{way} " + ", ".join(f"{x:.2f}" for x in np.mean(rows_, 0)) for way, rows_ in stages.items()) + f". Right: sums of four two-digit numbers, votes of {', '.join(map(str, many))} samples: " + ", ".join(f"{p[1]:.2f}" for p in polls_) + f", greedy {sure:.2f} ({sure_low:.2f} to {sure_high:.2f}).")
+print(f"vote of {many[-1]}: {polls_[-1][1]:.2f} ({polls_[-1][2]:.2f} to {polls_[-1][3]:.2f}); greedy: {sure:.2f} ({sure_low:.2f} to {sure_high:.2f}); one sample: {polls_[0][1]:.2f}")
 
 # %% [markdown]
 # STAGE_SENTENCES
@@ -706,7 +716,7 @@ fig.tight_layout()
 show(fig, alt="Share of Game of 24 solved against generated tokens, mean of three seeds. " + " ".join(f"{name}: " + ", ".join(f"{p[1]:.2f} at {p[0]:.0f}" for p in mean_points("game", name)) + "." for name in GAME))
 
 # %% [markdown]
-# GAME_SENTENCES
+# Here the tree does not win: at the few dozen tokens that it spends, its interval overlaps with that of sampling, in both of its sizes. The rules alone do as well as the learned value, and even the exact value, which knows whether 24 can still be reached, is no better. The reason is visible in the tokens: trees stop early. This writer was trained for a minute, and most of the moves it proposes break the rules or miscount; a tree that drops them runs out of beginnings. A search can choose among proposals only. Where proposals are the bottleneck, as here, judging them better buys nothing; sampling goes on getting new ones, and so does every method that writes anew.
 #
 # What generated tokens leave out: a verifier *reads* every candidate, one forward pass each, and a tree asks for many short continuations, which use a processor badly. And the learned verifier needed 2,000 judged replies once. A price list in tokens is a choice, and each method looks best in its own currency.
 #
@@ -778,7 +788,7 @@ poll("A company triples the number of samples its assistant draws per question a
 # %% [markdown]
 # ## Scale warning
 #
-# > **What these models can and cannot tell you.** That a model of fixed depth cannot compose arbitrarily many steps within one token, that votes amplify the most frequent answer, that a judged step is cheaper than a judged reply, and what GRPO does with groups of equal rewards: these hold at every size. Everything else here is about models of a quarter of a million weights trained on one task of arithmetic, with steps that a program wrote and a program can check. Large models reason in words, about things no program checks; their steps need not be how they got to the answer; they were *trained* on worked solutions, so that "prompted" and "trained-on" are hard to part. SmolLM2's failure on GSM8K says nothing about models a thousand times its size, which solve nearly all of it, and a sample of 74 problems could not show a difference of a few points.
+# > **What these models can and cannot tell you.** That a model of fixed depth cannot compose arbitrarily many steps within one token, that votes amplify the most frequent answer, that a judged step is cheaper than a judged reply, and what GRPO does with groups of equal rewards: these hold at every size. Everything else here is about models of a quarter of a million weights trained on one task of arithmetic, with steps that a program wrote and a program can check. Large models reason in words, about things no program checks; their steps need not be how they got to the answer; they were *trained* on worked solutions, so that "prompted" and "trained-on" are hard to part. SmolLM2's failure on GSM8K says nothing about models a thousand times its size, which solve nearly all of it, and a sample of 40 problems could not show a difference of a few points.
 #
 # ## Claims
 #
