@@ -73,11 +73,11 @@ out = d.box(9.4, 2.4, "4", w=0.6, h=0.6, color="green")
 d.arrow(one, out)
 d.label(0.2, 1.5, "with steps: one swap for each token, the last step read again", align="left")
 for i, (swap, cup) in enumerate([("13", "1"), ("45", "1"), ("12", "2"), ("24", "4")]):
-    left = d.box(1.0 + 2.7 * i, 0.7, f"swap {swap}", w=1.1, h=0.55, color="grey")
-    cell = d.box(2.4 + 2.7 * i, 0.7, cup, w=0.6, h=0.6, color="green")
+    left = d.box(1.0 + 2.9 * i, 0.7, f"swap {swap}", w=1.45, h=0.55, color="grey")
+    cell = d.box(2.45 + 2.9 * i, 0.7, cup, w=0.6, h=0.6, color="green")
     d.arrow(left, cell)
     if i < 3:
-        d.arrow(cell, (3.15 + 2.7 * i, 0.7))
+        d.arrow(cell, (3.17 + 2.9 * i, 0.7))
 d.show(alt="Above: to answer at once, a model of two layers must compose all swaps between reading the equals sign and writing one token. Below: with steps, each token looks up one swap and the cup before it: 1, 1, 2, 4.")
 
 # %% [markdown]
@@ -153,7 +153,7 @@ def of(task, way, key="right"):
     return [run[key] for run in cot["runs"] if run["task"] == task and run["way"] == way]
 
 
-bars({way: of(SHELL, way) for way in WAYS if of(SHELL, way)}, fmt="", x="whole answers right (%); dotted: chance", reference={"chance": 20}, height=2.9,
+bars({way: of(SHELL, way) for way in WAYS if of(SHELL, way)}, fmt="", x="whole answers right (%)", reference={"chance": 20}, height=2.9,
      alt="Shell game of 12 swaps, answers right on held-out games, mean and range of three seeds: " + ", ".join(f"{way} {np.mean(of(SHELL, way)):.0f} %" for way in WAYS if of(SHELL, way)) + ". Chance is 20 %.")
 table([{"": way, "right (%), by seed": ", ".join(f"{x:.0f}" for x in of(SHELL, way)), "tokens a reply": np.mean(of(SHELL, way, "tokens")), "updates": np.mean(of(SHELL, way, "updates")), "seconds": of(SHELL, way, "seconds")[0]} for way in WAYS if of(SHELL, way)],
       fmt={"tokens a reply": ".0f", "updates": ".0f"}, caption=f"recorded: {cot['tested']} held-out games of 12 swaps, greedy, three seeds")
@@ -231,7 +231,8 @@ for ax, key in zip(axes, ("chain", "right")):
     curves({label_: by_length(way, key) for way, label_ in NAMED.items()}, at=SWAPS, x="swaps", y="right (%)" if key == "chain" else "", ax=ax, labels=False)
     ax.axvline(lengths["trained"][1], color="0.4", linestyle=":")
     ax.set_ylim(-3, 103)
-axes[1].legend(fontsize=8, loc="upper right")
+    ax.set_xticks(SWAPS)
+axes[0].legend(fontsize=7, loc="lower left", bbox_to_anchor=(0, 0.1))
 show(fig, alt=f"Whole chains right against the number of swaps; training ended at {lengths['trained'][1]}. Mean and range of three seeds. " + " ".join(f"{label_}: " + ", ".join(f"{value:.0f} % at {n}" for n, value in zip(SWAPS, np.mean(by_length(way), 0)) if n >= 6) + "." for way, label_ in NAMED.items()))
 
 # %% [markdown]
@@ -338,7 +339,7 @@ table([{"": way, "examples": shots, "right": f"{sum(line['right'])} of {len(line
 # %% tags=["diagram"]
 four = {way: lines[way, 4]["right"] for way in ("at once", "steps")}
 shown_parts = [part for part in prompting if part["way"] == "steps" and part["shots"] in (0, 4)]
-table([{"examples": part["shots"], "a reply": reply["text"][:380], "read as": reply["found"]} for part in shown_parts for reply in part["replies"][:2]],
+table([{"examples": part["shots"], "a reply": reply["text"][:380].replace("*", "\\*"), "read as": reply["found"]} for part in shown_parts for reply in part["replies"][:2]],
       caption="recorded: the first two problems, unpicked; cut at 380 characters")
 
 # %% [markdown]
@@ -393,11 +394,11 @@ pools, spent = written(unsure, letters, few, n=16,
                        generator=torch.Generator().manual_seed(0))
 final = [[p.parts(r.text)[-1] for r in pool] for p, pool in zip(few, pools)]
 for p, pool in zip(few[:2], pools):
-    print(p.prompt, "  ".join(dict.fromkeys(r.text for r in pool[:4])))
+    print(p.prompt, *dict.fromkeys(r.text for r in pool[:3]), sep="\n   ")
 
 # %% tags=["diagram"]
 d = Diagram(12, 3.4)
-problem = d.box(1.0, 1.7, few[0].prompt.replace("=", " = ?"), w=1.9, h=0.6, color="blue")
+problem = d.box(1.3, 1.7, few[0].prompt.replace("=", " = ?"), w=2.4, h=0.6, color="blue")
 tallied = {}
 for answer in final[0]:
     tallied[answer] = tallied.get(answer, 0) + 1
@@ -405,11 +406,11 @@ ranked = sorted(tallied.items(), key=lambda item: -item[1])[:4]
 for i, (answer, count) in enumerate(ranked):
     y = 3.0 - 0.85 * i
     way = next(r.text for r, a in zip(pools[0], final[0]) if a == answer)
-    middle = d.box(5.2, y, way if len(way) < 38 else way[:35] + "…", w=4.8, h=0.6, color="grey")
-    end_box = d.box(9.2, y, answer, w=1.0, h=0.6, color="green" if answer == few[0].answer else "orange")
-    d.arrow(problem, middle)
+    middle = d.box(6.3, y, way if len(way) < 38 else way[:35] + "…", w=6.0, h=0.6, color="grey")
+    end_box = d.box(10.1, y, answer, w=0.8, h=0.6, color="green" if answer == few[0].answer else "orange")
+    d.arrow(problem.right, middle.left)
     d.arrow(middle, end_box)
-    d.label(10.9, y, f"{count} of 16")
+    d.label(11.3, y, f"{count} of 16")
 d.show(alt=f"Sixteen samples for the problem {few[0].prompt} and where they end: " + ", ".join(f"{answer} {count} times" for answer, count in ranked) + f". The right answer is {few[0].answer}.")
 
 # %%
@@ -632,9 +633,10 @@ for p in few[:3]:
 # %% [markdown]
 # ## IV. All of them on one plot
 #
-# *Recorded:* sums of five digits, a model stopped early, 400 held-out sums, three seeds. Every point is a method at a budget: how many tokens it *generated* for a problem, thrown-away ones included, and how often its answer was right. Filled marks were drawn with an oracle and show what a perfect judge would make of the samples; hollow ones are methods one could use tomorrow. Before looking, decide where verified steps by the learned verifier will lie: nearer to the oracle's, or to best of $n$?
+# *Recorded:* sums of five digits, a model stopped early, 400 held-out sums, three seeds. Every point is a method at a budget: how many tokens it *generated* for a problem, thrown-away ones included, and how often its answer was right. The vertical axis begins at 0.6. Filled marks were drawn with an oracle and show what a perfect judge would make of the samples; hollow ones are methods one could use tomorrow. Before looking, decide where verified steps by the learned verifier will lie: nearer to the oracle's, or to best of $n$?
 
 # %% tags=["diagram"]
+TICKS = [32, 64, 128, 256, 512]
 ORACLES = {"best of n, oracle": "#D55E00", "verified steps, oracle": "#882255", "tree search, oracle value": "#AA4499"}
 USABLE = {"one sample": "0.3", "greedy": "k", "vote": "#0072B2", "best of n, learned verifier": "#E69F00", "verified steps, learned": "#009E73", "beam search": "#56B4E9", "tree search, learned value": "#CC79A7"}
 
@@ -653,9 +655,10 @@ def compute_plot(task, names, ax, filled):
 
 
 fig, ax = plt.subplots(figsize=(7.2, 3.6))
-compute_plot("sums", USABLE, ax, False)
-compute_plot("sums", ORACLES, ax, True)
-ax.set(xscale="log", xlabel="generated tokens a problem (log scale)", ylabel="right", ylim=(0, 1.02))
+compute_plot("sums", USABLE, ax, False), compute_plot("sums", ORACLES, ax, True)
+ax.set(xscale="log", xlabel="generated tokens a problem (log scale)", ylabel="right", ylim=(0.6, 1.01))
+ax.set_xticks(TICKS, map(str, TICKS))
+ax.minorticks_off()
 ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 show(fig, alt="Accuracy against generated tokens on sums, mean of three seeds. " + " ".join(f"{name}: " + ", ".join(f"{p[1]:.2f} at {p[0]:.0f}" for p in mean_points("sums", name)) + "." for name in {**USABLE, **ORACLES}))
 
@@ -715,7 +718,9 @@ table(duel("game", "tree search, learned value", ["best of n, oracle"]),
 GAME = {"beam search": "#56B4E9", "best of n, oracle": "#0072B2", "tree search, rules alone": "#E69F00", "tree search, learned value": "#CC79A7", "tree search, oracle value": "#D55E00", "greedy": "k"}
 fig, ax = plt.subplots(figsize=(7.2, 3.0))
 compute_plot("game", GAME, ax, True)
-ax.set(xscale="log", xlabel="generated tokens a problem (log scale)", ylabel="solved", ylim=(0, 1.02))
+ax.set(xscale="log", xlabel="generated tokens a problem (log scale)", ylabel="solved", ylim=(0, 0.45))
+ax.set_xticks(TICKS, map(str, TICKS))
+ax.minorticks_off()
 ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 show(fig, alt="Share of Game of 24 solved against generated tokens, mean of three seeds. " + " ".join(f"{name}: " + ", ".join(f"{p[1]:.2f} at {p[0]:.0f}" for p in mean_points("game", name)) + "." for name in GAME))
 
