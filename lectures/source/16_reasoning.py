@@ -128,7 +128,6 @@ def written(model, tokenizer, problems, n=1, **how):
 
 practice = game.problems(6000, random.Random(0))
 held_out = game.problems(400, random.Random(1), held_out=True)
-live = {}
 seconds = 60.0
 for name, with_steps in (("with steps", True), ("at once", False)):
     model, tokenizer = small_model(game, 48)
@@ -136,7 +135,6 @@ for name, with_steps in (("with steps", True), ("at once", False)):
                     updates=190 if with_steps else 10_000)
     replies, writer = written(model, tokenizer, held_out, greedy=True)
     right = sum(game.is_right(p, r.text) for p, (r,) in zip(held_out, replies))
-    live[name] = right / len(held_out)
     print(f"{name:>10}: {seconds:.0f} s, {right} of {len(held_out)} right, "
           f"{writer.budget.generated / len(held_out):.0f} tokens a reply")
 
@@ -343,7 +341,7 @@ table([{"examples": part["shots"], "a reply": reply["text"][:380].replace("*", "
       caption="recorded: the first two problems, unpicked; cut at 380 characters")
 
 # %% [markdown]
-# The intervals tell how little forty problems can say: none of the six differs from another, and all are compatible with a few per cent. What the replies show is not in the score. Begun with Kojima's sentence they look like reasoning, step after step, and the steps are wrong: quantities are mixed up, products are invented, and after a while a sentence repeats. Worked examples change the *form* at once: replies are shorter and end with "The answer is". The form is what a prompt can call up in a small model; the ability is not. And where single steps are mostly wrong, more of them are no help.
+# The intervals tell how little forty problems can say: no two of the six can be told apart, and all are compatible with a few per cent. What the replies show is not in the score. Begun with Kojima's sentence they look like reasoning, step after step, and the steps are wrong: quantities are mixed up, products are invented, and after a while a sentence repeats. Worked examples change the *form* at once: replies are shorter, and about half of them end by themselves, with "The answer is". The form is what a prompt can call up in a small model; the ability is not. And where single steps are mostly wrong, more of them are no help.
 #
 # For comparison, a model of the previous sections, about six hundred times smaller and trained on steps of one kind, makes hardly a mistake in them.
 #
@@ -520,7 +518,11 @@ for n in (1, 4, 16):
 #
 # ### Judge the step, not the reply
 #
-# A verifier of whole replies can only throw a reply away when all of it is written. A verifier of *steps* throws away a step (Lightman et al., 2023).
+# A verifier of whole replies can only throw a reply away when all of it is written. A verifier of *steps* throws away a step (Lightman et al., 2023). If each of $k$ steps is right with probability $p$, independently, then the steps one has to write for one right reply are, on average,
+#
+# $$\underbrace{k \,/\, p^{\,k}}_{\text{whole replies, until one is right}} \qquad\text{and}\qquad \underbrace{k \,/\, p}_{\text{each step, until it is right}} ,$$
+#
+# if a wrong reply is always written to its end and the judge is never wrong. The first grows exponentially with the length of the way, the second does not.
 
 # %%
 def step_by_step(think, prompt, accept, retries=4, longest=10):
@@ -619,16 +621,22 @@ def tree(root, propose, value, is_goal, width, deepest):
             break
     return goals, cost
 
+# %%
+def soundness(p):
+    """Values by the oracle: 1 while every step of a beginning is right."""
+    right = lambda s: all(sums.step_is_right(p, s.parts[: k + 1])
+                          for k in range(len(s.parts)))
+    return lambda states: [float(right(s)) for s in states]
+
 
 for p in few[:3]:
-    ok = lambda s: float(all(sums.step_is_right(p, s.parts[: k + 1])
-                             for k in range(len(s.parts))))
-    parts = (lambda states: [ok(s) for s in states]), (lambda s: s.ended)
+    parts = soundness(p), (lambda s: s.ended)
     goals, cost = tree(Thought(p.prompt), partial(thinker(7), n=3), *parts, 2, 8)
     [library] = tree_search([Thought(p.prompt)], partial(thinker(7), n=3), *parts,
                             width=2, max_depth=8, cost=lambda s: s.tokens, first=False)
     assert [s for s, _ in goals] == [library.nodes[i].state for i in library.goals]
     assert cost == library.spent
+print(f"{len(few[:3])} trees, the same goals at the same cost")
 
 # %% [markdown]
 # ## IV. All of them on one plot
@@ -735,7 +743,9 @@ show(fig, alt="Share of Game of 24 solved against generated tokens, mean of thre
 #
 # Everything so far left the model as it was. The same check can also *train* it: GRPO (lecture 13) with a reward that a program gives, 1 for a right answer and 0 otherwise. No demonstration, no preference, no judge that could be fooled by style. DeepSeek-R1-Zero (2025) was trained that way, and its replies grew longer by themselves.
 #
-# An advantage is what a reply earned beyond its group.
+# An advantage is what a reply earned beyond its group of $G$ replies to one prompt:
+#
+# $$A_i \;=\; \frac{r_i - \bar r}{\operatorname{std}(r_1, \dots, r_G)} .$$
 
 # %%
 def advantages(rewards):
