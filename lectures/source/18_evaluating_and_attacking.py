@@ -15,7 +15,7 @@
 #
 # **Before this:** lectures 11 to 13 for instruct models, lecture 00 for intervals. The desk's reward model is from lecture 12.
 #
-# **Time:** core 145 minutes, optional 7 minutes; two classes. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
+# **Time:** core 150 minutes, optional 7 minutes; two classes. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
 #
 # <!-- sources: 11785, hlt, analytics -->
 
@@ -235,7 +235,7 @@ for name in VARIED:
 table(letters, caption="recorded: SmolLM2, 100 questions each; guessing is 25 %")
 
 # %% [markdown]
-# Look at the last column. With letters SmolLM2 says one and the same letter to most or all questions, and *which* one depends on the form: A when asked plainly, C as a chat or after examples. Where one letter takes nearly all, the score is the share of questions whose right answer happens to stand there. So of this model letters measure a habit. They measure knowledge once a model ties a letter to the words beside it, and a chance-level score with one dominating letter gives no sign of that: print the letters chosen beside every score of this kind. (Subtracting each letter's average might uncover a little; we have not tried.) Do the options' own words do better? On OpenBookQA with examples or as a chat perhaps, on MMLU the same two forms are the lowest of all; the intervals are wide, and 100 questions do not decide it.
+# Look at the last column. With letters SmolLM2 says one and the same letter to most or all questions, and *which* one depends on the form: A when asked plainly, C as a chat or after examples. Where one letter takes nearly all, the score is the share of questions whose right answer happens to stand there. So of this model letters measure a habit. They measure knowledge once a model ties a letter to the words beside it, and a chance-level score with one dominating letter gives no sign of that: print the letters chosen beside every score of this kind. Do the options' own words do better? On OpenBookQA with examples or as a chat perhaps, on MMLU the same two forms are among the lowest; 100 questions do not decide it.
 #
 # ## III. Answers in words
 #
@@ -427,7 +427,7 @@ for a, b in itertools.pairwise(right):
     print(f"  on different questions: {apart:.0f} points on either side")
 
 # %% [markdown]
-# Pairing narrows these intervals too, to between a half and two thirds of what different questions would give. Even at chance the models agree on most questions, perhaps since they share habits such as a liking for some lengths. It cannot make a difference where there is none: no pair is told apart.
+# Pairing narrows these intervals too, to between a half and two thirds of what different questions would give. Even at chance the models agree on most questions, perhaps since they share habits such as a liking for some lengths. Still no pair is told apart.
 #
 # ### How many questions?
 #
@@ -587,9 +587,9 @@ table(rows, caption=f"recorded: detectors; a question is found if half of its ru
 # %% [markdown]
 # Read the table by columns. *Runs of words* find every copied question, a single copy included, and raise hardly an alarm on the clean ones. They miss nearly all of the reworded ones: what they still find is questions so short that little was left out.
 #
-# *The score* shows nothing of one copy, and sixteen beyond doubt: planted questions rise to more than twice the level of guessing, clean ones in the same model do not, and under another prompt nearly as much is gained. So what was learned hangs on the question and its answer, and hardly on the words around them. Reworded copies keep half of that gain or more. Four copies are within the noise of *planted against clean*; against the same questions' own scores before, planted ones rise in each of three seeds and clean ones stay: pairing again. Seeds differ by more than these intervals say (the band of the figure). The gap between published and unpublished questions needs no training text and no second model, and is blunt: the two sets differ by a few points before anything was planted.
+# *The score* shows nothing of one copy, and sixteen beyond doubt: planted questions rise to more than twice the level of guessing, clean ones in the same model do not, and under another prompt nearly as much is gained. So what was learned hangs on the question and its answer, and hardly on the words around them. Reworded copies keep half of that gain or more. Four copies are within the noise of *planted against clean*; against the same questions' own scores before, planted ones rise in each of three seeds and clean ones stay: pairing again. The gap between published and unpublished questions needs no training text and no second model, and is blunt: the two sets differ by a few points before anything was planted.
 #
-# *Canaries* are silent at one copy, stir at four (each of the twelve stands above its own value before), and most are near the first of all numbers at sixteen. The column beside them is why there must be several and some that were not planted: unread numbers scatter from 0 to the maximum. Chance alone puts one number in sixteen at 4 bits or more, and a number that scores high with 0 copies mostly does so in the other runs too: a model likes some digits. In the reworded run the canaries were copied as they are, so their speaking there is no credit to them.
+# *Canaries* are silent at one copy, stir at four (each of the twelve stands above its own value before), and most are near the first of all numbers at sixteen. The column beside them is why there must be several and some that were not planted: unread numbers scatter from 0 to the maximum. Chance alone puts one number in sixteen at 4 bits or more. In the reworded run the canaries were copied as they are, so their speaking there is no credit to them.
 #
 # The exposure of a canary is its rank among all numbers that could have stood there: $\log_2 N - \log_2 \text{rank}$, from 0 bits to $\log_2 N$ (Carlini et al., 2019). By hand: first of 256 is 8 bits; in the middle, rank 128, is 1 bit.
 
@@ -852,7 +852,7 @@ show(fig, alt="Code word out against harmless questions not answered well, by de
 # %%
 poll("An output filter that knows the code word lets none of our leaks through. What does that prove?",
      ["that these messages drew the word out only as it is written, and nothing about hints, halves or translations", "that the model no longer knows the code word", "that the system is safe against these attackers", "that the interval is too narrow"],
-     "The filter looks for the word as it is written, and our metric for little more (letters apart, or backwards, which this model hardly manages). A defence that is built like the metric scores perfectly on the metric. An attacker who asks for the first letter, a rhyme or a translation is not counted. Give the attackers' side to somebody who did not write the filter.")
+     "The filter looks for the word as it is written, and our metric for little more. A defence that is built like the metric scores perfectly on the metric. An attacker who asks for the first letter, a rhyme or a translation is not counted. Give the attackers' side to somebody who did not write the filter.")
 
 # %% [markdown]
 # ### Many shots
