@@ -50,8 +50,8 @@ def questions(name: str) -> list[ChoiceQuestion]:
 
 
 def digits(places: list[int]) -> str:
-    """Options as one string of digits, a question each."""
-    return "".join(map(str, places))
+    """Options as one string, a question each: 0 to 9, then a, b and so on."""
+    return "".join("0123456789abcdefghijklmnopqrstuvwxyz"[place] for place in places)
 
 
 def rules(name: str) -> dict:
