@@ -267,7 +267,10 @@ PPO_SLIPS = {
 _MIXED_SIGNS = tuple(_clipped(s) for s in PPO_SLIPS)
 _NEGATIVE = tuple(_clipped(s) for s in PPO_SLIPS if s != "min of ratios")
 _UNMOVED = tuple(
-    map(_clipped, ("rewarded", "all places", "masked, all places", "sum", "rows", "mean of means", "log ratio", "standardised"))
+    map(
+        _clipped,
+        ("rewarded", "all places", "masked, all places", "sum", "rows", "mean of means", "log ratio", "standardised"),
+    )
 )
 
 # ------------------------------------------------------------------------------- 3: rewards with a price for distance
@@ -392,7 +395,17 @@ _SCORED = tuple(map(_rewarded, REWARD_SLIPS))
 _FIRST = tuple(
     map(
         _rewarded,
-        ("no score", "everywhere", "shared out", "last column", "longest", "padding too", "counted", "one too late", "at the first"),
+        (
+            "no score",
+            "everywhere",
+            "shared out",
+            "last column",
+            "longest",
+            "padding too",
+            "counted",
+            "one too late",
+            "at the first",
+        ),
     )
 )
 
@@ -745,9 +758,7 @@ LAB = Lab(
             recipe=run_gae,
             hint="take one reply and go from its last token to its first: delta, then the advantage, by hand",
             cases=(
-                Case(
-                    "some replies were cut off", inputs=some_cut_off, expected=_estimated(""), separates=_MIXED
-                ),
+                Case("some replies were cut off", inputs=some_cut_off, expected=_estimated(""), separates=_MIXED),
                 Case("all replies ended", inputs=all_ended, expected=_estimated(""), separates=_ENDED),
                 Case("all were cut off", inputs=all_cut_off, expected=_estimated(""), separates=_CUT),
             ),
@@ -786,7 +797,9 @@ LAB = Lab(
             ),
             mistakes=(
                 *(Mistake(message, wrong=_clipped(slip)) for slip, message in PPO_SLIPS.items()),
-                Mistake("no gradient reaches logprobs: something in the loss is detached or copied", when=_without_gradient),
+                Mistake(
+                    "no gradient reaches logprobs: something in the loss is detached or copied", when=_without_gradient
+                ),
                 Mistake(
                     "the loss is cut off from logprobs (.item(), .detach(), torch.tensor)",
                     error="does not require grad|has no attribute 'backward'|has no attribute 'item'",
@@ -824,7 +837,9 @@ LAB = Lab(
             ),
             mistakes=(
                 *(Mistake(message, wrong=_diverged(slip)) for slip, message in KL_SLIPS.items()),
-                Mistake('return a dict with the keys "k1" and "k3"', error="KeyError|not subscriptable|indices must be"),
+                Mistake(
+                    'return a dict with the keys "k1" and "k3"', error="KeyError|not subscriptable|indices must be"
+                ),
                 Mistake(
                     "two numbers: one for all replies together",
                     error="can be converted to (Scalar|Python scalars)|only one element tensors|size-1 arrays",
@@ -842,20 +857,26 @@ LAB = Lab(
             recipe=run_dpo,
             hint="four sums of log-probabilities for each pair, over its marked tokens; h from them; then the mean of -log sigmoid(beta h)",
             cases=(
-                Case("pairs of unequal length", inputs=pairs_of_replies, expected=_preferred(""), separates=_PREFERENCES),
+                Case(
+                    "pairs of unequal length", inputs=pairs_of_replies, expected=_preferred(""), separates=_PREFERENCES
+                ),
                 Case("pairs far apart", inputs=pairs_far_apart, expected=_preferred(""), separates=(_overflows,)),
             ),
             mistakes=(
                 *(Mistake(message, wrong=_preferred(slip)) for slip, message in DPO_SLIPS.items()),
                 Mistake(
                     "infinite: sigmoid of a number far below 0 is 0 in single precision, and its log -inf. Use F.logsigmoid",
-                    when=lambda value, *inputs: isinstance(value, dict) and value["loss"] in (float("inf"), -float("inf")),
+                    when=lambda value, *inputs: (
+                        isinstance(value, dict) and value["loss"] in (float("inf"), -float("inf"))
+                    ),
                 ),
                 Mistake(
                     "the loss stays small where it should grow with beta h: a small number inside of the log, or a bound, takes the gradient away where it is needed most. Use F.logsigmoid",
                     when=_bounded,
                 ),
-                Mistake("no gradient reaches policy: something in the loss is detached or copied", when=_without_gradient),
+                Mistake(
+                    "no gradient reaches policy: something in the loss is detached or copied", when=_without_gradient
+                ),
                 Mistake(
                     "the loss is cut off from policy (.item(), .detach(), torch.tensor)",
                     error="does not require grad|has no attribute 'backward'|has no attribute 'item'",
