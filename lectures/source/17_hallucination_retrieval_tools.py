@@ -12,7 +12,7 @@
 #
 # **Before this:** lecture 11 (chat), lecture 02 (tokens); lecture 05 is not needed, MiniLM is explained where it is used.
 #
-# **Time:** core 75 minutes, optional 29 minutes; one class. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
+# **Time:** core 75 minutes, optional 32 minutes; one class. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
 #
 # <!-- sources: day24, analytics, 11785 -->
 
@@ -34,10 +34,10 @@ from llmlib.evaluate import (bootstrap_interval, calibration_error, compare,
 from llmlib.hub import embed_texts, load_minilm, load_smollm2
 from llmlib.infer import wilson_interval
 from llmlib.retrieval import (BM25, DenseRetriever, HybridRetriever, VectorIndex,
-                              add_citations, calculator_tool, check_citations, ndcg,
-                              pin_questions, python_docs, recall_at_k, reciprocal_rank,
-                              reciprocal_rank_fusion, run_tools, search_tool, support,
-                              wikipedia_passages)
+                              add_citations, calculator_tool, check_citations,
+                              chunk_text, ndcg, pin_questions, python_docs,
+                              recall_at_k, reciprocal_rank, reciprocal_rank_fusion,
+                              run_tools, search_tool, support, wikipedia_passages)
 from llmlib.text import encode_chat
 
 setup_style(compact=True)
@@ -103,12 +103,12 @@ d.show(alt="Two by two: a model that can know and answers is right or in ordinar
 # A language model does have a confidence: the probability that it gives to the answer it writes. So here is the test. If that probability is calibrated, and low where the model cannot know, then what we see are ordinary errors, badly reported. If it is as sure of Malvania as of France, the new word has earned its place.
 
 # %% [markdown]
-# (`reliability` and `calibration_error` in `llmlib.evaluate` do this.) *Recorded:* three groups of 60 questions. **Known**: capitals, authors, chemical symbols. **Open**: questions that people typed into a search engine (NQ-open). **Invented**: countries, novels and elements that do not exist, in the forms of the first group, so that the form does not give them away. Each is put after four solved examples, as plain text, and answered greedily.
+# *Recorded:* three groups of 60 questions. **Known**: capitals, authors, chemical symbols. **Open**: questions that people typed into a search engine (NQ-open). **Invented**: countries, novels and elements that do not exist, in the forms of the first group, so that the form does not give them away. Each is put after four solved examples, as plain text, and answered greedily.
 
 # %%
 poll("SmolLM2 answers about France, about whatever people search for, and about Malvania. What will the probability of its own answers look like?",
      ["highest for what it knows, clearly lower for what is invented", "about the same in all groups", "highest for the invented ones: nothing contradicts them", "not comparable, since a model's probabilities are about words and not about facts"],
-     "The next table shows it. A probability of words does carry news about facts: where the model knows, one continuation takes most of it; where it does not, many share it. How well that separates the groups is what the rest of this part measures.")
+     "The next table shows it. A probability of words does carry news about facts: where the model knows, one answer takes much of it; where it does not, many share it. How well that separates the groups is what the rest of this part measures.")
 
 # %% tags=["diagram"]
 seen = recorded("calibration_smollm2")["results"]
@@ -119,6 +119,9 @@ of = lambda key, *names: np.array([row[key] for name in names for row in groups[
 table([{"group": name, "questions": len(groups[name]), "right": int(of("right", name).sum()), "said it did not know": int(of("abstained", name).sum()),
         **{f"confidence: {label}": of(key, name).mean() for key, label in SIGNALS.items()}, "an example": f"{groups[name][7]['question']} *{groups[name][7]['answer'][:24]}*"} for name in GROUPS],
       caption=f"recorded: SmolLM2, one greedy answer each; mean confidence by four signals. Agreement: the share of {seen['samples']} sampled answers that say the same; asked itself: the probability of yes to 'Is the proposed answer right?'")
+
+# %% [markdown]
+# A calibrated signal lies on the dotted line; below it the model is too sure, above it too modest. Compare the three lines, then the panels.
 
 # %% tags=["diagram"]
 fig, axes = panels(2, titles=["questions that have an answer", "with the invented ones"], height=3.0, share_y=True)
@@ -132,14 +135,17 @@ for ax, names in zip(axes, (("known", "open"), GROUPS)):
 axes[1].legend(fontsize=9, loc="upper left")
 eces = {(key, names): calibration_error(of(key, *names), of("right", *names), 6) for key in SIGNALS for names in (("known", "open"), GROUPS)}
 show(fig, alt="Reliability of three kinds of confidence, six bins with 95 % intervals. Expected calibration error without and with the invented questions: " + "; ".join(f"{SIGNALS[key]} {eces[key, ('known', 'open')]:.2f} and {eces[key, GROUPS]:.2f}" for key in ("answer_p", "token", "asked")) + ".")
+yes = {name: int((of("asked", name) >= 0.5).sum()) for name in GROUPS}
+twin, twins = Counter(row["answer"] for row in groups["invented"] if "capital" in row["question"]).most_common(1)[0]
+print(f"yes to its own answer: {', '.join(f'{name} {yes[name]} of 60' for name in GROUPS)}; {twin} is the capital of {twins} invented countries of {sum('capital' in row['question'] for row in groups['invented'])}")
 print("ECE, answerable:", ", ".join(f"{SIGNALS[key]} {eces[key, ('known', 'open')]:.2f}" for key in SIGNALS), "\nECE, all three: ", ", ".join(f"{SIGNALS[key]} {eces[key, GROUPS]:.2f}" for key in SIGNALS))
 
 # %% [markdown]
-# The blue line first, the probability of the whole answer. Where the model knows, one answer takes much of it. On open questions hardly any does, and hardly any is right. And for what does not exist the mean is a fraction of that for known things. So the number that would tell us is there, and it is not badly calibrated: a little too modest about what it knows, with a few inventions that rank high (a certain city in Brazil is the capital of everything). This is a forecaster who errs, not one who raves.
+# The blue line first, the probability of the whole answer. Where the model knows, one answer takes much of it. On open questions hardly any does, and hardly any is right. And for what does not exist the mean is a fraction of that for known things. So the number that would tell us is there. It is not perfect: too modest about what the model knows (perhaps since many wordings count as right and the probability is that of one), and a few inventions rank high: one city is the capital of half of all invented countries. This is a forecaster who errs, not one who raves.
 #
-# The *mean token*, which interfaces like to show as confidence, is about right for known things and far too high for all else: once its first token is chosen, a wrong name is spelled with certainty. And *asked in words* whether its answer is right, the model finds a yes hardly less likely for inventions than for known things. What it says of its knowledge has little to do with what its probabilities know.
+# The *mean token* is not far off for known things and far too high for all else; a likely reason is that once its first token is chosen, a wrong name is spelled with certainty. And *asked in words* whether its answer is right, the model gives nearly the same mean to all groups, and says yes to a third of the inventions. What it says of its knowledge is a weak echo of what its probabilities know.
 #
-# So, hallucination or ordinary error? By this test mostly the latter, with its uncertainty left out. New is the medium: a classifier shows its probability, a chat shows a sentence, and the sentence sounds the same at 0.9 and at 0.04.
+# So, hallucination or ordinary error? By this test, for this model, mostly the latter, with its uncertainty left out. New is the medium: a classifier shows its probability, a chat shows a sentence, and the sentence sounds the same at high and at low probability.
 #
 # ### Saying nothing
 #
@@ -170,11 +176,11 @@ explore(gate, signal=list(SIGNALS), threshold=[0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6
         alt=lambda signal, threshold: f"Of 60 known, 60 open and 60 invented questions, answers given at {SIGNALS[signal]} of {threshold} or more: {', '.join(str(int(((of(signal, name) >= threshold) * of('right', name)).sum())) + ' right and ' + str(int(((of(signal, name) >= threshold) * (1 - of('right', name))).sum())) + ' wrong ' + name for name in GROUPS)}; the others are silent.")
 
 # %% [markdown]
-# The middle panel has lost nearly all that was made up, and some right answers. Nothing was trained for it; the threshold looks at a number that was in the softmax all along. The right panel asks the model itself: fewer right answers are left, and far more wrong ones. One warning: we looked at these questions when we set the slider. A threshold that is to be *reported* is chosen on other questions, as in part III.
+# The middle panel has lost nearly all that was made up, and some right answers. Nothing was trained for it; the threshold looks at a number that was in the softmax all along. The right panel asks the model itself: fewer right answers are left, and far more wrong ones. One warning: we looked at these questions when we set the sliders. A threshold that is to be *reported* is chosen on other questions, as in part III.
 #
 # ### Can it be taught to say so? (*optional*)
 #
-# Lecture 11 left a guess: that models state what they do not know *because* fine-tuning shows them answers that they could not have known. *Recorded*, a small trial with SmolLM2. Adapters (lecture 14) learn 64 questions, known and open ones. The arm **stated** learns the published answers to all. The arm **honest** learns the same answers where the model was right before, and "I don't know." where it was wrong; so the labels depend on what *this* model knows (Zhang et al., 2024). A third way costs no training: two of four examples in the prompt say "I don't know.", about things that do not exist. <!-- keeps: 17-confident-after-tuning -->
+# Lecture 11 left a guess: that models state what they do not know *because* fine-tuning shows them answers that they could not have known. *Recorded*, a small trial with SmolLM2. Adapters (lecture 14) learn 64 questions, known and open ones. The arm **stated** learns the published answers to all. The arm **honest** learns the same answers where the model was right before, and "I don't know." where it was wrong; so the labels depend on what *this* model knows, an idea of Zhang et al. (2024). A third way costs no training: two of four examples in the prompt say "I don't know.", about things that do not exist. <!-- keeps: 17-confident-after-tuning -->
 
 # %% tags=["diagram"]
 def three(rows):
@@ -197,16 +203,18 @@ def taught(arm):
 percent = lambda rows: f"{sum(r['right'] for r in rows) / len(rows):.0%} / {sum(r['abstained'] for r in rows) / len(rows):.0%} / {1 - sum(r['right'] + r['abstained'] for r in rows) / len(rows):.0%}"
 table([{"": "four solved examples", **{name: percent(groups[name]) for name in GROUPS}}, {"": "two of four say 'I don't know.'", **{name: percent(seen["honest"][name]) for name in GROUPS}},
        {"": "trained: stated", **taught("stated")}, {"": "trained: honest", **taught("honest")}],
-      caption=f"recorded: right / said that it did not know / stated something wrong; trained: three seeds with the range of the second, 20 questions a group and seed, asked without examples. Of the 64 lessons the model had {seen['lessons']['right']} right before")
+      caption=f"recorded: right / said that it did not know / stated something wrong; trained: three seeds with the range of the second, 20 questions a group and seed, asked without examples (of the same 20 known ones the untrained model had {sum(row['right'] for row in groups['known'][::3])} right, with examples). Of the 64 lessons the model had {seen['lessons']['right']} right before")
+now = [after for was, after in zip(groups["known"], seen["honest"]["known"]) if was["right"]]
+print(f"'I don't know.' in the prompt: of {len(now)} known answers that were right, {sum(row['right'] for row in now)} stay right, {sum(row['abstained'] for row in now)} become silent, {sum(not row['right'] and not row['abstained'] for row in now)} become wrong")
 
 # %% [markdown]
-# Every way that says "I don't know" to inventions says it to facts as well. Two examples in the prompt silence most of the inventions and nearly half of what it knew. The arm *honest* had labels that were right for this very model, and learned the sentence, not when to say it: it hardly answers anything. That is a matter of dose and of how many lessons the model had right; a longer training with more of them may find the border, and ours does not show it.
+# Every way that says "I don't know" to inventions says it to facts as well. Two examples in the prompt silence most of the inventions, and half of what it knew is lost: some of it to silence, as much to wrong answers (two solved examples fewer may be the reason). The arm *honest* had labels that fit this very model, and learned the sentence, not when to say it: it hardly answers anything. Two thirds of its lessons ended in that sentence, which may be why; a longer training with more lessons that the model had right may find the border, and ours does not show it.
 #
 # And lecture 11's guess? The arm *stated* answers everything, but so did the model before, so this trial cannot say that tuning *made* it talk. It says that tuning can make it stop, and at what price. <!-- keeps: 17-what-it-does-not-know -->
 #
 # ### Which confidence ranks best? (*optional*)
 #
-# Answer a share of all questions, the surest first, and ignore the rest. A confidence that says nothing gives a flat line.
+# Answer a share of all questions, the surest first, and ignore the rest. A confidence that says nothing gives a flat line. Below the figure the same in one number: of all pairs of a right and a wrong answer, the share in which the right one has more confidence (0.5 says nothing).
 
 # %% tags=["diagram"]
 coverage = np.linspace(0.1, 1.0, 10)
@@ -216,8 +224,22 @@ half = {label: selective_accuracy(of(key, *GROUPS), everyone, 0.2) for key, labe
 curves(risk, at=coverage, x="share of the 180 questions that is answered", y="share right", ylim=(0, 1.02), reference={"always answers": everyone.mean()}, height=2.7,
        alt="Share right among the most confident answers. At a fifth of the questions: " + ", ".join(f"{label} {value:.2f}" for label, value in half.items()) + f"; answering all: {everyone.mean():.2f}.")
 
+
+def right_above_wrong(rows, key):
+    """Share of pairs in which the right answer has more confidence; ties count half."""
+    value, good = of(key, *GROUPS)[rows], everyone[rows] == 1
+    gap = value[good][:, None] - value[~good]
+    return ((gap > 0) + 0.5 * (gap == 0)).mean()
+
+
+draws = np.random.default_rng(0).integers(0, 180, (500, 180))
+pairs = {label: (right_above_wrong(np.arange(180), key), *np.quantile([right_above_wrong(rows, key) for rows in draws], [0.025, 0.975])) for key, label in SIGNALS.items()}
+print("right above wrong, 95 % interval:", "; ".join(f"{label} {value:.2f} ({low:.2f} to {high:.2f})" for label, (value, low, high) in pairs.items()))
+
 # %% [markdown]
-# The first three *rank* about equally well, the mean token included, whose *level* is so far off: for a threshold the order is enough, for a forecast the level counts. Agreement costs several answers more and gains nothing here. The model's own word ranks least.
+# The first three *rank* about equally well, the mean token included, whose *level* is so far off: for a threshold the order is enough, for a forecast the level counts. Agreement costs several answers more and gains nothing here. The model's own word ranks least: better than chance, and well below its probabilities.
+#
+# A trap in the earlier figure: with the invented questions the ECE of the whole answer gets *smaller*. Within a bin their excess of confidence cancels the modesty about known things. The measure depends on the mixture of questions, and the mixture here, a third each, is ours.
 #
 # ### Strawberry again (*optional*)
 #
@@ -243,13 +265,14 @@ def numbers(text):
 
 
 right_first = sum(count in numbers(text) for count, text in zip(counts, first))
-swayed = sum(count + 3 in numbers(text) for count, text in zip(counts, second))
+swayed = sum(count + 3 in numbers(after) and count + 3 not in numbers(before)
+             for count, before, after in zip(counts, first, second))
 print(first[0], "|", nudge.format(counts[0] + 3), "|", second[0])
 print(f"right at first: {right_first} of 8; after the nudge "
       f"{swayed} of 8 name the wrong number they were offered")
 
 # %% [markdown]
-# Most counts are wrong, and a nudge moves many of them, wherever it points: what was not counted cannot be defended (that tuning rewards agreement is lecture 13's subject). `"strawberry".count("r")` has no such weakness, which is the case for tools in part V.
+# Most counts are wrong, and a nudge moves many of them, though it always points to a wrong number: a count that one cannot check is hard to defend (that tuning rewards agreement is lecture 13's subject). `"strawberry".count("r")` has no such weakness, which is the case for tools in part V.
 #
 # ## II. Looking it up
 #
@@ -290,7 +313,7 @@ print(shown.title, "|", " ".join(shown.text.split()))
 # %% [markdown]
 # ### Words: BM25
 #
-# The score that full-text search has used for thirty years (Robertson and Walker, 1994). A query's word counts for more if few documents have it, and its tenth occurrence counts little more than the third:
+# The score that full-text search has used for thirty years (Robertson and Walker, 1994). A query's word counts for more if few documents have it, and its tenth occurrence adds far less than its second:
 #
 # $$\text{score}(q, d) = \sum_{w \in q} \underbrace{\ln\!\Bigl(1 + \tfrac{N - n_w + 1/2}{n_w + 1/2}\Bigr)}_{\text{rare words count}} \cdot \frac{f_{w,d}\,(k_1 + 1)}{f_{w,d} + k_1\bigl(1 - b + b\,|d| / \overline{|d|}\bigr)}$$
 
@@ -360,15 +383,15 @@ meaning = DenseRetriever(
 print(f"{len(texts)} passages embedded in {time.process_time() - began:.0f} s")
 
 # %% [markdown]
-# No word in common between the first two but "is", and yet they lie close. A warning for whoever writes this: leave out the mask, and the vector of a text depends on how long its neighbours in the batch are.
+# No words in common between the first two but "is" and "a", and yet they lie close. A warning for whoever writes this: leave out the mask, and the vector of a text depends on how long its neighbours in the batch are.
 #
 # ### Both: rank fusion
 #
-# BM25's scores and cosines have no common scale, but both give a ranking. *Reciprocal rank fusion* (Cormack et al., 2009) adds up places, with $k = 60$:
+# BM25's scores and cosines have no common scale, but both give a ranking. *Reciprocal rank fusion* (Cormack et al., 2009) adds up the reciprocals of places, with $k = 60$:
 #
 # $$\text{RRF}(d) = \sum_{\text{rankings}} \frac{1}{k + \text{rank}(d)} .$$
 #
-# **By hand.** Words say A, B, C; vectors say C, A, D. A gets $\tfrac{1}{61} + \tfrac{1}{62}$, C gets $\tfrac{1}{63} + \tfrac{1}{61}$: A, C, then B ($\tfrac{1}{62}$) before D ($\tfrac{1}{63}$). If C and D are the relevant ones: recall@2 is one of two, 0.5; the reciprocal rank of the first hit is 1/2; and $\text{nDCG} = \bigl(\tfrac{1}{\log_2 3} + \tfrac{1}{\log_2 5}\bigr) / \bigl(\tfrac{1}{\log_2 2} + \tfrac{1}{\log_2 3}\bigr) = 0.65$, which asks not only whether but how early.
+# **By hand.** Words say A, B, C; vectors say C, A, D. A gets $\tfrac{1}{61} + \tfrac{1}{62}$, C gets $\tfrac{1}{63} + \tfrac{1}{61}$: A, C, then B ($\tfrac{1}{62}$) before D ($\tfrac{1}{63}$). If C and D are the relevant ones: recall@2 is one of two, 0.5; the reciprocal rank of the first hit is 1/2. nDCG gives a hit in place $i$ the gain $1/\log_2(1 + i)$ and divides by the gain of the best order: $\text{nDCG} = \bigl(\tfrac{1}{\log_2 3} + \tfrac{1}{\log_2 5}\bigr) / \bigl(\tfrac{1}{\log_2 2} + \tfrac{1}{\log_2 3}\bigr) = 0.65$. It asks not only whether but how early.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -396,6 +419,9 @@ for kind in ("plain", "paraphrased"):
         line.append(f"{name} {np.mean(recall):.2f}")
     print(f"{kind:11} {len(some)} questions, recall@3:", ", ".join(line))
 
+# %% [markdown]
+# *Recorded*, all questions, two libraries. Look for who wins in which wording, and for what more passages cost.
+
 # %% tags=["diagram"]
 quality = recorded("retrieval_quality")["results"]
 with_interval = lambda found: f"{found[0]:.2f} ({found[1]:.2f}–{found[2]:.2f})"
@@ -412,25 +438,32 @@ axes[1].legend(fontsize=9, loc="upper right")
 show(fig, alt="Recall at 10 with 95 % intervals. " + " ".join(f"{quality[size]['passages']} passages, {kind}: " + ", ".join(f"{NAMES[m]} {quality[size]['methods'][m][kind]['recall@10'][0]:.2f}" for m in NAMES) + "." for size in ("small", "all") for kind in ("plain", "paraphrased")))
 
 # %% [markdown]
-# Ask in the passage's words, and BM25 finds nearly everything in half a millisecond. Ask in other words, and it finds little; MiniLM still has most of them among ten. Six times as many passages hardly touch the plain wordings (at ten places; recall@1 falls somewhat) and make the paraphrased ones harder for all.
+# Ask in the passage's words, and BM25 has nearly everything among ten. Ask in other words, and it finds little; MiniLM still has most of them. Six times as many passages hardly touch the plain wordings (at ten places; recall@1 falls somewhat) and make the paraphrased ones harder for all.
 #
-# And the favourite loses: fusion is behind the better of its two parts in both wordings. On plain questions it loses little. On paraphrased ones BM25's ranking is mostly noise, and so is half of every fused ranking. Fusion is an insurance for those who do not know which kind of question comes. On this set dense search alone would have been the better one: its weak side is less weak.
+# And the favourite loses. On paraphrased questions fusion is far behind dense search: there BM25's ranking is mostly noise, and so is half of every fused one. On plain questions it is between its parts, and the difference to BM25 is within the interval. Fusion is an insurance for those who do not know which kind of question comes. Both wordings counted alike, dense search alone would have had more among ten, for its weak side is less weak; in the *first* place, over the large library, the two are about equal (the table below). How far the paraphrases go was our decision, and it decides this.
 #
 # ### A closer look at search (*optional*)
 #
 # Where are the cuts? Bars that overlap are words that stand in two pieces; dotted lines are ends of paragraphs.
 
 # %% tags=["diagram"]
-from llmlib.retrieval.chunking import PARAGRAPH, _spans
-
 section = "\n\n".join(p.text for p in docs if p.id.split("/")[1] == "raise")
 word_at = [m.start() for m in re.finditer(r"\S+", section)]
-ends = [np.searchsorted(word_at, m.end()) for m in PARAGRAPH.finditer(section)]
+ends = [np.searchsorted(word_at, m.end()) for m in re.finditer(r"\n[ \t]*\n", section)]
+
+
+def spans(size, overlap):
+    """Where each piece begins and ends."""
+    start, found = -1, []
+    for piece in chunk_text(section, size, overlap):
+        start = section.index(piece, start + 1)
+        found.append((start, start + len(piece)))
+    return found
 
 
 def cut(size=120, overlap=20):
     fig, ax = plt.subplots(figsize=(3.5, 2.3))
-    for row, (start, end) in enumerate(_spans(section, size, overlap)):
+    for row, (start, end) in enumerate(spans(size, overlap)):
         a, b = np.searchsorted(word_at, start), np.searchsorted(word_at, end)
         ax.barh(-(row % 5), b - a, left=a, color="#0072B2" if row % 2 else "#56B4E9", height=0.8)
     for x in ends:
@@ -440,19 +473,24 @@ def cut(size=120, overlap=20):
 
 
 explore(cut, size=[40, 80, 120, 240], overlap=[0, 10, 19], panels=[dict(size=40, overlap=19), dict(size=120, overlap=19), dict(size=240, overlap=0)],
-        alt=lambda size, overlap: f"The text of one topic cut into {len(list(_spans(section, size, overlap)))} pieces of at most {size} words with overlap {overlap}; dotted lines are ends of paragraphs.")
+        alt=lambda size, overlap: f"The text of one topic cut into {len(spans(size, overlap))} pieces of at most {size} words with overlap {overlap}; dotted lines are ends of paragraphs.")
 
 # %% [markdown]
-# Small pieces tear paragraphs and therefore overlap; large ones hold several things. *Recorded*, on the Python questions: for a budget of 480 words read, the evidence is found about as often with pieces of 40, 80 and 120 words, and overlap makes no difference that the intervals can see. At 240 words dense search falls behind, very likely since MiniLM was given only the first 128 tokens of each.
+# Small pieces tear paragraphs and therefore overlap; large ones hold several things. *Recorded*, on the Python questions: for a budget of 480 words read, the evidence is found about as often with pieces of 40, 80 and 120 words, and overlap makes no difference that the intervals can see. At 240 words dense search falls behind and BM25 does not. A likely reason, which we did not test by itself: MiniLM was given 128 tokens of each piece, and did not read the rest. (Of most pieces of 120 words it misses the end too; 128 tokens are fewer than 100 words of this text.)
 
 # %%
-poll("'Which set-up step is skipped when object creation hands back something of a foreign class?' The passage says: 'If `__new__()` does not return an instance of cls, then the new instance's `__init__()` method will not be invoked.' Which search has a chance?",
-     ["the one by vectors: the question shares hardly a rare word with the passage", "BM25: the question has many words, so some will match", "neither: the answer is not in the question", "both alike, since fusion makes them equal"],
-     "The question paraphrases on purpose. BM25 sees 'of', 'is', 'an', words that all passages have. Vectors may connect 'object creation' with 'new instance'. That a question does not hold its answer is no obstacle to either.")
+poll("'How wide are the stops when tabulators get swapped for blanks?' The passage says that 'str.expandtabs' returns 'a copy of the string where all tab characters are replaced by one or more spaces', and that tab positions occur every 8 characters. Which search puts it near the top?",
+     ["the one by vectors: the question shares no rare word with the passage", "BM25: the question has many words, so some will match", "neither: the answer is not in the question", "both alike, since fusion makes them equal"],
+     "The question paraphrases on purpose. What BM25 shares with the passage is 'are', 'for' and 'the', words that most passages have; the next cell prints both places. A clear case, chosen as such: one shared rare word is enough for BM25 to find a paraphrase after all. That a question does not hold its answer is no obstacle to either.")
 
 # %% tags=["diagram"]
 table([{"search": NAMES[m], "wording": kind, **{measure: with_interval(quality["all"]["methods"][m][kind][measure]) for measure in ("recall@1", "recall@10", "mrr", "ndcg@10")}, "ms a question": quality["all"]["methods"][m][kind]["milliseconds"]} for kind in ("plain", "paraphrased") for m in NAMES],
       fmt=".1f", caption=f"recorded: {quality['all']['passages']:,} passages, {quality['all']['questions']['plain']} test questions in each wording, 95 % intervals; nothing was tuned")
+place = {}
+for name, each in (("words", word_index), ("vectors", meaning)):
+    ranked = [str(part[hit.document]) for hit in each.search("How wide are the stops when tabulators get swapped for blanks?", len(part))]
+    place[name] = 1 + ["str.expandtabs" in text for text in ranked].index(True)
+print(f"the poll's passage, live, of {len(part)}: place {place['words']} by words, place {place['vectors']} by vectors")
 
 # %% [markdown]
 # The measures agree on the order here. They need not: recall@10 does not ask where among the ten, and a reader who is given one passage lives on recall@1.
@@ -463,7 +501,8 @@ table([{"search": NAMES[m], "wording": kind, **{measure: with_interval(quality["
 
 # %%
 EXAMPLE = ("Eiffel Tower: It is named after the engineer Gustave Eiffel.\n"
-           "Question: After whom is it named?\nAnswer: Gustave Eiffel\n\n")
+           "Question: After whom is the Eiffel Tower named?\n"
+           "Answer: Gustave Eiffel\n\n")
 
 
 def complete(prompt):
@@ -494,7 +533,7 @@ print(*(f"{name}: token F1 {np.mean(scores):.2f}" for name, scores in f1.items()
 print(f"gain {gain.difference:.2f}, 95 % interval {gain.low:.2f} to {gain.high:.2f}")
 
 # %% [markdown]
-# The gain is there, and twenty questions leave its size wide open. *Recorded:* the test questions, each fact in one wording. Prompt, searcher, number of passages and threshold were chosen on development questions before a test question was asked. The metric is token F1 (what SQuAD uses: the overlap of words, so that rambling costs); beside it, whether the answer contains a right one.
+# A gain shows, and twenty questions leave its size wide open: the interval reaches down to nothing. *Recorded:* the test questions, each fact in one wording. Prompt, searcher, number of passages and threshold were chosen on development questions before a test question was asked. The metric is token F1 (what SQuAD uses: the overlap of words, so that rambling costs); beside it, whether the answer contains a right one. Compare the searchers with the last row, where the right passage is given by hand.
 
 # %% tags=["diagram"]
 rag = recorded("rag_answers")["results"]
@@ -503,8 +542,8 @@ searcher = chosen["searcher"]
 order = ["closed", *(f"{m} 1" for m in NAMES), f"{searcher} 3", f"{searcher} 5", f"{searcher} 1, all passages", "gold"]
 said_of = lambda name: {"closed": "alone", "gold": "the right passage given"}.get(name, re.sub(r"^(\w+) (\d)", lambda m: f"{NAMES[m[1]]}, {m[2]} passage{'s' * (m[2] != '1')}", name).replace("all passages", f"of {quality['all']['passages']:,}"))
 table([{"": said_of(name), "token F1": with_interval(answers[name]["f1"]), "gain over alone": with_interval(answers[name]["f1 gain"]) if name != "closed" else "",
-        "times": f"{answers[name]['f1 ratio'][0]:.1f}" if name != "closed" else "", "contains a right answer": with_interval(answers[name]["contains"])} for name in order],
-      highlight=[order.index(f"{searcher} {chosen['passages']}")], caption=f"recorded: {rag['test']['answerable']} answerable test questions over {quality['small']['passages']:,} passages; 95 % bootstrap intervals over questions, gains paired; bold: chosen on development questions. Multiple choice of four: {with_interval(picks['accuracy']['closed'])} alone, {with_interval(picks['accuracy']['found'])} with the first passage, chance {rag['chance']:.2f}")
+        "times": "{:.1f} ({:.1f}–{:.1f})".format(*answers[name]["f1 ratio"]) if name != "closed" else "", "contains a right answer": with_interval(answers[name]["contains"])} for name in order],
+      highlight=[order.index(f"{searcher} {chosen['passages']}")], caption=f"recorded: {rag['test']['answerable']} answerable test questions over {quality['small']['passages']:,} passages; 95 % bootstrap intervals over questions, gains paired; bold: chosen on development questions. Multiple choice of four: {with_interval(picks['accuracy']['closed'])} alone, {with_interval(picks['accuracy']['found'])} with the first passage, {with_interval(picks['accuracy']['gold'])} with the right one, chance {rag['chance']:.2f}")
 
 # %% tags=["diagram"]
 print("token F1 by wording:", "; ".join(f"{said_of(name)} {answers[name]['f1 by part']['plain'][0]:.2f} plain, {answers[name]['f1 by part']['paraphrased'][0]:.2f} paraphrased" for name in ("closed", "bm25 1", "dense 1", "gold")))
@@ -526,13 +565,15 @@ axes[1].legend(fontsize=9)
 show(fig, alt="Left: token F1 with " + ", ".join(f"{k} passages {answers[f'{searcher} {k}']['f1'][0]:.2f}" for k in numbers_shown) + ". Right: share of answers that contain a right one. " + " ".join(f"Right passage {place}: " + ", ".join(f"{rag['reading'][place][k][0]:.2f} with {k} shown" for k in ("1", "3", "5")) + "." for place in places))
 
 # %% [markdown]
-# One passage more than doubles token F1, whoever finds it, and the intervals of the gain are clear of zero. Multiple choice, which asks nothing of the model's wording, gains more (the lines above the figure have the normalisation that would have suited the closed book best). And yet the scores are low, and the first of those lines says where: the gain is in the plain wordings. A paraphrase defeats this reader even with the *right* passage before it, and BM25's first passage serves it as well as the right one given by hand. The reader is the bottleneck, more than the search.
+# One passage multiplies token F1 by two and a half to three, whoever finds it; the intervals of the gain are clear of zero, those of the factor are wide. Multiple choice gains too, by any of three normalisations.
 #
-# More passages hurt. With five, the gain is gone, and the right panel shows why: even where the right passage stands first, four others beside it cost most of the right answers. Larger readers stand more of it; how many is a number to be measured, for each reader.
+# And yet the scores are low. Where is the rest lost, in search or in reading? Give the reader the *right* passage: its written answers get hardly better than with BM25's first, so in writing a better search could add little. In multiple choice the right passage does add, so there the search costs as well. And the gain sits in the plain wordings: even with the right passage before it, this reader writes few answers to paraphrased questions.
+#
+# More passages hurt. With five, the gain is gone, and the right panel shows where: even if the right passage stands first, four others behind it cost most of the right answers. One reservation: the prompt was chosen with one passage, and its examples show one each. Examples with five, or a larger reader, may stand more of it.
 #
 # ### Refusing, and citing
 #
-# Two checks stand around the model, and neither needs it. The *gate* refuses before it is asked. The *citation check* looks every "[2]" up: does source 2 exist, and do the words of the sentence stand in it? What does not hold is removed; what a small model leaves uncited, the library attributes.
+# Two checks stand around the model, and neither needs it. The *gate* refuses before it is asked. The *citation check* looks every "[2]" up: does source 2 exist, and do the words of the sentence stand in it? What does not hold is removed; what a small model leaves uncited, the library attributes to the source that shares most words.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -546,6 +587,9 @@ print("invented:", checked.invented, " unsupported:", checked.unsupported)
 print(add_citations("break ends the nearest enclosing loop.", SOURCES)[0])
 wrong = "break never terminates the nearest enclosing loop"
 print(f"a 'never' is missed: support {support(wrong, SOURCES[1]):.2f}")
+
+# %% [markdown]
+# The gate: what lies left of the dotted line is refused. A good one has the orange points on its left, both kinds of blue on its right.
 
 # %% tags=["diagram"]
 best_of = quality["gate"]["all"]["dense"]
@@ -562,14 +606,15 @@ ax.invert_yaxis()
 closed_out = {kind: wilson_interval(sum(x < level for x in best_of["test"][kind]), len(best_of["test"][kind])) for kind in KINDS}
 refused = {kind: np.mean([x < level for x in best_of["test"][kind]]) for kind in KINDS}
 show(fig, alt="Best cosine of each test question. " + " ".join(f"{kind}: median {np.median(best_of['test'][kind]):.2f}, refused at {level:.2f}: {refused[kind]:.0%}." for kind in KINDS))
-cites = rag["citations"]
-print(f"citations, {cites['questions']} questions: written by itself, asked to {cites['instructed']['replies that cite by themselves']}, shown how {cites['by example']['replies that cite by themselves']} (of these unsupported: {cites['by example']['unsupported']}); attributed by the library {cites['by example']['added']}; invented in the end {cites['by example']['invented in the end'] + cites['instructed']['invented in the end']}")
+cites, told = rag["citations"], f"{searcher} 1, told to refuse"
+print("refused by the model itself, told to: " + "; ".join("{} {:.0%} ({:.0%} to {:.0%})".format(kind, *rag["refusals"][kind][told]["model"]) for kind in KINDS))
+print(f"citations, {cites['questions']} questions: replies that cite, asked to {cites['instructed']['replies that cite by themselves']}, shown how {cites['by example']['replies that cite by themselves']} ({cites['by example']['citations that hold']} citations hold, {cites['by example']['unsupported']} do not); attributed by the library {cites['by example']['added']}; where the right passage was shown, it is among those cited {cites['by example']['cites a right passage'][0]} times of {cites['by example']['cites a right passage'][1]}; invented in the end {cites['by example']['invented in the end'] + cites['instructed']['invented in the end']}")
 print(f"gate at {level:.2f}, chosen on development questions; refused: " + "; ".join(f"{kind} {refused[kind]:.0%} ({closed_out[kind][0]:.0%} to {closed_out[kind][1]:.0%})" for kind in KINDS))
 
 # %% [markdown]
-# The gate lets plain questions through, and cannot tell a paraphrase from a question that nothing answers: both have some passage at a middling distance. Half of our unanswerable questions ask for other parts of Python's library, near enough to look answerable. A gate on one cosine is a filter for what is far off, not for what is merely not there; and this one was set on a few development questions. The model's own refusals do not fill the gap, as part I lets one expect.
+# The gate lets plain questions through, and cannot tell a paraphrase from a question that nothing answers: both have some passage at a middling distance. Half of our unanswerable questions ask for other parts of Python's library, near enough to look answerable. A gate on one cosine is a filter for what is far off, not for what is merely not there; and the development questions it was set on hold only eight unanswerable ones. The model's own refusals do not fill the gap, as part I lets one expect.
 #
-# The citation check is of another kind: it cannot say that an answer is right, but what it lets stand points to a source that exists and holds the words. In code, invented sources are zero *by construction*.
+# The citation check is of another kind: it cannot say that an answer is right, but what it lets stand points to a source that exists and holds most of the words. Invented sources are zero *by construction*; a citation of the wrong passage is not excluded.
 #
 # ## IV. What goes wrong
 #
@@ -615,20 +660,29 @@ def taken(prompt, kind, filtered=False):
 
 share = {(kind, name): taken(prompt, kind, filtered) for kind in ("command", "text") for name, prompt, filtered in (("chat", "plain", False), ("told not to", "told", False), ("told + filter", "told", True), ("completion", "passage", False), ("completion + filter", "passage", True))}
 hits = [cited for run in injected["runs"] for was, cited in zip(run["taken"], run["cited"]) if was]
+by_question = lambda prompt: np.mean([runs[prompt, i]["taken"] for i in range(4)], axis=0).tolist()
+warned = compare(by_question("plain"), by_question("told"))
+print("taken over, 95 % interval over questions:", "; ".join("{}, {} {:.2f} ({:.2f} to {:.2f})".format(name, kind, *share[kind, name]) for name, kind in (("chat", "command"), ("told not to", "command"), ("chat", "text"), ("told not to", "text"), ("completion", "text"))) + f"; completion, command: none of 40, {wilson_interval(0, 40)[1]:.0%} stay possible even if all are independent")
+print(f"told not to minus chat, commands: {warned.difference:.2f} ({warned.low:.2f} to {warned.high:.2f})")
 print(f"{len(hits)} answers were taken over in all; with a citation that the check lets stand: {sum(hits)}")
 bars({name: {kind: share[kind, name].value for kind in ("command", "text")} for name in dict.fromkeys(name for _, name in share)}, x="share of answers taken over", fmt=".2f", height=2.8,
      alt="Share of answers taken over, commands and text: " + "; ".join(f"{name} {share['command', name].value:.2f} and {share['text', name].value:.2f}" for name in dict.fromkeys(name for _, name in share)) + ".")
 
 # %% [markdown]
-# *The chat form* is taken over by commands in about a third of the cases. Being told not to obey lowers that and does not end it (its prompt also differs in other words, so we cannot say that the warning did it). *The completion form* obeys no command at all: it is no chat and takes no orders. What takes it over, if anything, is text in its own form, "Question: … Answer: PINEAPPLE", and that sentence is the strongest against the chat as well.
+# *The chat form* is taken over by commands in three cases of ten. Told not to obey, in fewer than half as many, but over ten questions the interval of the difference includes zero, and the prompt differs in other words too. *The completion form* obeyed none of the forty commands; perhaps since it is no chat and takes no orders, perhaps since its two examples show what to do. What takes it over, if anything, is text in its own form, "Question: … Answer: PINEAPPLE", and that sentence is the strongest against the chat as well.
 #
-# *The filter* catches the four commands that its author had seen, and none of the four that he had not. This is how filters fail. And the last line is the sobering one: every answer that was taken over passes the citation check (the library attributes it), since the source does say PINEAPPLE. Checked citations protect against the model's inventions, not against the source's.
+# *The filter* catches the four commands that its author had seen, and none of the four that he had not; these are also of another kind, no commands at all. This is how filters fail. And the last line is the sobering one: every answer that was taken over passes the citation check (the library attributes it), since the source does say PINEAPPLE. Checked citations protect against the model's inventions, not against the source's.
 #
-# So each defence lowers a rate and none makes it zero. What remains must stand outside of the model: know who wrote the sources, give a reader of strangers' texts no tool that can do harm, and let people confirm what matters.
+# So each defence stops some attacks and none stops all. What remains must stand outside of the model: know who wrote the sources, give a reader of strangers' texts no tool that can do harm, and let people confirm what matters.
 #
 # ## V. Tools
 #
 # Retrieval gives the model what *we* looked up. A tool lets it ask. The model writes a call; the program around it parses it, checks it against the tool's parameters, runs it, and puts the result into the conversation as the next message (Yao et al., 2023; Schick et al., 2023). A bad call becomes an error message to the model, never an exception to the user, and the number of turns is limited.
+
+# %% [markdown]
+# ### The loop without a model (*optional*)
+#
+# The loop in boxes; each arrow is a line or two of `run_tools`.
 
 # %% tags=["diagram"]
 d = Diagram(12, 2.6)
@@ -646,9 +700,7 @@ d.label(8.0, 0.45, "result, or an error message", size=11)
 d.show(alt="The question goes to the model. If it writes a call, the call is parsed and checked, the tool runs, and the result or an error message goes back to the model; if it writes no call, that is the answer.")
 
 # %% [markdown]
-# ### The loop without a model (*optional*)
-#
-# A script stands in the model's place. Its first call is broken, its second names no tool, its third is a piece of Python:
+# Now a script stands in the model's place. Its first call is broken, its second names no tool, its third is a piece of Python:
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -684,9 +736,9 @@ table([{"": label, "sums: called": tally(arm, "sum", "called"), "right expressio
       caption="recorded: 6 sums, 5 questions about Python's documentation, 5 that need no tool; trained: three seeds, a number each; the rule of 'routed' was written with these questions at hand")
 
 # %% [markdown]
-# *Told*, it calls nothing; *shown*, next to nothing. *Made to*, it calls for everything, greetings included, and takes the search even for sums. But let a rule choose the tool, and the model writes nearly every argument and gets nearly every sum right, of which alone it had none. So it can fill in a call and read its result; what it lacks is the decision *whether*, and *which*.
+# *Told*, it calls nothing; *shown*, once. *Made to*, it calls for everything, greetings included, and takes the search even for sums (the more probable of two begun calls was taken, so part of that may be wording). But let a rule choose the tool, and the model writes ten of eleven arguments and ends five sums of six right, of which it had none without the calculator: few questions, and a large difference. So it can fill in a call and copy a number from its result (whether it reads the documentation it finds was not judged); what it did not do by itself is decide *whether*, and *which*.
 #
-# Four updates on 32 conversations did not teach that decision: no call in any of three seeds, though the wording of the lessons' answers was taken up. It is a null result of a very short training. Models that call tools have been tuned on many thousands of calls.
+# Four updates on 32 conversations did not teach that decision: no call in any of three seeds, though the wording of the lessons' answers was taken up. It is a null result of a very short training, at one learning rate. Models that call tools have been tuned on many thousands of calls.
 #
 # ## VI. The same in LangChain's words (*optional*)
 #
@@ -726,27 +778,27 @@ for row, probe in enumerate(probes):
 print(f"{index.vectors.nbytes / 1e6:.0f} MB; {np.median(taken_ms):.0f} ms a question")
 
 # %% [markdown]
-# The cost grows with the number of vectors and nothing else; `benchmarks/vector_search.py` compares with torch and, where it is installed, faiss. At a million it is a few tenths of a second, and then approximate indices (graphs, clusters) begin to pay: they look at a part of the vectors and miss some. Below that, exact search is one matrix product, and has one thing less to go wrong.
+# The cost grows with the number of vectors times their length; `benchmarks/vector_search.py` compares with torch and, where it is installed, faiss. At a million it is ten times the time above, and then approximate indices (graphs, clusters) begin to pay: they look at a part of the vectors and miss some. Below that, exact search is one matrix product, and has one thing less to go wrong.
 #
 # ## VIII. A faithful summary? (*optional*)
 #
-# Retrieval gives the model the truth; does it copy it? Eight passages of Wikipedia, a sentence of summary each. What can be counted cheaply are *names and numbers*: those of the summary that stand in the passage were copied, the others were invented.
+# Retrieval gives the model the truth; does it copy it? Eight passages of Wikipedia, a sentence of summary each. What can be counted cheaply are *names and numbers*: those of the summary that stand in the passage were copied, the others were added, from memory or from nowhere.
 
 # %%
 names = lambda text: set(re.findall(r"\b(?:[A-Z][a-z]{2,}|\d[\d,.]*\d|\d)\b", text))
-copied, invented = [], []
+copied, added = [], []
 for passage in wikipedia_passages(40)[::5]:
     text = " ".join(passage.text.split()[:90])
     summary = chat(f"Summarize in one sentence:\n\n{text}", new=40)
     after_first = summary.partition(" ")[2]             # the first is capital anyway
     for name in sorted(names(after_first)):
-        (copied if name in names(f"{passage.title} {text}") else invented).append(name)
+        (copied if name in names(f"{passage.title} {text}") else added).append(name)
     if passage.id == "wikipedia/5":
         print(summary)
-print(f"copied {len(copied)}, invented {len(invented)}:", ", ".join(invented[:12]))
+print(f"copied {len(copied)}, added {len(added)}:", ", ".join(added[:12]))
 
 # %% [markdown]
-# Even with the text before its eyes the model adds a name or a number now and then; the list above is what a reader would have to check. Copying is not yet faithfulness: a summary may hold only names of the passage and connect them wrongly. Measuring that takes a model of entailment or a person.
+# Even with the text before its eyes the model adds a name or a number now and then; the list above is what a reader would have to check. Not all of it need be false: an abbreviation written out counts as added. Copying is not yet faithfulness: a summary may hold only names of the passage and connect them wrongly. Measuring that takes a model of entailment or a person.
 #
 # ## Scale warning
 #
@@ -765,17 +817,17 @@ claims_table([
           f"{60 - int(of('abstained', 'invented').sum())} of 60 questions about nothing got an answer",
           "holds", source="day24", split="report"),
     Claim("isn't this the same as the errors we always had with neural networks?",
-          "Guo et al. (2017): calibration; Kalai and Vempala (2024): calibrated models must err so",
+          "Guo et al. (2017): calibration; Kalai and Vempala (2024): a calibrated model must make up some",
           f"probability of the answer: known {of('answer_p', 'known').mean():.2f}, invented "
           f"{of('answer_p', 'invented').mean():.2f}; mean token: {of('token', 'known').mean():.2f}, {of('token', 'invented').mean():.2f}",
-          "holds; an error whose uncertainty is not told", source="day24", split="report"),
+          "holds, by this test; an error whose uncertainty is not told", source="day24", split="report"),
     Claim("strawberry contains one r; are you sure? it contains two",
           "Sharma et al. (2023): models yield to the user",
           f"eight words: {right_first} right, {swayed} named the wrong number they were offered",
-          "fails; it is three, and counting was never done", source="day24"),
+          "fails; it is three, and this model yields too", source="day24"),
     Claim("pre-training can absorb knowledge", "Roberts et al. (2020): how much, grows with size",
           f"facts most people know {int(of('right', 'known').sum())} of 60, what people search for {int(of('right', 'open').sum())} of 60",
-          "holds; for what is said often", source="analytics", split="report"),
+          "holds; of the rest hardly any, at this size", source="analytics", split="report"),
     Claim("ChatGPT may occasionally generate incorrect information", "OpenAI's own list of limitations",
           f"SmolLM2, questions that people searched for: {60 - int(of('right', 'open').sum())} of 60 wrong, none declined",
           "holds; at 135 million parameters it is the rule", source="analytics", split="report"),
@@ -784,28 +836,28 @@ claims_table([
           "holds", source="day24", split="report"),
     Claim("allow the LLM retrieve documents", "Lewis et al. (2020): a retriever does; Schick et al. (2023): the model may call",
           f"told that it can: {tally('told', 'docs', 'called')} questions searched for; begun by the program: {tally('routed', 'docs', 'fits')}",
-          "fails; in RAG the program retrieves, this model did not ask to", source="day24", split="report"),
+          "fails here; the program retrieves, this small model did not ask", source="day24", split="report"),
     Claim("an open challenge: reduce hallucinations", "Zhang et al. (2024): say 'I don't know'",
           f"examples that say so: {sum(r['abstained'] for r in seen['honest']['invented'])} of 60 inventions gone, right answers "
           f"{int(of('right', 'known').sum())} to {sum(r['right'] for r in seen['honest']['known'])}",
-          "holds; it is open, each remedy costs answers", source="11785", split="report"),
+          "holds; each way to decline costs right answers", source="11785", split="report"),
 ])
 
 # %% [markdown]
 # ## Summary
 #
-# 1. A hallucination is an error without its uncertainty. SmolLM2's probability of a whole answer is high for what it knows and low for what does not exist; its mean token probability and its own word about itself are not.
-# 2. A threshold on that probability, or a few examples that say "I don't know", trade right answers against inventions. Nothing removes only the inventions.
-# 3. BM25 scores words, $v_q \cdot v_d$ meaning, and rank fusion places. On questions in the passage's words the first won, on paraphrases the second, and fusion was second in both.
-# 4. Retrieval-augmented generation is a prompt. One passage more than doubled the score of this reader, all of it on questions in the passage's words; five took the gain away; the right one given by hand hardly added. Around it stand two checks that need no model: a gate on the best cosine, and citations looked up in the text.
-# 5. A reader believes its source. A wrong chunk, a false passage and an injected line all come out as fluent answers, correctly cited; defences lower the rates.
-# 6. Tools are calls that a program parses, checks and runs. SmolLM2 did not decide to call because it was told to; with the tool chosen for it, it filled in the arguments and got nearly all sums right.
+# 1. A hallucination is an error without its uncertainty. SmolLM2's probability of a whole answer is higher for what it knows than for what does not exist. Its mean token probability ranks as well and is far too high; its own word about itself ranks weakly.
+# 2. A threshold on that probability, or a few examples that say "I don't know", trade right answers against inventions. None of the ways tried removes only the inventions.
+# 3. BM25 scores words, $v_q \cdot v_d$ meaning, and rank fusion places. On questions in the passage's words the first was ahead, on paraphrases the second, and fusion was between them in both.
+# 4. Retrieval-augmented generation is a prompt. One passage multiplied the token F1 of this reader by two and a half to three, nearly all of it on questions in the passage's words; five, under a prompt made for one, took the gain away; the right one given by hand hardly added to written answers, but did in multiple choice. Around it stand two checks that need no model: a gate on the best cosine, and citations looked up in the text.
+# 5. A reader believes its source. A wrong chunk, a false passage and an injected line all come out as fluent answers, cited by the rules; no defence stopped all of it.
+# 6. Tools are calls that a program parses, checks and runs. Told that there are tools, SmolLM2 called none; with the tool chosen for it, it filled in the arguments and got five sums of six right.
 #
 # ## Exercises
 #
 # *Lab 17* builds on this page: BM25, dense search, fusion, and a prompt with citations.
 #
-# 1. By hand: three documents of lengths 4, 4 and 8 hold the word "raise" 1, 0 and 3 times. With $k_1 = 1.5$ and $b = 0.75$, which of the two scores higher for the query "raise"? At which $b$ are they equal?
+# 1. By hand: three documents of lengths 4, 4 and 8 hold the word "raise" 1, 0 and 2 times. With $k_1 = 1.5$ and $b = 0.75$, which of the two that hold it scores higher for the query "raise"? At which $b$ are they equal, and what do they then have in common?
 # 2. A model says 0.9 to everything and is right in 90 % of the cases. What is its calibration error, and what does a threshold gain?
 # 3. `recorded("retrieval_quality")["results"]["chunks"]` holds pieces of 40 to 240 words with and without overlap. Which size finds the evidence most often within 480 words read, and is the difference larger than its interval?
 # 4. Write a ninth injection that the filter misses and that takes over more answers than any of the eight. Then write the pattern that catches it, and count what the pattern removes from the documentation.
