@@ -6,7 +6,7 @@
 # Business Analytics calls this a new paradigm: "Same model + more thinking/reasoning time = Better Performance". Day 24 shows chains, votes and trees of thoughts in one drawing; 11-785 names chain of thought among the ways to prompt. Here each of these is built in a few lines, and its price is counted in the same coin: generated tokens.
 #
 # **Afterwards you can**
-# - say why steps help a model of fixed depth, and which of the other explanations a control has ruled out;
+# - say why steps help a model of fixed depth, and which other explanations the controls speak against, and how far;
 # - keep apart prompted chains of thought and steps that a model was trained on;
 # - read an answer off a reply, vote over many, choose by a verifier, search a tree, and count what each costs;
 # - tell a learned verifier from an oracle, and say which of the two a curve was drawn with;
@@ -14,7 +14,7 @@
 #
 # **Before this:** lectures 03, 11 and 13; lecture 00 for intervals.
 #
-# **Time:** core 117 minutes, optional 3 minutes; two classes. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
+# **Time:** core 123 minutes, optional 3 minutes; two classes. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
 #
 # <!-- sources: analytics, day24, 11785 -->
 
@@ -60,7 +60,9 @@ print("with steps:    ", example.reply(), " (the last is the answer)")
 print("at once:       ", example.reply(steps=False))
 
 # %% [markdown]
-# **By hand.** Cover the second line and follow the ball. Most people keep one number in mind, the cup, and change it at each swap. A transformer that must answer with its next token has no such number: within one token information goes from layer to layer, and there are as many layers as there are, whatever the length of the game. With steps, the cup is a token, and the next token may read it.
+# **By hand.** Cover the second line and follow the ball. Most people keep one number in mind, the cup, and change it at each swap. A transformer that must answer with its next token has no such number. All tokens of the prompt are worked on side by side, but each result needs a layer above what it was made from, and there are as many layers as there are, whatever the length of the game. With steps, the cup is a token, and the next token may read it, from the lowest layer on.
+#
+# Following the ball one swap at a time is not the one way, though. Two swaps make one rearrangement of the cups, two of these another, and so on: twelve swaps fit into a handful of layers. Such *shortcuts* exist, and trained transformers have been seen to find some (Liu et al., 2023). Whether these models find one is a question for a measurement.
 
 # %% tags=["diagram"]
 d = Diagram(12, 3.4)
@@ -139,7 +141,7 @@ for name, with_steps in (("with steps", True), ("at once", False)):
           f"{writer.budget.generated / len(held_out):.0f} tokens a reply")
 
 # %% [markdown]
-# Chance is one in five. The figure shows the *recorded* runs over three seeds, with games of 12 swaps, and contenders that could explain the difference away. Look for one that comes near the steps.
+# Chance is one in five. The figure shows the *recorded* runs over three seeds, with games of 12 swaps and 20 processor seconds for each model, and contenders that could explain the difference away. Look for one that comes near the steps.
 
 # %% tags=["diagram"]
 cot = recorded("chain_of_thought")["results"]
@@ -159,12 +161,14 @@ table([{"": way, "right (%), by seed": ", ".join(f"{x:.0f}" for x in of(SHELL, w
 # %% [markdown]
 # **What the controls say.** Each row has the same problems and the same processor time.
 #
-# - *direct* answers at once, *deeper* does so with four times the layers. They ask whether steps were only a substitute for depth. Four times the layers also mean a quarter of the updates: what equal time costs is in the table.
+# - *direct* answers at once, *deeper* does so with four times the layers. They ask whether steps were only a substitute for depth. Four times the layers also mean a quarter of the updates, as the table shows: this row says that depth is no quick replacement, not that it is none.
 # - *auxiliary heads* predict the same steps from the last token of the prompt, beside the answer: the same labels in the loss, but nothing written, and nothing to read again.
 # - *filler* writes as many tokens, all dots: the extra computation without content.
 # - *shuffled* writes the right steps in a random order: the right words without the way from one to the next.
 #
-# If more supervision were the reason, auxiliary heads would do it; if more tokens were, filler would. What is left when these fail is what 11-785's phrase says, "work through the steps": a written result that the next token can build on. It is a statement about this game, this size and this much training: eight layers for longer might well learn it, and the next section has a task where the direct model catches up.
+# None of the other five is more than four points above chance after 20 seconds. Were the labels enough, auxiliary heads would show it; were the tokens enough, filler would. What these leave as the likeliest reason is what 11-785's phrase says, "work through the steps": a written result that the next token can build on.
+#
+# How far does that go? It says what is learned *in this time*, by models of this size. No answer at once was trained for longer here, so that the figure cannot tell "later" from "never". The next section has a task in which the answer at once comes later.
 #
 # ### Where steps buy nothing
 #
@@ -206,7 +210,7 @@ bars({f"{label[name]}, {how}": of(name, way) for name in SUMS for way, how in ((
      alt="Whole sums right, mean and range of three seeds. " + " ".join(f"{label[name]}: with steps {np.mean(of(name, 'steps')):.0f} %, at once {np.mean(of(name, 'direct')):.0f} %." for name in SUMS))
 
 # %% [markdown]
-# Two digits: no difference. Four digits: none either, once both have 45 seconds; in 30 one direct model of three lags behind. Six and eight digits: with steps every seed has learned it, at once some have and some have not yet. So addition is a case *without* the shell game's gap: what steps change is how soon and how surely it is learned. Our guess at the difference: every digit of a sum depends on the two digits above it and on whether a carry arrives, and attention can look for the next place that settles the carry wherever it is, in one step; a game of swaps has no such shortcut that a small model would find.
+# Two digits: no difference. Four digits: none either, once both have 45 seconds; in 30 one direct model of three lags behind. Six and eight digits: with steps every seed has learned it; at once five of the six models have learned most of it, and one of six digits almost nothing. So in addition steps change how soon and how surely it is learned, not whether it can be: a model of two layers finds its way to a sum without them. Our guess at the shortcut: every digit of a sum depends on the two digits above it and on whether a carry arrives, and attention can look for the next place that settles the carry, wherever it is. Whether the shell game is the same case, and merely needs longer, is open on this page.
 #
 # In lecture 04, SmolLM2 got a two-digit sum wrong that the models above add at once after 20 seconds. They were shown nothing but sums; it has read mostly prose. <!-- keeps: 16-sums-in-steps -->
 #
@@ -234,7 +238,7 @@ axes[0].legend(fontsize=7, loc="lower left", bbox_to_anchor=(0, 0.1))
 show(fig, alt=f"Whole chains right against the number of swaps; training ended at {lengths['trained'][1]}. Mean and range of three seeds. " + " ".join(f"{label_}: " + ", ".join(f"{value:.0f} % at {n}" for n, value in zip(SWAPS, np.mean(by_length(way), 0)) if n >= 6) + "." for way, label_ in NAMED.items()))
 
 # %% [markdown]
-# Beyond the dotted line, where training ended, the learned positions are lost at once: a position that was never trained means nothing, and the answers fall to chance. Without positions the model learns the trained lengths less well and goes no further. With marks it carries on: seven swaps nearly always, eight mostly; by twelve it is lost, too. So one change helps, by one or two swaps, and is no cure. Steps make a long way learnable; by themselves they do not make a method that goes on.
+# Beyond the dotted line, where training ended, the learned positions are lost at once, and the answers fall to chance: the vectors of those places were never trained. Without positions the model learns the trained lengths less well and goes no further. With marks it carries on: seven swaps nearly always, eight mostly; by twelve it is lost, too. So one change helps, by one or two swaps, and is no cure. Steps make a long way quick to learn; by themselves they do not make a method that goes on.
 #
 # ### A trap: the score that hides broken chains
 #
@@ -279,7 +283,7 @@ for examples in ((), [shot], [shot, ("2 * 3?", "2 * 3 = 6. The answer is 6.")]):
 print(prompt_of("How much is 5 and 6?", [shot], STEP_BY_STEP))
 
 # %% [markdown]
-# A reply in words has to be *read*, and a careless reader makes a model look worse, or better, than it is. The rule most papers use: what follows "the answer is", else the last number.
+# A reply in words has to be *read*, and a careless reader makes a model look worse, or better, than it is. A common rule: what follows "the answer is", else the last number.
 
 # %%
 def answer_in(text):
@@ -302,11 +306,11 @@ table([{"reply": t, "these lines": str(answer_in(t)),
         "extract_answer": str(extract_answer(t))} for t in hard])
 
 # %% [markdown]
-# These lines and the library agree on ordinary replies and part on the four below: a label, a box, an equation, and a question that the model asked itself. `extract_answer` is what lab 16 builds.
+# These lines and the library agree on ordinary replies and part on the four above: a label, a box, an equation, and a question that the model asked itself. `extract_answer` is what lab 16 builds.
 #
 # ### SmolLM2 on GSM8K
 #
-# *Recorded:* 40 of the 100 problems from GSM8K's test split (Cobbe et al., 2021) that the course has at hand; the examples come from others of them, the shortest first, and nothing was tuned. *At once:* the reply begins with "The answer is". *Steps:* it begins with "Let's think step by step.", and a reply that is cut off at 120 tokens is asked for its conclusion, as Kojima et al. did.
+# *Recorded:* 40 of the 100 problems from GSM8K's test split (Cobbe et al., 2021) that the course has at hand; the examples come from others of them, the shortest first, and nothing was tuned. Look at the intervals first, then at the column of tokens. *At once:* the reply begins with "The answer is". *Steps:* it begins with "Let's think step by step.", and a reply that is cut off at 120 tokens is asked for its conclusion, as Kojima et al. did.
 
 # %%
 poll("SmolLM2 has 135 million parameters. What do four examples with worked steps do for it on grade-school problems, against four without?",
@@ -341,7 +345,7 @@ table([{"examples": part["shots"], "a reply": reply["text"][:380].replace("*", "
       caption="recorded: the first two problems, unpicked; cut at 380 characters")
 
 # %% [markdown]
-# The intervals tell how little forty problems can say: no two of the six can be told apart, and all are compatible with a few per cent. What the replies show is not in the score. Begun with Kojima's sentence they look like reasoning, step after step, and the steps are wrong: quantities are mixed up, products are invented, and after a while a sentence repeats. Worked examples change the *form* at once: replies are shorter, and about half of them end by themselves, with "The answer is". The form is what a prompt can call up in a small model; the ability is not. And where single steps are mostly wrong, more of them are no help.
+# The intervals tell how little forty problems can say: no two of the six can be told apart, and all are compatible with a few per cent. Steps cost ten to twenty times the tokens and bought nothing that shows. What the replies show is not in the score. Begun with Kojima's sentence they look like reasoning, and in the ones above the steps are wrong: quantities are mixed up, products are invented, and a phrase repeats. Worked examples change the *form*: about half of the replies now end by themselves, with "The answer is", where without examples nearly all ran until they were cut off. So in this model the prompt called up the form and no ability that forty problems can show. Our guess at why: where single steps are often wrong, a chain of them is wrong more often still.
 #
 # For comparison, a model of the previous sections, about six hundred times smaller and trained on steps of one kind, makes hardly a mistake in them.
 #
@@ -363,7 +367,7 @@ for x in (0, 4, 2, 3):
           f"solves the squared equation: {squared}, solves it: {left == right_side}")
 
 # %% [markdown]
-# Two ways to supervise a chain come apart here. A judge of *steps* that asks whether each line follows would pass the chain that ends in 0; a judge of the *answer* that puts it back into the problem takes a second and is never fooled. Where checking is that cheap, thinking can be turned into searching. The second class is about that.
+# Two ways to supervise a chain come apart here. A judge of *steps* that asks whether each line follows would pass the chain that ends in "0 or 4"; a judge of the *answer* that puts it back into the problem takes a second and is never fooled. Where checking is that cheap, thinking can be turned into searching. The second class is about that.
 
 # %% [markdown]
 # ## III. Many answers instead of one
@@ -449,7 +453,7 @@ explore(election, p=[0.2, 0.3, 0.5], together=[0.1, 0.4, 0.8], panels=[dict(p=0.
         alt=lambda p, together: f"Share of elections that the right answer wins if it has a share of {p} and {together:.0%} of the wrong samples err together: {polled(p, together)[1][0]:.2f} with one vote, {polled(p, together)[1][-1]:.2f} with 31.")
 
 # %% [markdown]
-# Voting amplifies whatever is most frequent. Whether that is the right answer depends on the *wrong* ones. *Recorded, three seeds, samples at temperature 1.* On the left such models of five-digit sums at three moments of their training: where does voting overtake greedy decoding? On the right a harder task, four numbers of up to two digits, 800 held-out sums, with 95 % intervals for three models together: how many votes does it take?
+# Voting amplifies whatever is most frequent. Whether that is the right answer depends on the *wrong* ones. *Recorded, three seeds, samples at temperature 1.* On the left such models of five-digit sums at three moments of their training: where does voting overtake greedy decoding? On the right a harder task, four numbers of up to two digits, some 800 held-out sums, with 95 % intervals for three models together: how many votes does it take?
 
 # %%
 ttc = recorded("test_time_compute")["results"]
@@ -489,9 +493,9 @@ show(fig, alt="Left: sums of five digits right after " + ", ".join(map(str, mome
 print(f"vote of {many[-1]}: {polls_[-1][1]:.2f} ({polls_[-1][2]:.2f} to {polls_[-1][3]:.2f}); greedy: {sure:.2f} ({sure_low:.2f} to {sure_high:.2f}); one sample: {polls_[0][1]:.2f}")
 
 # %% [markdown]
-# *Left.* While the model learns, greedy decoding is ahead of eight votes in all three seeds; only at the end has the vote about caught up. A vote is taken among *samples*, and at temperature 1 a half-trained model slips at some token in most of them. *Right.* Two votes are no better than one, since a tie goes to the first. Eight are still below greedy decoding, sixteen a little above, and it takes all 32 until the intervals are apart: thirty-two times the tokens for about ten points. One sample is left behind early on.
+# *Left.* While the model learns, greedy decoding is ahead of eight votes in all three seeds; at the end the vote has caught up in one of them. A vote is taken among *samples*, and at temperature 1 the half-trained model slips at some token in more than half of them. *Right.* Two votes are no better than one, since a tie goes to the first. Eight are still below greedy decoding, sixteen a little above, and it takes all 32 until the intervals are apart: thirty-two times the tokens for about ten points. One sample is left behind early on.
 #
-# So "voting helps" needs its second half: than what? Papers usually compare with greedy decoding, and with reason.
+# All samples are drawn at temperature 1; no other is recorded. At a lower one samples are better and more alike, and the vote may overtake sooner; Wang et al. used 0.5 to 0.7. So "voting helps" needs its second half: than what? Papers usually compare with greedy decoding, and with reason.
 #
 # ### Somebody who knows better
 #
@@ -688,11 +692,11 @@ cost_16, share_16, *_ = pooled("sums", "best of n, oracle")
 print(f"oracles: verified steps {share:.2f} with {cost / cost_16:.0%} of the tokens of best of 16, which has {share_16:.2f}")
 
 # %% [markdown]
-# Read it from left to right. At the price of *one* reply, greedy decoding is hard to beat: this model is mostly right where it is sure. Only a judge of steps does better there, if it is an oracle: about two points below best of 16, for less than a tenth of the tokens. With the learned verifier the same method loses nine points. It is still above two samples and the better of them, at little more than half their price.
+# Read it from left to right. At the price of *one* reply, greedy decoding is hard to beat. A judge of steps does better there if it is an oracle: about two points below best of 16, for less than a tenth of the tokens. With the learned verifier the same method loses nine points. That is above the better of two samples, at little more than half their price, and below greedy decoding, which is cheaper still: judged by this verifier, steps are not worth it here.
 #
-# With more to spend, every method climbs, and they differ in how far. A vote needs sixteen samples to get where a judge gets with four. Best of $n$ by the learned verifier ends two points below the oracle: its errors, not the samples, set the height. Beam search asks nobody at all, and with two beams is as good as most: what it finds likely is mostly right, here. That need not be so where likely texts are dull or wrong (Holtzman et al., 2020).
+# With more to spend, every method climbs, and they differ in how far. A vote needs sixteen samples to get about where a judge gets with four. Best of $n$ by the learned verifier ends one or two points below the oracle, from the same samples: there its errors set the height. The favourite of this plot is none of the clever ones. Beam search asks nobody at all, and up to four replies' worth of tokens no usable method is above it; two beams beat even the oracle's choice of two samples. What this model finds likely is mostly right. That need not be so where likely texts are dull or wrong (Holtzman et al., 2020).
 #
-# That a verifier of *five weights* does so well has one reason: the writer's probabilities already tell where it slipped. On a task where a model is sure of its errors they would not.
+# Why does a verifier of *five weights* do so well? Its inputs are all the writer's own probabilities, so these must tell a good deal about where it slipped. A model that is sure of its errors would leave such a verifier nothing to see.
 #
 # ### Tree against sampling at equal tokens
 #
@@ -720,12 +724,14 @@ table(duel("game", "tree search, learned value", ["best of n, oracle"]),
       caption=f"recorded, Game of 24, {len(ttc['groups']['game'].split())} held-out hands; there the rules are an oracle for whole replies, free for everybody")
 
 # %% [markdown]
-# The second table is the **Game of 24**: make 24 of four numbers, each used once. Yao et al. chose it for the tree, and whoever plays knows whether she has won, so sampling may stop at the first success, too. The tree's states are checked against the rules at every move. How much of what it does comes from the rules, and how much from the value?
+# The second table is the **Game of 24**: make 24 of four numbers, each used once. Yao et al. chose it for the tree, and whoever plays knows whether she has won, so sampling may stop at the first success, too. The tree's states are checked against the rules at every move. How much of what it does comes from the rules, and how much from the value? Filled marks again need a judge that no player has; the rules everybody has, so that best of $n$ is hollow here, and its first mark is one sample.
 
 # %% tags=["diagram"]
 GAME = {"beam search": "#56B4E9", "best of n, oracle": "#0072B2", "tree search, rules alone": "#E69F00", "tree search, learned value": "#CC79A7", "tree search, oracle value": "#D55E00", "greedy": "k"}
 fig, ax = plt.subplots(figsize=(7.2, 3.0))
-compute_plot("game", GAME, ax, True)
+EXACT = "tree search, oracle value"
+compute_plot("game", {name: color for name, color in GAME.items() if name != EXACT}, ax, False)
+compute_plot("game", {EXACT: GAME[EXACT]}, ax, True)
 ax.set(xscale="log", xlabel="generated tokens a problem (log scale)", ylabel="solved", ylim=(0, 0.45))
 ax.set_xticks(TICKS, map(str, TICKS))
 ax.minorticks_off()
@@ -733,9 +739,9 @@ ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 show(fig, alt="Share of Game of 24 solved against generated tokens, mean of three seeds. " + " ".join(f"{name}: " + ", ".join(f"{p[1]:.2f} at {p[0]:.0f}" for p in mean_points("game", name)) + "." for name in GAME))
 
 # %% [markdown]
-# Two tables, two outcomes. In the **sums** the tree with the learned value is far above a *vote* of as many tokens, intervals apart at both budgets. Against best of $n$ with *the same verifier* it is a tie: there the gain came from the judge, and the tree added nothing. In the **Game of 24** the larger tree solves more than twice as many hands as sampling does with as many tokens, intervals apart, though sampling has the rules as a judge of whole replies.
+# Two tables, two outcomes. In the **sums** the tree with the learned value is far above a *vote* of as many tokens, intervals apart at both budgets. Against best of $n$ with *the same verifier* it is a tie: what the tree has over the vote, the judge has without a tree. And greedy decoding is level with the smaller tree for less than a third of its tokens, beam search with the larger one for about half. In the **Game of 24** the larger tree solves more than twice as many hands as sampling does with as many tokens, intervals apart, though sampling has the rules as a judge of whole replies.
 #
-# Look at the plot before crediting the value model. The rules alone, without any value, are as good within the intervals, and even the exact value, which knows whether 24 can still be reached, adds nothing. What helps is that a forbidden move is dropped at once and not carried to the end. And two methods that ask no judge, greedy decoding and beam search, are as good as the tree or better. This writer learned for a minute, and most moves it proposes break the rules; a tree runs out of beginnings early, which is why its curves are short. Where proposals are the bottleneck, better judging buys little.
+# Look at the plot before crediting the value model. The rules alone, without any value, are as good within the intervals. The exact value, which knows whether 24 can still be reached, is no better, and in the larger tree it solves *fewer* hands than the learned value, intervals apart. We have not found out why; one guess is that the learned value prefers beginnings of which the writer is sure, and an exact one does not care who has to finish them. What is left as the tree's advantage over sampling is that a forbidden move is dropped at once and not carried to the end. And two methods that ask no judge, greedy decoding and beam search, are as good as the tree or better. This writer learned for a minute and solves four hands in a hundred with a single sample. Where proposals are so poor, better judging buys little.
 #
 # What generated tokens leave out: a verifier *reads* every candidate, one forward pass each, and a tree asks for many short continuations, which use a processor badly. And the learned verifier needed 2,000 judged replies once. A price list in tokens is a choice, and each method looks best in its own currency.
 #
@@ -743,7 +749,7 @@ show(fig, alt="Share of Game of 24 solved against generated tokens, mean of thre
 #
 # ## V. Paid for right answers
 #
-# Everything so far left the model as it was. The same check can also *train* it: GRPO (lecture 13) with a reward that a program gives, 1 for a right answer and 0 otherwise. No demonstration, no preference, no judge that could be fooled by style. DeepSeek-R1-Zero (2025) was trained that way, and its replies grew longer by themselves.
+# Everything so far left the model as it was. The same check can also *train* it: GRPO (lecture 13) with a reward that a program gives, 1 for a right answer and 0 otherwise. No demonstration, no preference, no judge that could be fooled by style. DeepSeek-R1-Zero (2025) was trained much like that, with a second reward for a form in which the thinking stands between two marks, and its replies grew longer during the training.
 #
 # An advantage is what a reply earned beyond its group of $G$ replies to one prompt:
 #
@@ -795,23 +801,23 @@ table([{"": run["task"], "seed": run["seed"], "sampled": f"{first['sampled'][0]:
       caption="recorded: share right before and after 60 updates on 200 held-out problems; 'with steps' and 'at once' part the sampled replies by kind")
 
 # %% [markdown]
-# In the shell game nearly every reply shows its steps after 20 updates, in every seed, and replies are longer. Nobody asked for that: a group in which the long replies are right more often than the short ones pushes towards long ones. Two things were learned, as the table's third column shows: to choose the kind that pays, and to do it better. The right steps themselves were in the model before; it had seen them as demonstrations.
+# In the shell game nearly every reply shows its steps after 20 updates, in every seed, and replies are longer. Nobody asked for that: a group in which the long replies are right more often than the short ones pushes towards long ones. Two things were learned, as the table's column "with steps" shows: to choose the kind that pays, and to do it better. The right steps themselves were in the model before; it had seen them as demonstrations.
 #
-# In the sums it is the other way round. At the start an answer at once was right more often than one with steps, and the same reward made replies *shorter*. That is no better sum: sampled accuracy hardly moved, and greedy accuracy fell in every seed. Where a group's rewards are mostly luck, 60 updates without a price on distance (lecture 13) wear out what supervised training had built. "Replies grow longer by themselves" is thus no law of such training. They go where the reward is, as seen from where the model stands.
+# In the sums it is the other way round. At the start an answer at once was right more often than one with steps, and the same reward made replies *shorter*. That made no better adder: sampled accuracy hardly moved, and greedy accuracy fell in every seed. Our guess: where a group's rewards are mostly luck, 60 updates without a price on distance (lecture 13) wear out what supervised training had built. A run with that price would tell; none was made. "Replies grow longer by themselves" is thus no law of such training. They go where the reward is, as seen from where the model stands.
 #
 # ## VI. Same model, more thinking?
 #
-# Lecture 08 ended its vote with a third axis, compute at the time of the question, and the promise of a law for it. <!-- keeps: 16-compute-at-question-time --> What this page has measured of it: on the plot, the curves rise with the logarithm of tokens and then flatten, and how high depends on the *judge*. A vote flattens where the most frequent answer is wrong. Best of $n$ by a learned verifier flattens where the verifier prefers a wrong reply. An oracle goes on until some sample is right. More thinking is worth as much as one's ability to tell a good thought from a bad one.
+# Lecture 08 ended its vote with a third axis, compute at the time of the question, and the promise of a law for it. <!-- keeps: 16-compute-at-question-time --> What this page has measured of it, for sampling: on the plot, the curves rise with the logarithm of tokens and then flatten, and how high depends on the *judge*. A vote flattens where the most frequent answer is wrong. Best of $n$ by a learned verifier flattens where the verifier prefers a wrong reply. An oracle goes on until some sample is right. More samples are worth as much as one's ability to tell a good one from a bad one. The axis that o1 made famous, one *longer* chain, was not swept here: our models write the steps they were taught.
 
 # %%
 poll("A company triples the number of samples its assistant draws per question and picks one by its own reward model. On questions whose answers nobody can check, what is the safest prediction?",
      ["gains level off early, and the picked replies drift to what the reward model likes", "accuracy grows with the logarithm of the number of samples", "nothing changes: the model is the same", "accuracy triples as long as samples differ"],
-     "Best of n climbs the judge's score, as PPO did in lecture 13, and where the judge errs it climbs the error. The logarithmic growth one sees in plots belongs to tasks with an oracle.")
+     "Best of n climbs the judge's score, as PPO did in lecture 13, and where the judge errs it climbs the error. Curves that go on growing with the number of samples, as in Brown et al. (2024), count a problem as solved if an oracle finds one right sample.")
 
 # %% [markdown]
 # ## Scale warning
 #
-# > **What these models can and cannot tell you.** That a model of fixed depth cannot compose arbitrarily many steps within one token, that votes amplify the most frequent answer, that a judged step is cheaper than a judged reply, and what GRPO does with groups of equal rewards: these hold at every size. Everything else here is about models of a quarter of a million weights trained on one task of arithmetic, with steps that a program wrote and a program can check. Large models reason in words, about things no program checks; their steps need not be how they got to the answer; they were *trained* on worked solutions, so that "prompted" and "trained-on" are hard to part. SmolLM2's failure on GSM8K says nothing about models a thousand times its size, which solve nearly all of it, and a sample of 40 problems could not show a difference of a few points.
+# > **What these models can and cannot tell you.** That a model of fixed depth cannot follow ever longer shell games of five cups within one token (if a conjecture holds that most people believe; Merrill and Sabharwal, 2024), that votes amplify the most frequent answer, that steps judged without error need fewer tokens than replies judged without error, and what GRPO does with groups of equal rewards: these hold at every size. At twelve swaps the first says nothing yet. Everything else here is about models of a quarter of a million weights trained on one task of arithmetic, with steps that a program wrote and a program can check. Large models reason in words, about things no program checks; their steps need not be how they got to the answer; they were *trained* on worked solutions, so that "prompted" and "trained-on" are hard to part. SmolLM2's failure on GSM8K says nothing about models a thousand times its size, which solve nearly all of it, and a sample of 40 problems could not show a difference of a few points.
 #
 # ## Claims
 #
@@ -823,7 +829,7 @@ claims_table([
           "Snell et al. (2024): gains depend on the method and on how hard the question is",
           f"sums: one sample {pooled('sums', 'one sample')[1]:.2f}, greedy {pooled('sums', 'greedy')[1]:.2f}, best of 16 "
           f"{pooled('sums', 'best of n, learned verifier')[1]:.2f} learned, {pooled('sums', 'best of n, oracle')[1]:.2f} oracle",
-          "holds; as far as the judge can tell good from bad", source="analytics", split="report"),
+          "holds for sums, with a judge; no gain seen for SmolLM2 on GSM8K", source="analytics", split="report"),
     Claim("o1-mini (fast), o1 (standard), o1-pro (extended thinking)",
           "OpenAI (2024) published curves without numbers for tokens", "not measured",
           "cannot be tested at this scale; the models are closed", source="analytics"),
@@ -838,11 +844,11 @@ claims_table([
           "fails; the number of shots, and the two are not prompted alike", source="11785"),
     Claim("Chain of Thought: training still required",
           "Wei et al. (2022) and Kojima et al. (2022) train nothing",
-          f"trained on steps: shell game {np.mean(of(SHELL, 'steps')):.0f} %, at once "
-          f"{np.mean(of(SHELL, 'direct')):.0f} %",
-          "fails for prompting, holds for models like ours", source="day24", split="report"),
+          f"20 s of training: shell game with steps {np.mean(of(SHELL, 'steps')):.0f} %, at once "
+          f"{np.mean(of(SHELL, 'direct')):.0f} %; prompted, SmolLM2: no gain seen",
+          "fails as a rule; whether a prompt is enough depends on the model", source="day24", split="report"),
     Claim("Each rectangle box represents a thought: a tree searched with valued thoughts",
-          "Yao et al. (2023): Game of 24, GPT-4, 74 % against 4 % for a single chain",
+          "Yao et al. (2023): Game of 24, GPT-4, 74 % against 4 % for one chain, 49 % for the best of 100",
           f"tree {pooled('game', 'tree search, learned value')[1]:.2f} at "
           f"{pooled('game', 'tree search, learned value')[0]:.0f} tokens; best of 2 "
           f"{pooled('game', 'best of n, oracle', 1)[1]:.2f} at {pooled('game', 'best of n, oracle', 1)[0]:.0f}; greedy "
@@ -856,10 +862,10 @@ claims_table([
 # %% [markdown]
 # ## Summary
 #
-# 1. A model of fixed depth gets one result at a time by writing it down. In the shell game steps made the difference between always and chance, and neither depth, labels, filler nor shuffled steps did at equal time. In addition they made learning quicker and surer, no more.
-# 2. Steps that were trained on are one thing, steps that a prompt calls up another. SmolLM2 takes on the form and gets the steps wrong.
-# 3. A vote amplifies the most frequent answer and has to be compared with greedy decoding, which it overtook late. A judge makes more of the same samples, a judge of steps makes it for a tenth of the tokens; a learned judge sets the height at which a curve flattens.
-# 4. At equal tokens the tree beat a vote, tied with best of $n$ by the same judge, and beat sampling in the Game of 24 by dropping forbidden moves early; greedy decoding and beam search did as well there.
+# 1. A model of fixed depth can work through results one at a time by writing them down. In the shell game, after 20 seconds of training, steps made the difference between always and chance, and neither depth, labels, filler nor shuffled steps did; what an answer at once learns in more time was not measured. In addition steps made learning quicker and surer, and the answer at once mostly came, too.
+# 2. Steps that were trained on are one thing, steps that a prompt calls up another. SmolLM2 took on the form, and forty problems showed no gain.
+# 3. A vote amplifies the most frequent answer and has to be compared with greedy decoding, which it overtook late. A judge makes more of the same samples, and an oracle of steps does it for a tenth of the tokens; steps judged by the learned verifier fell below greedy decoding. At equal tokens no usable method was above beam search.
+# 4. At equal tokens the tree beat a vote, tied with best of $n$ by the same judge, and beat sampling in the Game of 24, with or without a value; greedy decoding and beam search did as well or better in both.
 # 5. Paid for right answers alone, replies grew longer where steps paid and shorter where they did not, and greedy accuracy fell in the second case.
 #
 # ## Exercises
@@ -875,4 +881,4 @@ claims_table([
 #
 # ## Further reading
 #
-# Nye et al. (2021), *Show your work: scratchpads for intermediate computation*. Wei et al. (2022), *Chain-of-thought prompting elicits reasoning in large language models*. Kojima et al. (2022), *Large language models are zero-shot reasoners*. Wang et al. (2023), *Self-consistency improves chain of thought reasoning*. Yao et al. (2023), *Tree of thoughts*. Cobbe et al. (2021), *Training verifiers to solve math word problems* (GSM8K). Lightman et al. (2023), *Let's verify step by step*. Pfau et al. (2024), *Let's think dot by dot* (filler tokens). Merrill and Sabharwal (2024), *The expressive power of transformers with chain of thought*. Snell et al. (2024), *Scaling LLM test-time compute optimally can be more effective than scaling model parameters*. Brown et al. (2024), *Large language monkeys* (pass@n). Turpin et al. (2023), *Language models don't always say what they think*. Shao et al. (2024), *DeepSeekMath* (GRPO). DeepSeek-AI (2025), *DeepSeek-R1*. Lambert et al. (2024), *Tülu 3* (verifiable rewards).
+# Nye et al. (2021), *Show your work: scratchpads for intermediate computation*. Wei et al. (2022), *Chain-of-thought prompting elicits reasoning in large language models*. Kojima et al. (2022), *Large language models are zero-shot reasoners*. Wang et al. (2023), *Self-consistency improves chain of thought reasoning*. Yao et al. (2023), *Tree of thoughts*. Cobbe et al. (2021), *Training verifiers to solve math word problems* (GSM8K). Lightman et al. (2023), *Let's verify step by step*. Pfau et al. (2024), *Let's think dot by dot* (filler tokens). Liu et al. (2023), *Transformers learn shortcuts to automata*. Zhou et al. (2023), *What algorithms can transformers learn?* Holtzman et al. (2020), *The curious case of neural text degeneration*. Merrill and Sabharwal (2024), *The expressive power of transformers with chain of thought*. Snell et al. (2024), *Scaling LLM test-time compute optimally can be more effective than scaling model parameters*. Brown et al. (2024), *Large language monkeys* (pass@n). Turpin et al. (2023), *Language models don't always say what they think*. Shao et al. (2024), *DeepSeekMath* (GRPO). DeepSeek-AI (2025), *DeepSeek-R1*. Lambert et al. (2024), *Tülu 3* (verifiable rewards).
