@@ -125,7 +125,7 @@ def run(name: str, way: str, seed: int) -> dict:
     tokenizer = CharTokenizer(task.alphabet)
     drawn, tested = task.problems(DRAWN, rng), task.problems(TESTED, rng, held_out=True)
     change = {"filler": filler_steps, "shuffled": lambda problem: shuffled_steps(problem, rng)}.get(way, lambda p: p)
-    with_steps = way in ("steps", "filler", "shuffled", "four times the time")
+    with_steps = way in ("steps", "filler", "shuffled")
     rows = encode_problems([change(problem) for problem in drawn], tokenizer.encode, steps=with_steps)
     labels = None
     if way == "auxiliary heads":
