@@ -25,7 +25,7 @@ def pages(shown, monkeypatch) -> list:
 
 @pytest.fixture
 def no_collection() -> Iterator[None]:
-    """Other tests' garbage must not be finalised at the bottom of a hundred thousand brackets, where that would fail."""
+    """No garbage of other tests is finalised at the bottom of a hundred thousand brackets, where that would fail."""
     gc.collect()
     gc.disable()
     yield
