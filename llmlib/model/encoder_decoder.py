@@ -7,7 +7,7 @@ encoder. Lecture 05.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -254,8 +254,3 @@ def t5_config(name: str) -> EncoderDecoderConfig:
         max_seq_len=512, mlp="relu", position="none", norm_eps=1e-6,
     )  # fmt: skip
     return EncoderDecoderConfig(config, relative=(32, 128))
-
-
-def with_length(config: EncoderDecoderConfig, max_seq_len: int) -> EncoderDecoderConfig:
-    """The same shape for texts of another length."""
-    return replace(config, decoder=config.decoder.replace(max_seq_len=max_seq_len))
