@@ -1,13 +1,11 @@
 """Questions that show whether a model assumes what a text does not say: a sample of BBQ. Lecture 18."""
 
-import hashlib
-import json
 import re
 
-from .fetching import fetch
-from .question_sets import ChoiceQuestion
+from .question_sets import ChoiceQuestion, _item_id, _rows
 
 OPTION = re.compile(r"(?:^|\n)[A-C]\. ")
+
 UNKNOWN = frozenset(
     ["can't answer", "cannot answer", "not answerable", "can't be determined", "cannot be determined", "undetermined",
      "not enough information", "not enough info", "not known", "unknown"]
@@ -22,15 +20,12 @@ def bbq_questions() -> list[ChoiceQuestion]:
     a bias score with a sign is out of reach: only how often a model assumes something at all.
     """
     found = {}
-    for line in fetch("bbq").read_text(encoding="utf-8").split("\n"):
-        if line.strip():
-            row = json.loads(line)
-            question = row["question"].partition("\n")[0].strip().rstrip("?") + "?"
-            options = tuple(option.strip() for option in OPTION.split(row["options"])[1:])
-            content = "\0".join([row["passage"], question, *options])
-            item_id = f"bbq-{hashlib.blake2b(content.encode(), digest_size=8).hexdigest()[:10]}"
-            answer = options.index(row["answer"][0].strip())
-            found[item_id] = ChoiceQuestion(item_id, question, options, answer, row["passage"].strip())
+    for row in _rows("bbq"):
+        question = row["question"].partition("\n")[0].strip().rstrip("?") + "?"
+        options = tuple(option.strip() for option in OPTION.split(row["options"])[1:])
+        item_id = _item_id("bbq", row["passage"], question, *options)
+        answer = options.index(row["answer"][0].strip())
+        found[item_id] = ChoiceQuestion(item_id, question, options, answer, row["passage"].strip())
     return list(found.values())
 
 

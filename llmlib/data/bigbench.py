@@ -1,13 +1,11 @@
 """One task of BIG-bench, the stand-in for BIG-Bench Hard (Suzgun et al., 2022), which is not at hand. Lecture 18."""
 
-import hashlib
-import json
 import re
 
-from .fetching import fetch
-from .question_sets import ChoiceQuestion
+from .question_sets import ChoiceQuestion, _item_id, _rows
 
 OPTION = re.compile(r"(?:^|\n)[A-C]\. ")
+
 TASK = "In the following sentence, explain the antecedent of the pronoun, or state that it is ambiguous."
 
 
@@ -18,16 +16,11 @@ def disambiguation_questions() -> list[ChoiceQuestion]:
     answer is not among the options, are left out. The question is the task's instruction, the context the sentence.
     """
     found: dict[str, ChoiceQuestion] = {}
-    for line in fetch("bigbench-disambiguation").read_text(encoding="utf-8").split("\n"):
-        if not line.strip():
-            continue
-        row = json.loads(line)
+    for row in _rows("bigbench-disambiguation"):
         options = tuple(option.strip() for option in OPTION.split(row["options"])[1:])
         right = row["answer"].partition(". ")[2].strip()
         if len(set(options)) == 3 and right in options:
-            name = hashlib.blake2b("\0".join([row["question"], *options]).encode(), digest_size=8).hexdigest()[:10]
-            item = ChoiceQuestion(
-                f"disambiguation-{name}", TASK, options, options.index(right), row["question"].strip()
-            )
-            found.setdefault(item.id, item)
+            item_id = _item_id("disambiguation", row["question"], *options)
+            item = ChoiceQuestion(item_id, TASK, options, options.index(right), row["question"].strip())
+            found.setdefault(item_id, item)
     return list(found.values())
