@@ -10,12 +10,14 @@ from .code import Verdict, completion_of, judge_code, pass_at_k, run_problem
 from .contamination import Overlap, canary, exact_duplicates, exposure, find_overlaps
 from .generation import first_line, generate_answers, reread
 from .intervals import Comparison, Interval, bootstrap_interval, compare, sign_test
+from .labels import CONTENT_FREE, calibrate_labels, label_prior, label_scores
 from .prompts import chance_level, cloze, few_shot, lettered, question_form
 from .records import ItemResult, ResultLog, read_results, results_table, summary
 from .scoring import continuation_logprobs, split_at_answer
 from .texts import TextScore, score_texts
 
 __all__ = [
+    "CONTENT_FREE",
     "Comparison",
     "Interval",
     "ItemResult",
@@ -25,6 +27,7 @@ __all__ = [
     "TextScore",
     "Verdict",
     "bootstrap_interval",
+    "calibrate_labels",
     "calibration_error",
     "canary",
     "chance_level",
@@ -41,6 +44,8 @@ __all__ = [
     "first_line",
     "generate_answers",
     "judge_code",
+    "label_prior",
+    "label_scores",
     "lettered",
     "multiple_choice",
     "option_probabilities",
