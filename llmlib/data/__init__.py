@@ -16,6 +16,7 @@ from .denoising import corrupt_spans, mask_tokens, restore_spans, split_prefix, 
 from .expressions import evaluate_expression, is_solution
 from .fetching import AssetError, fetch, names
 from .game_of_24 import GameOf24, is_solvable, solve
+from .headlines import Headline, draw_per_class, headlines
 from .lookup_questions import LookupQuestion, lookup_questions, one_wording
 from .preferences import PreferencePair, preference_pairs
 from .pronunciations import Pronunciation, edit_distance, phoneme_errors, pronunciations
@@ -35,6 +36,7 @@ from .recordings import Experiment, recorded, recorded_names, save_recorded, sta
 from .reviews import RatedText, rated_texts, split_ratings
 from .shell_game import ShellGame
 from .support_desk import Request, SupportDesk
+from .task_inputs import TaskTokens, choice_rows, pad_rows, pair_row, similarity_rows, single_row
 from .verifiable import (
     Problem,
     Task,
@@ -58,6 +60,7 @@ __all__ = [
     "Document",
     "Experiment",
     "GameOf24",
+    "Headline",
     "LookupQuestion",
     "Multiplication",
     "OpenQuestion",
@@ -71,16 +74,19 @@ __all__ = [
     "ShuffledExamples",
     "SupportDesk",
     "Task",
+    "TaskTokens",
     "WordProblems",
     "alice",
     "all_plays",
     "bootstrap_interval",
     "botchan",
     "choice_questions",
+    "choice_rows",
     "choice_sets",
     "code_problems",
     "contamination",
     "corrupt_spans",
+    "draw_per_class",
     "edit_distance",
     "encode_problems",
     "evaluate_expression",
@@ -90,6 +96,7 @@ __all__ = [
     "flaws_of",
     "gsm8k",
     "half_against_half",
+    "headlines",
     "held_out_key",
     "is_solution",
     "is_solvable",
@@ -103,7 +110,9 @@ __all__ = [
     "open_questions",
     "open_sets",
     "pack_documents",
+    "pad_rows",
     "pair_accuracy",
+    "pair_row",
     "phoneme_errors",
     "preference_pairs",
     "pronunciations",
@@ -116,6 +125,8 @@ __all__ = [
     "restore_spans",
     "save_recorded",
     "shuffled_steps",
+    "similarity_rows",
+    "single_row",
     "solve",
     "spearman",
     "spearman_brown",
