@@ -4,7 +4,8 @@ from .base import base_sizes, load_base
 from .desk import load_desk
 from .gguf import GGUFError, GGUFFile
 from .gpt2 import load_gpt2
-from .minilm import embed_texts, load_minilm
+from .minilm import load_minilm
+from .sentences import embed_texts
 from .smollm2 import load_smollm2
 from .stand_in import is_stand_in, load_stand_in
 from .state_dicts import load_hf_state_dict

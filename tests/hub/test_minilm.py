@@ -1,6 +1,7 @@
 """MiniLM in our core: BertModel's hidden states with padding, and sentence vectors that know what is alike."""
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -83,13 +84,26 @@ def test_alike_in_meaning_is_alike_in_direction(minilm):
 def test_long_texts_are_cut_and_none_give_none(minilm):
     model, tokenizer = minilm
     long = "word " * 1000
-    cut = embed_texts(model, tokenizer, [long, "word " * 254])
+    with pytest.warns(UserWarning, match="1 of 2 texts have more than 256 tokens and lose their end.*at most 512"):
+        cut = embed_texts(model, tokenizer, [long, "word " * 254])
     assert torch.equal(cut[0], cut[1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # who names a limit has decided, and nothing is cut of the last
+        torch.testing.assert_close(embed_texts(model, tokenizer, [long], max_length=256), cut[:1])
+        embed_texts(model, tokenizer, ["word " * 254])
     assert embed_texts(model, tokenizer, []).shape == (0, 384)
     with pytest.raises(TypeError, match="pass a list of texts"):
         embed_texts(model, tokenizer, "one text")
     with pytest.raises(ValueError, match="batch_size is 0"):
         embed_texts(model, tokenizer, ["a"], batch_size=0)
+
+
+@pytest.mark.assets
+def test_characters_that_nobody_trained_on_still_give_a_vector(minilm):
+    model, tokenizer = minilm
+    vectors = embed_texts(model, tokenizer, ["\U000115af\U000115b0", "\U000115b1", "\x00\u200b", "plain words"])
+    assert vectors.isfinite().all() and torch.allclose(vectors.norm(dim=1), torch.ones(4))
+    torch.testing.assert_close(vectors[0], vectors[1])  # both are [UNK]: all that is unknown looks alike
 
 
 def test_mean_pool_leaves_padding_out():
