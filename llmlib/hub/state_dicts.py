@@ -14,7 +14,7 @@ from llmlib.model import MaskedLMHead, TiedHead, Transformer, permute_rope_rows
 
 @dataclass(frozen=True)
 class _Family:
-    """How one reference implementation names its parameters. `*` is the number of the layer."""
+    """How one reference implementation names its parameters. `*` is the number of the layer, then of the expert."""
 
     prefixes: tuple[str, ...]  # what some classes put before every name
     parts: dict[str, str]  # their path -> ours
@@ -62,6 +62,25 @@ _FAMILIES = {
         },
         ignored=("layers.*.self_attn.rotary_emb.inv_freq",),
     ),
+    "Mixtral": _Family(
+        prefixes=("model.",),
+        parts={
+            "embed_tokens": "token_embedding",
+            "layers.*.input_layernorm": "blocks.*.norm1",
+            "layers.*.self_attn.q_proj": "blocks.*.attention.q_proj",
+            "layers.*.self_attn.k_proj": "blocks.*.attention.k_proj",
+            "layers.*.self_attn.v_proj": "blocks.*.attention.v_proj",
+            "layers.*.self_attn.o_proj": "blocks.*.attention.o_proj",
+            "layers.*.post_attention_layernorm": "blocks.*.norm2",
+            "layers.*.block_sparse_moe.gate": "blocks.*.mlp.router",
+            "layers.*.block_sparse_moe.experts.*.w1": "blocks.*.mlp.experts.*.gate_proj",
+            "layers.*.block_sparse_moe.experts.*.w2": "blocks.*.mlp.experts.*.down_proj",
+            "layers.*.block_sparse_moe.experts.*.w3": "blocks.*.mlp.experts.*.up_proj",
+            "norm": "final_norm",
+            "lm_head": "lm_head",
+        },
+        ignored=("layers.*.self_attn.rotary_emb.inv_freq",),
+    ),
     "BERT": _Family(
         prefixes=("bert.",),
         parts={
@@ -89,7 +108,8 @@ _FAMILIES = {
 
 
 def load_hf_state_dict(model: Transformer, state_dict: Mapping[str, Tensor]) -> None:
-    """Copy a reference checkpoint of GPT-1, GPT-2, Llama or BERT into a Transformer of the same shape. Lectures 03-05.
+    """Copy a reference checkpoint of GPT-1, GPT-2, Llama, Mixtral or BERT into a Transformer of the same shape.
+    Lectures 03-06.
 
     The family is recognised by its names; Llama's query and key rows are reordered if the config asks for the
     interleaved RoPE layout. Strict: raises one ValueError naming every parameter that is unknown, missing or of
@@ -97,7 +117,7 @@ def load_hf_state_dict(model: Transformer, state_dict: Mapping[str, Tensor]) -> 
     copying them, which saves the time and memory of initialising weights nobody will use.
     """
     _check_tensors(state_dict)
-    translated, sources, unknown = _translate(state_dict)
+    translated, sources, unknown = _translate(_with_single_experts(state_dict))
     expected = model.state_dict()
     _drop_second_head(translated, model)
     problems = [("unknown names", unknown)]
@@ -176,6 +196,30 @@ def _translate(state_dict: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dic
     return translated, sources, unknown
 
 
+_EXPERT_STACKS = {"gate_up_proj": ("w1", "w3"), "down_proj": ("w2",)}
+
+
+def _with_single_experts(state_dict: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Mixtral's experts under the names of published checkpoints; transformers 5 holds them as stacks in memory."""
+    single: dict[str, Tensor] = {}
+    for name, tensor in state_dict.items():
+        stack = re.fullmatch(r"(.*layers\.\d+)\.mlp\.(gate\.weight|experts\.(gate_up_proj|down_proj))", name)
+        if stack is None:
+            single[name] = tensor
+        elif stack[3] is None:
+            single[f"{stack[1]}.block_sparse_moe.gate.weight"] = tensor
+        else:
+            parts = _EXPERT_STACKS[stack[3]]
+            if tensor.dim() != 3 or tensor.shape[1] % len(parts):
+                raise ValueError(
+                    f"state_dict holds {name[:120]!r} of shape {tuple(tensor.shape)}; give a stack of experts"
+                )
+            for number, expert in enumerate(tensor):
+                for part, piece in zip(parts, expert.chunk(len(parts))):
+                    single[f"{stack[1]}.block_sparse_moe.experts.{number}.{part}.weight"] = piece
+    return single
+
+
 def _drop_second_head(translated: dict[str, Tensor], model: Transformer) -> None:
     """Of a tied model many files hold the same matrix a second time, as the head."""
     pairs = []
@@ -194,8 +238,8 @@ def _look_up(family: _Family, name: str) -> tuple[str, bool] | tuple[()] | None:
     """Our name and whether to transpose; () for a name to ignore, None for an unknown one."""
     for prefix in family.prefixes:
         name = name.removeprefix(prefix)
-    number = re.search(r"\.(\d+)\.", name)
-    general = re.sub(r"\.\d+\.", ".*.", name, count=1)
+    numbers = re.findall(r"\.(\d+)(?=\.)", name)
+    general = re.sub(r"\.\d+(?=\.)", ".*", name)
     if general in family.ignored:
         return ()
     path, _, kind = general.rpartition(".")
@@ -203,7 +247,7 @@ def _look_up(family: _Family, name: str) -> tuple[str, bool] | tuple[()] | None:
         kind = {"gamma": "weight", "beta": "bias"}.get(kind, kind)
     if path not in family.parts or kind not in ("weight", "bias"):
         return None
-    ours = family.parts[path].replace("*", number[1]) if number else family.parts[path]
+    ours = family.parts[path].replace("*", "{}").format(*numbers)
     return f"{ours}.{kind}", path in family.transposed
 
 

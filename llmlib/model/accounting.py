@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from .config import ModelConfig
-from .costs import forward_flops, parameters_of
+from .costs import active_parameters_of, forward_flops, parameters_of, weight_bytes_of
 from .transformer import Transformer
 
 
@@ -28,6 +28,8 @@ def parameter_table(model: ModelConfig | Transformer) -> list[tuple[str, int]]:
             "type embedding",
             "attention",
             "mlp",
+            "router",
+            "experts",
             "norms",
             "pooler",
             "output head",
@@ -53,6 +55,27 @@ def flops_per_token(model: ModelConfig | Transformer, seq_len: int, training: bo
     return 3 * forward if training else forward
 
 
+def active_parameters(model: ModelConfig | Transformer) -> int:
+    """Parameters that one token meets, the N of a mixture's FLOPs: top_k of its n_experts, and all the rest.
+
+    Tables of embeddings count whole, as they do in the "12.9B active" of Mixtral (Jiang et al., 2024). Lecture 06.
+    """
+    return active_parameters_of(_built(model))
+
+
+def weight_bytes_per_pass(
+    model: ModelConfig | Transformer, n_tokens: int, dtype: torch.dtype = torch.bfloat16
+) -> float:
+    """Bytes of weights that one pass over n_tokens reads from memory, a pass of decoding being one token of each text.
+
+    Experts count as read if any of the tokens chose them, each token evenly and on its own (`expected_experts`); of the
+    embedding table the rows of the tokens are read, of a tied head all of it. Lecture 06.
+    """
+    if n_tokens < 1:
+        raise ValueError(f"n_tokens is {n_tokens}; give at least 1")
+    return weight_bytes_of(_built(model), n_tokens, dtype.itemsize)
+
+
 def _built(model: ModelConfig | Transformer) -> Transformer:
     """The model itself, or the one a config describes, on the meta device."""
     if not isinstance(model, ModelConfig):
@@ -71,4 +94,7 @@ def _part(name: str) -> str:
         return "norms"
     if ".attention." in name:
         return "attention"
-    return "mlp" if first == "blocks" else "other"
+    for part in ("router", "experts"):
+        if f".mlp.{part}." in name:
+            return part
+    return "mlp" if first == "blocks" else "other"  # shared experts among them: every token meets those

@@ -11,6 +11,7 @@ MLPS = ("swiglu", "gelu", "gelu_tanh", "relu", "relu2")
 POSITIONS = ("rope", "learned", "sinusoidal", "none")
 ROPE_LAYOUTS = ("half", "interleaved")
 ATTENTIONS = ("sdpa", "plain")
+BALANCINGS = ("none", "auxiliary", "bias")
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,54 @@ class RopeScaling:
 
 
 @dataclass(frozen=True)
+class MoEConfig:
+    """A mixture of experts in the place of each block's feed-forward network (Shazeer et al., 2017). Lecture 06."""
+
+    n_experts: int = 8
+    top_k: int = 2
+    """The experts each token meets."""
+    d_expert: int | None = None
+    """Hidden width of each expert; None: the config's d_ff."""
+    n_shared_experts: int = 0
+    """Experts of the same width that every token meets, outside the router's choice (Dai et al., 2024)."""
+    capacity_factor: float | None = None
+    """An expert takes at most this many times its even share of a training batch; None: all that come."""
+    balancing: str = "auxiliary"
+    """"auxiliary": a loss (Fedus et al., 2021); "bias": none (Wang et al., 2024, in DeepSeek-V3); "none"."""
+    auxiliary_weight: float = 0.01
+    z_weight: float = 0.0
+    """Of the router z-loss (Zoph et al., 2022)."""
+    bias_rate: float = 0.001
+    """How far the bias of an expert moves each step, with balancing "bias"."""
+    renormalise: bool | None = None
+    """Weights of the chosen experts add up to one, as in Mixtral; None: if top_k > 1. See `route`."""
+
+    def __post_init__(self) -> None:
+        for name in ("n_experts", "top_k"):
+            _require_positive(name, getattr(self, name))
+        if self.d_expert is not None:
+            _require_positive("d_expert", self.d_expert)
+        if self.top_k > self.n_experts:
+            raise ValueError(f"top_k is {self.top_k} of n_experts {self.n_experts}; choose at most n_experts")
+        if not isinstance(self.n_shared_experts, int) or self.n_shared_experts < 0:
+            raise ValueError(f"n_shared_experts is {self.n_shared_experts!r}; use 0 for none or a positive count")
+        if self.capacity_factor is not None and not 0.0 < self.capacity_factor < float("inf"):
+            raise ValueError(
+                f"capacity_factor is {self.capacity_factor}, with which experts take nothing or everything; use a "
+                "positive number, 1.25 say, or None for no limit"
+            )
+        _require_one_of("balancing", self.balancing, BALANCINGS)
+        for name in ("auxiliary_weight", "z_weight", "bias_rate"):
+            if not 0.0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} is {getattr(self, name)}; use 0 or a positive number")
+        if self.renormalise is None:
+            object.__setattr__(self, "renormalise", self.top_k > 1)
+
+
+@dataclass(frozen=True)
 class ModelConfig:
-    """Everything that fixes a Transformer's shape and behaviour. Lectures 03 (GPT), 04 (Llama) and 05 (BERT) vary it.
+    """Everything that fixes a Transformer's shape and behaviour. Lectures 03 (GPT), 04 (Llama), 05 (BERT) and
+    06 (Mixtral) vary it.
 
     The defaults are a small Llama. `d_ff` left out becomes 4 * d_model, or for "swiglu", which has three matrices
     where the others have two, 8/3 * d_model rounded up to a multiple of 64 (Shazeer, 2020; Touvron et al., 2023).
@@ -93,6 +140,7 @@ class ModelConfig:
     o_bias: bool | None = None  # None: as `bias`
     rope_scaling: RopeScaling | None = None
     sliding_window: int | None = None  # a token sees this many, itself included (Beltagy et al., 2020; Mistral)
+    moe: MoEConfig | None = None
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "n_layers", "d_model", "n_heads", "max_seq_len"):
@@ -138,6 +186,8 @@ class ModelConfig:
             raise ValueError(f"encoder is {self.encoder!r}; give an EncoderConfig(...) or None")
         if self.rope_scaling is not None and not isinstance(self.rope_scaling, RopeScaling):
             raise ValueError(f"rope_scaling is {self.rope_scaling!r}; give a RopeScaling(...) or None")
+        if self.moe is not None and not isinstance(self.moe, MoEConfig):
+            raise ValueError(f"moe is {self.moe!r}; give a MoEConfig(...) or None")
         if self.rope_scaling is not None and self.position != "rope":
             raise ValueError(f"rope_scaling given with position {self.position!r}, which has no RoPE; leave it out")
         if self.sliding_window is not None and not self.causal:
@@ -167,7 +217,7 @@ class ModelConfig:
                 f"fields holds {sorted(unknown)[0]!r}, unknown to ModelConfig; was it saved by a newer version?"
             )
         try:
-            for name, nested in (("encoder", EncoderConfig), ("rope_scaling", RopeScaling)):
+            for name, nested in (("encoder", EncoderConfig), ("rope_scaling", RopeScaling), ("moe", MoEConfig)):
                 if isinstance(fields.get(name), dict):
                     fields[name] = nested(**fields[name])
             return cls(**fields)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from .config import ModelConfig
+from .parts import TiedHead
 
 OUTSIDE_BLOCKS = ("token_embedding", "position_embedding", "type_embedding", "lm_head")
 ONCE_PER_TEXT = ("pooler",)  # multiplied with the first token alone
@@ -32,6 +33,16 @@ def forward_flops(model: nn.Module, seq_len: int) -> int:
     return round(sum((_flops(part, seq_len) for part in parts), _own_flops(model, seq_len)))
 
 
+def active_parameters_of(model: nn.Module) -> int:
+    """Parameters that one token meets. See `active_parameters`."""
+    return round(_active(model))
+
+
+def weight_bytes_of(model: nn.Module, n_tokens: int, bytes_per_number: int) -> float:
+    """Bytes of weights that a pass over n_tokens reads. See `weight_bytes_per_pass`."""
+    return _numbers_read(model, n_tokens) * bytes_per_number
+
+
 def kv_bytes_per_token(config: ModelConfig, dtype: torch.dtype = torch.float16) -> int:
     """Bytes of KV cache per token: a key and a value for every layer and key head."""
     return 2 * config.n_layers * config.n_kv_heads * config.head_dim * dtype.itemsize
@@ -41,6 +52,25 @@ def _flops(module: nn.Module, seq_len: int) -> Fraction:
     """Of a module and all below it. A module that stands in several places runs, and counts, in each."""
     total = _own_flops(module, seq_len) + sum(_flops(child, seq_len) for child in _children(module))
     return total * Fraction(getattr(module, "active_fraction", 1)).limit_denominator(1 << 20)
+
+
+def _active(module: nn.Module) -> Fraction:
+    own = Fraction(sum(p.numel() for p in module.parameters(recurse=False)))
+    total = own + sum(_active(child) for child in _children(module))
+    return total * Fraction(getattr(module, "active_fraction", 1)).limit_denominator(1 << 20)
+
+
+def _numbers_read(module: nn.Module, n_tokens: int) -> float:
+    if isinstance(module, nn.Embedding):
+        return float(n_tokens * module.embedding_dim)
+    fraction = getattr(module, "active_fraction", None)
+    if fraction is not None:  # experts, each of which is read if any token chose it
+        met = 1.0 - (1.0 - fraction) ** n_tokens
+        return met * sum(p.numel() for p in module.parameters())
+    own = sum(p.numel() for p in module.parameters(recurse=False))
+    if isinstance(module, TiedHead):
+        own = module.in_features * module.out_features
+    return float(own) + sum(_numbers_read(child, n_tokens) for child in _children(module))
 
 
 def _own_flops(module: nn.Module, seq_len: int) -> Fraction:

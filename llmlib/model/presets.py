@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from .config import EncoderConfig, ModelConfig
+from .config import EncoderConfig, ModelConfig, MoEConfig
 
 
 def _gpt2(n_layers: int, d_model: int, n_heads: int) -> ModelConfig:
@@ -49,6 +49,11 @@ _PRESETS: dict[str, ModelConfig] = {
     "llama2-7b": _llama2(32, 4096, 32, 32, 11008),
     "llama2-13b": _llama2(40, 5120, 40, 40, 13824),
     "llama2-70b": _llama2(80, 8192, 64, 8, 28672),  # the only size with grouped queries
+    # Jiang et al. (2024). No sliding window, as released. Its auxiliary loss has the weight of the released config.
+    "mixtral-8x7b": ModelConfig(
+        vocab_size=32000, n_layers=32, d_model=4096, n_heads=32, n_kv_heads=8, d_ff=14336, max_seq_len=32768,
+        rope_theta=1_000_000.0, tie_embeddings=False, moe=MoEConfig(n_experts=8, top_k=2, auxiliary_weight=0.02),
+    ),
     # Allal et al. (2025): a Llama of 30 thin layers.
     "smollm2-135m": ModelConfig(
         vocab_size=49152, n_layers=30, d_model=576, n_heads=9, n_kv_heads=3, d_ff=1536, max_seq_len=8192,

@@ -14,8 +14,9 @@ from .cache import KVCache
 from .config import ModelConfig
 from .context import AttentionContext, arrange, document_tags
 from .costs import forward_flops, kv_bytes_per_token, parameters_of
-from .layers import MLP, RMSNorm, SwiGLU, build_mlp, build_norm
+from .layers import MLP, RMSNorm, SwiGLU, build_norm
 from .memory import LayerMemory
+from .mixture import build_mlp
 from .parts import TiedHead
 from .rope import FixedTable, rope_tables, sinusoidal_table
 
