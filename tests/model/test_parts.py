@@ -190,6 +190,8 @@ def test_init_weights_leaves_foreign_parts_alone():
 def formula(config: ModelConfig, seq_len: int) -> int:
     attention = (2 * config.n_heads + 2 * config.n_kv_heads) * config.head_dim * config.d_model
     mlp = (3 if config.mlp == "swiglu" else 2) * config.d_model * config.d_ff
+    if config.moe is not None:
+        mlp = config.moe.top_k * mlp + config.moe.n_experts * config.d_model
     weights = config.n_layers * (attention + mlp) + config.d_model * config.vocab_size
     return 3 * (2 * weights + 4 * config.n_layers * config.n_heads * config.head_dim * seq_len)
 
