@@ -96,7 +96,7 @@ def main() -> None:
                 ways[f"transformers, {how}"] = run
         x = torch.randn(TOKENS, width, requires_grad=True)
         with torch.no_grad():
-            worst = max((way(x) - mixture(x)).abs().max().item() for way in ways.values())
+            worst = torch.stack([(way(x) - mixture(x)).abs().max() for way in ways.values()]).max().item()
         print(f"\nwidth {width}, experts of {hidden}; largest difference of the outputs {worst:.1e}")
         for backward in (False, True):
             times: dict[str, list[float]] = {name: [] for name in ways}

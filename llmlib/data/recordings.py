@@ -83,7 +83,7 @@ def _write(path: Path, recording: dict[str, Any]) -> Path:
     return write_file(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
-PARTS_KEPT = 2
+PARTS_KEPT, PARTS_SIZE = 2, 4_000  # so many, or fewer if they are longer than this in characters; one at least
 SAME = 5e-3  # recorded numbers are rounded, and sums are added up in another order on another machine
 
 
@@ -163,7 +163,7 @@ class Experiment:
         )
         recording = recorded(self.name)
         recording["modules"] = self._code  # as it was when the run began
-        recording["parts"] = dict(list(self._done.items())[:PARTS_KEPT])
+        recording["parts"] = _first_parts(self._done)
         self._path.unlink(missing_ok=True)
         return _write(path, recording)
 
@@ -188,6 +188,16 @@ class Experiment:
         recording["confirmed"] = {"date": datetime.date.today().isoformat(), "differences": self._confirmed}
         print(f"{self.name}: confirmed by running {len(self._confirmed)} parts again", flush=True)
         return _write(FOLDER / f"{self.name}.json", recording)
+
+
+def _first_parts(done: dict[str, Any]) -> dict[str, Any]:
+    """The first of an experiment's parts, and those after it while they are few and small."""
+    kept: dict[str, Any] = {}
+    for key, part in list(done.items())[:PARTS_KEPT]:
+        if kept and len(json.dumps([*kept.values(), part])) > PARTS_SIZE:
+            break
+        kept[key] = part
+    return kept
 
 
 def _relative(script: str) -> str:

@@ -4,6 +4,7 @@ import platform
 import pytest
 
 from llmlib.data import Experiment, recorded, recorded_names, recordings, save_recorded, stale
+from llmlib.data.recordings import _first_parts
 
 
 @pytest.fixture
@@ -216,3 +217,9 @@ def test_other_numbers_are_not_confirmed(repository, monkeypatch):
 )
 def test_differences_of_results(a, b, expected):
     assert recordings.difference(a, b) == pytest.approx(expected)
+
+
+def test_long_parts_are_kept_but_for_the_first_one_only_while_they_are_small():
+    assert list(_first_parts({"a": [0.5] * 5_000, "b": 1, "c": 2})) == ["a"]
+    assert list(_first_parts({"a": [0.5] * 10, "b": [1.0] * 5_000})) == ["a"]
+    assert list(_first_parts({"a": 1, "b": 2, "c": 3})) == ["a", "b"]
