@@ -1,11 +1,12 @@
 """Record what experiments/transfer.py leaves open, for lecture 10: `python experiments/transfer_more.py sizes`.
 
-One recording for each part. sizes: 1,000 and 5,000 labels. lstm: the small sizes again for an LSTM that was pre-trained
-as the decoder was. packed: pre-training on headlines one after another in rows of 60 tokens, and where the answer is
-read then: at the end mark a model of packed text predicts the next headline's start, whatever the last one said.
-reviews: snippets of film reviews that people rated as clearly good or clearly bad, 300 labels, the decoder pre-trained
-on other snippets, on headlines, on Wikipedia, and not at all. pairs: which of two headlines is the joke, 150 pairs: as
-one row of both, and GPT-1's way for multiple choice, a row for each.
+One recording for each part. sizes: 1,000 and 5,000 labels. longer: the small sizes after three times as much
+pre-training; lstm: for an LSTM that was pre-trained as the decoder was. packed: pre-training on headlines one after
+another in rows of 60 tokens, and where the answer is read then: at the end mark a model of packed text predicts the
+next headline's start, whatever the last one said. reviews: snippets of film reviews that people rated as clearly good
+or clearly bad, 300 labels, the decoder pre-trained on other snippets, on headlines, on Wikipedia, and not at all.
+pairs: which of two headlines is the joke, 150 pairs: as one row of both, and GPT-1's way for multiple choice, a row
+for each.
 
 Five seeds for packed and for 1,000 labels, three elsewhere; every contender's rate is the best of three on the choose
 split. Three to ten minutes of a core each.
@@ -32,6 +33,7 @@ from transfer import (
     ROWS,
     SIZES,
     TUNING,
+    UPDATES,
     bag_of_words,
     config,
     form,
@@ -64,14 +66,17 @@ from llmlib.model import Classifier
 from llmlib.train import AdamW
 
 SEEDS, FIVE = (0, 1, 2), (0, 1, 2, 3, 4)
-LARGE, PACKED_ROW, PAIRS, ASKED_PAIRS = {1000: 300, 5000: 800}, 60, 150, 900
+LONGER, LARGE, PACKED_ROW, PAIRS, ASKED_PAIRS = 1500, {1000: 300, 5000: 800}, 60, 150, 900
 CLEAR = 1.0  # a review's mean rating from which it counts as good, or below minus that as bad
 Rows = list[list[int]]
 
 
 @lru_cache(maxsize=4)
 def trunk_of(text: str, seed: int) -> nn.Module:
-    """Those of transfer.py, and "lstm, headlines", "packed" and "reviews", after as many updates of as many tokens."""
+    """Those of transfer.py, and "lstm, headlines", "packed" and "reviews", after as many updates of as many tokens.
+
+    "headlines, longer" is the decoder after three times as many.
+    """
     if text in ("nothing", "lstm", "headlines", "wikipedia"):
         return pretrained(text, seed)
     texts = reviews()["unlabelled"] if text == "reviews" else headlines("unlabelled")
@@ -84,7 +89,8 @@ def trunk_of(text: str, seed: int) -> nn.Module:
     if text in ("packed", "reviews"):  # as many tokens an update as with headlines
         length = np.mean([len(row) for row in form(ids_of([each.text for each in headlines("unlabelled")]), "end")])
         size = round(ROWS * length / np.mean([len(row) for row in rows]))
-    return pretrain("lstm" if text.startswith("lstm") else "transformer", rows, seed, size=size)
+    updates = LONGER if text == "headlines, longer" else UPDATES
+    return pretrain("lstm" if text.startswith("lstm") else "transformer", rows, seed, updates, size)
 
 
 @lru_cache(maxsize=1)
@@ -111,6 +117,7 @@ CONTENDERS = {
     "pretrained": ("headlines", "headlines", 0.0, "mean"),
     "auxiliary": ("headlines", "headlines", AUXILIARY, "mean"),
     "pretrained lstm": ("headlines", "lstm, headlines", 0.0, "mean"),
+    "pretrained longer": ("headlines", "headlines, longer", 0.0, "mean"),
     "packed, mean": ("headlines", "packed", 0.0, "mean"),
     "packed, extract token": ("headlines", "packed", 0.0, "extract"),
     "packed, end mark": ("headlines", "packed", 0.0, "end"),
@@ -236,6 +243,7 @@ def choose_pairs(name: str) -> dict:
 PARTS: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = {
     "packed": (("packed, mean", "packed, extract token", "packed, end mark"), SIZES[-1:]),
     "sizes": (("bag of words", "scratch", "lstm", "pretrained", "auxiliary"), tuple(LARGE)),
+    "longer": (("pretrained longer",), SIZES),
     "lstm": (("pretrained lstm",), SIZES),
     "reviews": (
         ("reviews, scratch", "reviews, bag of words", "reviews, wikipedia", "reviews, headlines", "reviews, reviews"),
@@ -275,7 +283,7 @@ def main() -> None:
     # rates chosen at 1,000 labels serve 5,000 too, where a trial would cost three times as much
     chosen = {name: once(f"choose {name}", choose, name, min(sizes[-1], 1000)) for name in names}
     nats = {}
-    if part in ("packed", "lstm"):
+    if part in ("packed", "longer", "lstm"):
         text = CONTENDERS[names[0]][1]
         nats = {"nats": once(f"nats a token, {text}", nats_of, text)}
     rows: dict[tuple[str, int], list[np.ndarray]] = {}
