@@ -369,12 +369,9 @@ def main() -> None:
     parser.parse_args()
     torch.set_num_threads(1)
     modules = [
-        "llmlib.data.headlines",
-        "llmlib.data.task_inputs",
-        "llmlib.model",
-        "llmlib.train.muon",
-        "llmlib.text.bpe",
-    ]
+        "llmlib.data.headlines", "llmlib.data.task_inputs", "llmlib.model.heads", "llmlib.model.transformer",
+        "llmlib.model.attention", "llmlib.model.layers", "llmlib.train.muon", "llmlib.train.adamw", "llmlib.text.bpe",
+    ]  # fmt: skip
     experiment = Experiment("transfer", script=__file__, modules=modules, seeds=SEEDS)
 
     def once(key: str, compute: Callable, *arguments: object) -> object:

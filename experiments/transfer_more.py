@@ -264,8 +264,9 @@ def main() -> None:
     part = parser.parse_args().part
     torch.set_num_threads(1)
     modules = [
-        "experiments/transfer.py", "llmlib.data.headlines", "llmlib.data.task_inputs", "llmlib.data.reviews",
-        "llmlib.model.heads", "llmlib.model.transformer", "llmlib.train.muon", "llmlib.train.adamw", "llmlib.text.bpe",
+        "experiments/transfer.py", "llmlib.data.reviews",
+        "llmlib.data.headlines", "llmlib.data.task_inputs", "llmlib.model.heads", "llmlib.model.transformer",
+        "llmlib.model.attention", "llmlib.model.layers", "llmlib.train.muon", "llmlib.train.adamw", "llmlib.text.bpe",
     ]  # fmt: skip
     experiment = Experiment(
         f"transfer_{part}", script=__file__, modules=modules, seeds=FIVE if part in ("packed", "sizes") else SEEDS
