@@ -84,6 +84,7 @@ def _write(path: Path, recording: dict[str, Any]) -> Path:
 
 
 PARTS_KEPT, PARTS_SIZE = 2, 4_000  # so many, or fewer if they are longer than this in characters; one at least
+PARTS_LIST = 12  # the items kept of each of their lists
 SAME = 5e-3  # recorded numbers are rounded, and sums are added up in another order on another machine
 
 
@@ -173,7 +174,7 @@ class Experiment:
             self._restamp()
             sys.exit(0)
         now = json.loads(json.dumps(compute(*arguments), allow_nan=False))
-        self._confirmed[key] = difference(kept[key], now)
+        self._confirmed[key] = difference(_beginnings(kept[key]), _beginnings(now))
         print(f"{self.name}: {key}: largest difference {self._confirmed[key]:.2g}", flush=True)
         if self._confirmed[key] > SAME:
             sys.exit(f"{self.name}: {key} comes out differently; run {self._command} again, without --confirm")
@@ -194,10 +195,18 @@ def _first_parts(done: dict[str, Any]) -> dict[str, Any]:
     """The first of an experiment's parts, and those after it while they are few and small."""
     kept: dict[str, Any] = {}
     for key, part in list(done.items())[:PARTS_KEPT]:
+        part = _beginnings(part)
         if kept and len(json.dumps([*kept.values(), part])) > PARTS_SIZE:
             break
         kept[key] = part
     return kept
+
+
+def _beginnings(value: Any) -> Any:
+    """A JSON value with its long lists cut: enough to see whether a part comes out as it did."""
+    if isinstance(value, dict):
+        return {key: _beginnings(each) for key, each in value.items()}
+    return [_beginnings(each) for each in value[:PARTS_LIST]] if isinstance(value, list) else value
 
 
 def _relative(script: str) -> str:

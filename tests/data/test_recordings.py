@@ -219,7 +219,19 @@ def test_differences_of_results(a, b, expected):
     assert recordings.difference(a, b) == pytest.approx(expected)
 
 
-def test_long_parts_are_kept_but_for_the_first_one_only_while_they_are_small():
-    assert list(_first_parts({"a": [0.5] * 5_000, "b": 1, "c": 2})) == ["a"]
-    assert list(_first_parts({"a": [0.5] * 10, "b": [1.0] * 5_000})) == ["a"]
+def test_of_parts_the_beginnings_are_kept_and_compared(repository, monkeypatch, capsys):
+    assert _first_parts({"a": {"x": [0.5] * 50, "y": "text"}}) == {"a": {"x": [0.5] * 12, "y": "text"}}
+    long = {str(i): "word" for i in range(500)}
+    assert list(_first_parts({"a": long, "b": 1, "c": 2})) == ["a"]
     assert list(_first_parts({"a": 1, "b": 2, "c": 3})) == ["a", "b"]
+
+    def measure(values):
+        experiment = Experiment("sweep", SCRIPT, ["llmlib.train.loop"])
+        return experiment.save([experiment.once("all", list, values)])
+
+    measure(range(100))
+    monkeypatch.setattr("sys.argv", [SCRIPT, "--confirm"])
+    measure(range(100))
+    assert "confirmed by running 1 parts again" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="comes out differently"):
+        measure(range(1, 101))
