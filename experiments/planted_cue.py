@@ -6,7 +6,7 @@ the tag, with it where it agrees, and with it reversed. Contenders: logistic reg
 million parameters, fine-tuned whole; logistic regression on SmolLM2's last state after the zero-shot prompt; SmolLM2
 with the examples in its prompt, as it is and calibrated on 40 untagged reviews of its own. Exposure is matched with 8
 and with 32 examples, the same for all; the 300 of the trained ones find no place in a prompt, and are not matched. Each
-trained one has two settings to choose from, on the split "choose", at 300 clean examples. Three draws; eight minutes.
+trained one has two settings to choose from, on the split "choose", at 300 clean examples. Three draws; nine minutes.
 """
 
 import random
