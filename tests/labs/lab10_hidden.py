@@ -4,6 +4,8 @@ import torch
 
 from courseware.classroom.cases import Case, Key, Mutant, Subject
 from courseware.classroom.cases.lab10 import (
+    DELIMITER,
+    EXTRACT,
     _answered,
     _both,
     _calibrated,
@@ -96,6 +98,11 @@ def pads_to_the_limit(kind, first, others, limit):
     return [row + [0] * (limit - len(row)) for row in transform(kind, first, others, limit)]
 
 
+def another_delimiter(kind, first, others, limit):
+    rows = transform(kind, first, others, limit)
+    return rows if kind != "choice" else [[EXTRACT if t == DELIMITER else t for t in row] for row in rows]
+
+
 HIDDEN = {
     "lab10.q1": [
         Case("other pads behind", inputs=pads_behind, expected=_headed("")),
@@ -159,6 +166,7 @@ HIDDEN = {
         Subject("keeps nothing of a text that is too long", nothing_left),
         Subject("cuts one token more than it has to", one_less_when_it_cuts),
         Subject("cuts a row that meets the limit exactly", cuts_at_the_limit),
+        Subject("writes EXTRACT in place of the delimiter of a multiple choice", another_delimiter),
         Subject("pads every row to the limit", pads_to_the_limit),
     ],
     "lab10.q7": [
