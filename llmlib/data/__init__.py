@@ -18,6 +18,7 @@ from .fetching import AssetError, fetch, names
 from .game_of_24 import GameOf24, is_solvable, solve
 from .headlines import Headline, draw_per_class, headlines
 from .lookup_questions import LookupQuestion, lookup_questions, one_wording
+from .parallel import parallel_sentences
 from .preferences import PreferencePair, preference_pairs
 from .pronunciations import Pronunciation, edit_distance, phoneme_errors, pronunciations
 from .prose import Document, prose
@@ -113,6 +114,7 @@ __all__ = [
     "pad_rows",
     "pair_accuracy",
     "pair_row",
+    "parallel_sentences",
     "phoneme_errors",
     "preference_pairs",
     "pronunciations",
