@@ -142,6 +142,11 @@ def errors(model: nn.Module, way: str, words: Sequence[Pronunciation]) -> dict:
     }
 
 
+def summed(runs: Sequence[list]) -> list[list[int]]:
+    """Errors and phonemes of each word, added up over runs."""
+    return [[sum(counts) for counts in zip(*of_word)] for of_word in zip(*runs)]
+
+
 def some(split: str) -> list[Pronunciation]:
     """ASKED words of a split, drawn once."""
     return random.Random(split).sample(pronunciations(split), ASKED)
@@ -176,7 +181,9 @@ def main() -> None:
         for seed in SEEDS:
             runs.append(experiment.once(f"{way}, seed {seed}", run, way, SECONDS, rate, seed, "report"))
             print({k: v for k, v in runs[-1].items() if k != "each"}, flush=True)
-    experiment.save({"asked": ASKED, "tried": tried, "runs": runs})
+    each = {way: summed([run["each"] for run in runs if run["way"] == way]) for way in WAYS}
+    shown = [{key: value for key, value in run.items() if key != "each"} for run in runs]
+    experiment.save({"asked": ASKED, "tried": tried, "runs": shown, "each": each})
 
 
 if __name__ == "__main__":
