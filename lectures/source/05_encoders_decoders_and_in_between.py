@@ -591,7 +591,7 @@ def error_rate(way, other=None):
     """Phoneme errors in per cent over all seeds, less those of another way, and the interval, resampling words."""
     draws = np.random.default_rng(0).integers(0, said_by["asked"], (1000, said_by["asked"]))
     draws[0] = np.arange(said_by["asked"])
-    sums = [np.array([run["each"] for run in by_way[w]]).sum(0)[draws].sum(1) for w in (way, other) if w]
+    sums = [np.array(said_by["each"][w])[draws].sum(1) for w in (way, other) if w]
     found = [100 * s[:, 0] / s[:, 1] for s in sums]
     found = found[0] - found[1] if other else found[0]
     return (found[0], *np.percentile(found, [2.5, 97.5]))
