@@ -372,8 +372,8 @@ check("lab05.t1", interpretation)
 def examples() -> list[tuple]:
     # BEGIN SOLUTION
     draw = random.Random(0)
-    long = [draw.randrange(5, 100) for _ in range(1500)]
-    mixed = [draw.choice([0, 1, 2, 3, draw.randrange(5, 100)]) for _ in range(300)]
+    long = [draw.randrange(5, 100) for _ in range(1000)]
+    mixed = [draw.choice([0, 1, 2, 3, draw.randrange(5, 100)]) for _ in range(150)]
     return [(long, 1), (mixed, 2), ([1, 7, 8, 9, 2, 0, 0], 3)]
     # END SOLUTION
 
@@ -393,10 +393,10 @@ def holds(inputs: tuple, output: tuple) -> bool:
             return False
         fates["masked" if put == 4 else "kept" if put == token else "exchanged"] += 1
     ordinary, chosen = sum(token >= 5 for token in ids), sum(fates.values())
-    if ordinary < 1000:
+    if ordinary < 800:
         return True
     shares = [fates["masked"] / chosen, fates["exchanged"] / chosen, fates["kept"] / chosen] if chosen else [0, 0, 0]
-    near = all(abs(share - right) < 0.07 for share, right in zip(shares, (0.8, 0.1, 0.1)))
+    near = all(abs(share - right) < 0.09 for share, right in zip(shares, (0.8, 0.1, 0.1)))
     return near and abs(chosen / ordinary - 0.15) < 0.04
     # END SOLUTION
 
