@@ -6,11 +6,11 @@ Wang et al. (2022) in small. Stage 1 is self-supervised, on passages of Wikipedi
 modelling, prefix language modelling, or span corruption with some prefix language modelling at its end. Stage 2 tunes
 on nine prompted tasks together. Every contender gets the same operations in each stage, counted from the shapes that
 are computed, padding included; as in the paper the encoder-decoder has two stacks of the decoder's depth, so about
-twice the parameters at about the same operations a token. Three rates are tried for each contender and stage with one
-seed on the choose split, those of the first stage on a fraction of its operations. Judged on the report split: nats per
-byte of what follows a prefix, the choice between the true continuation and another text's, the trained tasks, and what
-was held out: the same questions of words that no trained list contained, of words with a capital, which no question was
-about, and reviews of products. Some 20 minutes of one core.
+twice the parameters at about the same operations a token. Three rates of each stage are tried in full by one seed, on
+the choose split. Judged on the report split: nats per byte of what follows a prefix, the choice between the true
+continuation and another text's, the trained tasks, and what was held out: the same questions of words that no trained
+list contained, of words with a capital, which no question was about, and reviews of products. Some 20 minutes of one
+core.
 """
 
 import copy
@@ -44,7 +44,7 @@ from llmlib.train import AdamW, Muon
 
 SEEDS = (0, 1, 2)
 WAYS = ("causal decoder", "prefix decoder", "encoder-decoder", "encoder-decoder, spans")
-FIRST, SECOND, TRIED = 0.8e12, 0.6e12, 0.2  # operations of each stage, and the share of them for a trial of a rate
+FIRST, SECOND = 0.8e12, 0.6e12  # operations of each stage
 FIRST_RATES, SECOND_RATES, WARMUP = (0.02, 0.04, 0.08), (0.01, 0.02, 0.04), 0.05
 ADAPTED = 1 / 6  # the last share of the span model's first stage is prefix language modelling, as before T0
 WIDTH, LAYERS, HEADS, INNER, CONTEXT, ROWS = 64, 4, 4, 176, 96, 16
@@ -341,31 +341,28 @@ def mean_right(judged: dict, tasks: Sequence[str]) -> float:
     return round(float(np.mean([judged["right"][task].count("1") / len(judged["right"][task]) for task in tasks])), 4)
 
 
-def tried(way: str) -> list[dict]:
-    """Rates of the first stage on a share of its operations, judged by the nats of the choose split's continuations."""
-    found = []
-    for rate in FIRST_RATES:
-        model, items = build(way, 0), continuations("choose")
-        train(model, way, reading(way, 0), TRIED * FIRST, rate)
-        found.append({"rate": rate, "nats_per_token": round(sum(right(model, way, items)[1]) / len(items) / AFTER, 4)})
-    return found
+def run(way: str, seed: int, first_rates: Sequence[float], second_rates: Sequence[float]) -> dict:
+    """Both stages of one contender, judged after each; without rates for the first, tuning begins from random weights.
 
-
-def run(way: str, seed: int, first_rate: float, second_rates: Sequence[float], first: bool = True) -> dict:
-    """Both stages of one contender, judged after each; without the first, tuning begins from random weights.
-
-    Of several rates for the second stage the best on the trained tasks of the choose split counts.
+    Of several rates the best on the choose split counts: by the nats of continuations, then by the trained tasks.
     """
-    model = build(way, seed)
-    result = {"way": way, "seed": seed, "parameters": sum(p.numel() for p in model.parameters()), "tried": []}
-    if first:
-        result["first"] = train(model, way, reading(way, seed), FIRST, first_rate) | judge(model, way)
-    best = -1.0
+    model, items = build(way, seed), continuations("choose")
+    result: dict = {"way": way, "seed": seed, "parameters": sum(p.numel() for p in model.parameters())}
+    result["tried"] = {"first": [], "second": []}
+    best, start = -float("inf"), model
+    for rate in first_rates:
+        counts = train(read := copy.deepcopy(start), way, reading(way, seed), FIRST, rate)
+        value = -sum(right(read, way, items)[1]) / len(items) / AFTER
+        result["tried"]["first"].append({"rate": rate, "nats_per_token": round(-value, 4)})
+        if value > best:
+            best, model, result["first"] = value, read, counts | {"rate": rate}
+    if first_rates:
+        result["first"] |= judge(model, way)
+    best = -float("inf")
     for rate in second_rates:
-        tuned = copy.deepcopy(model)
-        counts = train(tuned, way, tuning(100 + seed), SECOND, rate)
+        counts = train(tuned := copy.deepcopy(model), way, tuning(100 + seed), SECOND, rate)
         value = float(np.mean([np.mean(right(tuned, way, asked(task, "choose"))[0]) for task in TRAINED]))
-        result["tried"].append({"rate": rate, "right": round(value, 4)})
+        result["tried"]["second"].append({"rate": rate, "right": round(value, 4)})
         if value > best:
             best, result["second"] = value, counts | {"rate": rate} | judge(tuned, way)
     return result
@@ -412,29 +409,24 @@ def differences(runs: Sequence[dict], stage: str) -> list[dict]:
 def main() -> None:
     torch.set_num_threads(1)
     experiment = Experiment("architecture_families", script=__file__, modules=MODULES, seeds=SEEDS)
-    trials = {way: experiment.once(f"{way}, rates", tried, way) for way in WAYS}
-    rates = {way: min(found, key=lambda each: each["nats_per_token"])["rate"] for way, found in trials.items()}
     runs, scratch, chosen = [], [], {}
     for seed in SEEDS:
         for way in WAYS:
-            second = [chosen[way]] if way in chosen else SECOND_RATES
-            runs.append(experiment.once(f"{way}, seed {seed}", run, way, seed, rates[way], second))
-            chosen.setdefault(way, runs[-1]["second"]["rate"])
+            first, second = chosen.get(way, (FIRST_RATES, SECOND_RATES))
+            runs.append(experiment.once(f"{way}, seed {seed}", run, way, seed, first, second))
+            chosen.setdefault(way, ([runs[-1]["first"]["rate"]], [runs[-1]["second"]["rate"]]))
             report(runs[-1])
     for way in (WAYS[0], WAYS[2]):
         key = f"{way} from scratch, seed {SEEDS[0]}"
-        scratch.append(experiment.once(key, run, way, SEEDS[0], rates[way], [chosen[way]], False))
+        scratch.append(experiment.once(key, run, way, SEEDS[0], [], SECOND_RATES))
         report(scratch[-1])
-    counts = ("updates", "predicted", "seconds")
+    counts = ("rate", "updates", "predicted", "seconds")
     experiment.save(
         {
             "tasks": {"trained": TRAINED, "held_out": HELD_OUT, "items": ITEMS, "pairs": len(continuations("report"))},
             "chance": {"continuation": 0.5, "texts": 0.5, "lists": round(1 / 3, 3)},
             "operations": [FIRST, SECOND],
-            "tried": [
-                {"way": way, "first": trials[way], "second": each["tried"], "rates": [rates[way], chosen[way]]}
-                for way, each in zip(WAYS, runs)
-            ],
+            "tried": [{"way": each["way"], **each["tried"]} for each in [*runs[: len(WAYS)], *scratch]],
             "runs": [
                 {key: each[key] for key in ("way", "seed", "parameters")}
                 | {stage: {count: each[stage][count] for count in counts} for stage in ("first", "second")}
