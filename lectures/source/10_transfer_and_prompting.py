@@ -3,7 +3,7 @@
 #
 # **The question of this lecture.** A language model has read a great deal and been told nothing about your task. *How do you get your task out of it: do you change its weights or choose your words, and what does each way need, cost and get wrong?*
 #
-# Day 24 shows GPT-1's way, fine-tuning, and ends with "Pre-training + Fine-tuning outperforms training on the original task". 11-785 goes on to the way that came after, "Train a model that can perform NLP tasks in a zero-shot manner", and sets the two side by side under "What to Pick?". This page runs both on tasks with real labels.
+# Day 24 shows GPT-1's way: "Pre-training + Fine-tuning outperforms training on the original task". 11-785 goes on to the way that came after, and sets the two side by side under "What to Pick?". This page runs both.
 #
 # **Afterwards you can**
 # - write any task as rows of tokens that a language model can be fine-tuned on, and add GPT-1's second loss;
@@ -99,7 +99,7 @@ with warnings.catch_warnings(record=True) as said:
 print("warned:", said[0].message)
 
 # %% [markdown]
-# **By hand.** An exam question has a passage of 300 tokens and four answers of 20 each. How many tokens does the model read? Four rows, each with the passage, one answer and three marks: $4 \times 323 = 1292$. That is the price of a model that can only read rows: the passage is read four times.
+# **By hand.** An exam question has a passage of 300 tokens and four answers of 20 each. How many tokens does the model read? Four rows, each with the passage, one answer and three marks: $4 \times 323 = 1292$. The passage is read four times.
 #
 # New weights are few: the vectors of the three marks and one linear layer. Everything else begins where pre-training left it. The loss has two parts,
 #
@@ -134,7 +134,7 @@ torch.testing.assert_close(two_losses(classifier, ids, real, labels), theirs)
 #
 # 28,614 headlines, of which 48 % were printed by *The Onion*, in jest, and the others by *HuffPost*, in earnest (Misra and Arora, 2019; CC BY 4.0). The label is the *house*: nobody judged single headlines, and what tells the two houses apart helps. Headlines that share most of their words are in one split.
 #
-# Before any network: a *bag of words*, which knows which words occur and nothing of their order. Ridge regression, closed form, milliseconds.
+# Before any network: a *bag of words*, which knows which words occur and nothing of their order. Ridge regression, in closed form.
 
 # %%
 def bag_of_words(train, test, strength=10.0):
@@ -187,21 +187,18 @@ for name, trunk in (("from scratch", Transformer(base.config)), ("pre-trained", 
           f"{time.process_time() - began:.0f} s")
 
 # %% [markdown]
-# One draw of labels, one seed, and a base model that has read Wikipedia and tales and no headline. Even so its weights are a better place to start from than chance, and a bag of words is not ashamed beside either.
+# One draw of labels, one seed, and a base model that has read Wikipedia and tales and no headline. Even so its weights are, in this draw, a better place to start from than random ones, and the bag of words is level with them.
 
 # %% [markdown]
 # ### GPT-1's experiment in small
 #
-# *Recorded, five seeds.* The same task with everything GPT-1 compared: a decoder of 0.8 million weights, pre-trained on the 18,600 headlines of a split without labels, or on as many tokens of Wikipedia in rows of the same lengths, or not at all; with and without the auxiliary loss; and an LSTM of as many weights. Each contender had three rates to choose from on the choose split (the bag of words three penalties); all are reported once, on 2,002 headlines. The intervals draw seeds and headlines anew. Look first for who is above the bag of words.
+# *Recorded; five seeds, three of them with 5,000 labels.* The same task with everything GPT-1 compared: a decoder of 0.8 million weights, pre-trained on the 18,600 headlines of a split without labels, or on as many tokens of Wikipedia in rows of the same lengths, or not at all; with and without the auxiliary loss; and an LSTM of as many weights. (All networks read tokens learnt from the unlabelled headlines.) Each contender had three rates to choose from on the choose split (the bag of words three penalties); all are reported once, on 2,002 headlines. The intervals draw seeds and headlines anew. Look first for who is above the bag of words.
 
 # %% tags=["diagram"]
-transfer = recorded("transfer")["results"]
+transfer, sizes = recorded("transfer")["results"], recorded("transfer_sizes")["results"]
 NAMED = {"bag of words": ("bag of words", "k", "s"), "pretrained": ("pre-trained on headlines", "#0072B2", "o"), "auxiliary": ("the same, auxiliary loss", "#56B4E9", "o"), "wikipedia": ("pre-trained on Wikipedia", "#009E73", "^"), "scratch": ("from scratch", "#D55E00", "v"), "lstm": ("LSTM from scratch", "#CC79A7", "v")}
-SIZES_ = [int(n) for n in transfer["accuracy"]["scratch"]]
-
-
-def read(name, n, key="mean"):
-    return transfer["accuracy"][name][str(n)][key]
+RESULTS = {name: transfer["accuracy"][name] | sizes["accuracy"].get(name, {}) for name in NAMED}
+SIZES_ = ["100", "300", "1000", "5000"]
 
 
 def interval_of(one, fmt=".2f"):
@@ -210,22 +207,23 @@ def interval_of(one, fmt=".2f"):
 
 fig, ax = plt.subplots(figsize=(7.2, 3.2))
 for i, (name, (label, color, shape)) in enumerate(NAMED.items()):
-    for j, n in enumerate(SIZES_):
-        middle, (low, high) = read(name, n), read(name, n, "interval")
-        ax.errorbar([j + 0.11 * (i - 2.5)], [middle], [[middle - low], [high - middle]], fmt=shape, color=color, capsize=3, label=label if not j else None)
-ax.set_xticks(range(len(SIZES_)), [f"{n} labels" for n in SIZES_])
-ax.set(ylabel="right, 95 % interval", ylim=(0.5, 0.85))
+    at = [(j + 0.11 * (i - 2.5), RESULTS[name][n]["mean"], *RESULTS[name][n]["interval"]) for j, n in enumerate(SIZES_) if n in RESULTS[name]]
+    places, means, lows, highs = np.array(at).T
+    ax.errorbar(places, means, [means - lows, highs - means], fmt=shape, color=color, capsize=3, label=label)
+ax.set_xticks(range(len(SIZES_)), [f"{int(n):,} labels" for n in SIZES_])
+ax.set(ylabel="right, 95 % interval", ylim=(0.55, 0.88))
 ax.legend(fontsize=8.5, loc="upper left", bbox_to_anchor=(1, 1))
-show(fig, alt="Headlines right after fine-tuning, five seeds, with 95 % intervals. " + " ".join(f"{label}: " + ", ".join(f"{interval_of(transfer['accuracy'][name][str(n)])} with {n} labels" for n in SIZES_) + "." for name, (label, _, _) in NAMED.items()))
-table([{"difference": f"{one['more']} less {one['less']}", "labels": one["labels"], "mean and 95 % interval": interval_of(one, "+.3f"), "by seed": ", ".join(f"{x:+.2f}" for x in one["seeds"])} for one in transfer["differences"] if one["more"] not in ("extract token", "end mark")], caption="recorded: the same headlines and seeds, paired")
+show(fig, alt="Headlines right after fine-tuning, with 95 % intervals. " + " ".join(f"{label}: " + ", ".join(f"{interval_of(RESULTS[name][n])} with {n} labels" for n in SIZES_ if n in RESULTS[name]) + "." for name, (label, _, _) in NAMED.items()))
+table([{"difference": f"{one['more']} less {one['less']}", "labels": one["labels"], "mean and 95 % interval": interval_of(one, "+.3f"), "by seed": ", ".join(f"{x:+.2f}" for x in one["seeds"])} for one in transfer["differences"] + [{"more": "pretrained", "less": "bag of words", "labels": int(n)} | one for n, one in sizes["less bag of words"]["pretrained"].items()] if one["more"] not in ("extract token", "end mark")], caption="recorded: the same headlines and seeds, paired")
 
 # %% [markdown]
-# *In the task's own kind of text*, pre-training is worth about nine points over the same network from scratch with 100 labels and six and a half with 300, and the intervals are apart. GPT-1's conclusion holds here, too. The rest of the figure:
+# *On the task's own kind of text*, pre-training is worth about nine points over the same network from scratch with 100 labels and six and a half with 300, and the intervals of the accuracies are apart as well. GPT-1's conclusion holds here. The rest:
 #
-# - *As many tokens of Wikipedia* are worth nothing that five seeds can show. That model did learn something: it predicts unseen headlines with 6.7 nats a token, where an untrained one needs 8.0 and the one that read headlines 5.0. It is just not what tells a joke. The base model of the section above had never met a headline either, and yet it gained; it had read about ten times as many tokens. One seed is no measurement, but it suggests that text from elsewhere must be plenty.
+# - *As many tokens of Wikipedia* are worth nothing that five seeds can show. That model did learn something: it predicts unseen headlines with 6.7 nats a token, where an untrained one needs 8.0 and the one that read headlines 5.0. The base model above had never met a headline either and gained in its one run; it had read about ten times as many tokens, but its size and vocabulary differ, too.
 # - *The auxiliary loss* changes nothing: zero, to within a point.
-# - *The LSTM* is where the decoder from scratch is. GPT-1's LSTM was pre-trained; this one shows what there is to gain, not which network gains more.
-# - *The bag of words* costs milliseconds. It is three points behind the pre-trained model with 100 labels, and with 300 the two cannot be told apart.
+# - *The LSTM* is where the decoder from scratch is. (GPT-1's LSTM was pre-trained.)
+# - *The bag of words* has no layers and next to no cost. It is three points behind the pre-trained model with 100 labels, with 300 and 1,000 the two cannot be told apart, and with 5,000 it is a point ahead in each of three seeds, with an interval that still holds zero.
+# - *More labels* make pre-training worth less: under three points at 5,000.
 #
 # ### Where to read the answer (*optional*)
 #
@@ -266,7 +264,7 @@ helped = [task for task, a, b in zip(tasks, full, without) if a > b]
 print("the auxiliary loss helps on", helped)
 
 # %% [markdown]
-# The full method, which the paper recommends, has the *lower* average: 74.7 against 75.0. (And the LSTM's eight numbers have a mean of 69.16, not 69.1.) The paper says that larger datasets profit from the auxiliary loss and smaller ones do not. Three of the four on which it helps are its largest, and the fourth, RTE, is its smallest. One run for each number and no intervals: a third of a point decides nothing, in either direction. Ours, over five seeds, finds nothing to decide.
+# The full method, which the paper recommends, has the *lower* average: 74.7 against 75.0. (The LSTM's eight numbers have a mean of 69.16, not 69.1, which their own rounding can explain.) The paper says that larger datasets profit from the auxiliary loss and smaller ones do not. Three of the four on which it helps are its largest, and the fourth, RTE, is its smallest. One run for each number and no intervals: a third of a point decides nothing, in either direction. Ours, over five seeds, finds nothing to decide.
 
 # %% [markdown]
 # ## II. Change nothing: learning in context
@@ -370,7 +368,7 @@ curves({"Transformer": error(guess), "ridge regression": error(ridge(x, y)), "pa
        alt=f"Error on new functions against the pairs in the context. Transformer {error(guess)[0]:.2f} with none, {error(guess)[3]:.2f} with three, {error(guess)[10]:.2f} with ten; ridge regression {error(ridge(x, y))[2]:.2f} with two and {error(ridge(x, y))[4]:.2f} from four on; with pairs mixed up the Transformer's error rises to {error(misled)[10]:.2f}.")
 
 # %% [markdown]
-# No weight has changed between the left end of the blue line and the right end, and yet the model gets better at *this* function with every pair. With one or two pairs it is about as good as anything can be; at three, where ridge regression is done, it still has a fifth of the variance to go, and it closes in on the rest slowly. Mixed-up pairs send the error to about 2, what an independent guess would have: it does use the pairs, and it believes them.
+# No weight has changed between the left end of the blue line and the right end, and yet the model gets better at *this* function with every pair. With one pair it is about as good as anything can be, with two not quite; at three, where ridge regression is all but done, it still has a fifth of the variance to go, and it closes in on the rest slowly. Mixed-up pairs send the error to nearly 2, which an independent guess of the same size would have: it does use the pairs, and it believes them.
 
 # %% [markdown]
 # ### Learned to learn, or learned by heart? (*optional*)
@@ -416,7 +414,7 @@ show(fig, alt="Left, error after ten pairs against the number of functions in tr
 table([{"": name, "3 pairs": np.mean(variant(*key), 0)[3], "10 pairs, by seed": ", ".join(f"{run[10]:.3f}" for run in variant(*key))} for name, key in VARIANTS.items()] + [{"": "ridge regression", "3 pairs": garden["runs"][0]["ridge"][3], "10 pairs, by seed": f"{garden['runs'][0]['ridge'][10]:.3f}"}], caption="recorded: squared error over the variance of y, on 2,000 new functions")
 
 # %% [markdown]
-# With one function or four the model learns them by heart: on its own functions it is better than ridge regression could be, since it hardly needs the pairs, and on new ones no better than a guess. From 64 on the two lines are as good as one. So *learning in context is itself learned*, and in this experiment only where training was varied. On the right: one layer is not enough for much, and either more layers or more updates bring the error closer to ridge regression, which none of them reaches.
+# With one function or four the model learns them by heart: on its own functions it is good after a pair or none, which ridge regression cannot be, and on new ones it is worse than one that always says 0. From 64 on the two lines nearly meet. So *learning in context is itself learned*, and in this experiment only where training was varied. On the right: one layer leaves several times the error of two, and either more layers or more updates bring the error closer to ridge regression, which none of them reaches.
 #
 # What of a less tidy task, recall: eight pairs of a key and a value, both symbols, then one of the keys again?
 
@@ -425,7 +423,7 @@ recalled = {name: [run["right"] for run in garden["recall"] if run["apart"] is a
 table([{"": name, "right values, by seed": ", ".join(f"{share:.2f}" for share in shares)} for name, shares in recalled.items()], caption=f"recorded: {garden['recall_updates']} updates, three seeds; guessing among the eight values of the row gives {1 / garden['kept']:.3f}, among all {1 / garden['symbols']:.3f}")
 
 # %% [markdown]
-# Side by side in one place, pairs are recalled without a fault. One after the other, as text has them, the model is hardly above guessing after as many updates. To look a key up it would first have to carry each key on to the place of its value, which is the induction head of lecture 03: two steps, of which neither pays without the other. We tried this once and did not tune it.
+# Side by side in one place, pairs are recalled without a fault. One after the other, as text has them, the model is hardly above guessing after as many updates. To look a key up it would first have to carry each key on to the place of its value, which is the induction head of lecture 03: two steps, of which neither pays without the other; that may be why. We tried this once and did not tune it.
 #
 # ## III. Choose the words: prompting
 #
@@ -486,7 +484,7 @@ for text, a, b in zip(texts, ours.softmax(1)[:, 1], fair[:, 1]):
     print(f"positive: {a:.2f} as it is, {b:.2f} calibrated   {text}")
 
 # %% [markdown]
-# (A model of a million weights has no opinion on films; the two lines show the mechanics and nothing else.)
+# (A million weights have no opinion on films; the lines show the mechanics.)
 #
 # How much can a lean do? Below, two heaps of reviews that a reader tells apart very well: asked which of two reviews is the better one it is right 95 times in 100 (the *AUC*, which knows no threshold). Move the lean.
 
@@ -516,9 +514,9 @@ def heaps(lean=0.0):
 explore(heaps, lean=(-4.0, 4.0, 0.5), panels=[-3.0, 0.0, 1.0], alt=lambda lean: f"Drawn, not measured: two heaps of scores with AUC 0.95, moved by {lean:+.1f}. {accuracy_at(lean):.0%} are on the right side of zero; the wrong ones are shaded.")
 
 # %% [markdown]
-# The reader is the same in all panels. An accuracy of one prompt mixes two things, what the model can tell apart and where the prompt puts the line.
+# The reader is the same in all panels. Accuracy mixes two things, what the model can tell apart and where the prompt puts the line.
 #
-# **Before you look:** SmolLM2's AUC on the reviews below lies between 0.92 and 0.98, whichever examples stand in its prompt. How far will its plain answers spread?
+# **Before you look:** SmolLM2's AUC on the reviews below is above 0.9, whichever examples stand in its prompt. How far will its plain answers spread?
 #
 # *Recorded:* SmolLM2 on film reviews that people had rated clearly good or bad, 200 of them, half of each. Four draws of the examples; nothing was chosen among prompts, label words or draws. Scores as they are, with the lean taken out by two texts that say nothing, and by 60 unlabelled reviews of another split.
 
@@ -548,9 +546,9 @@ left.set_ylabel(f"share of {N_ASKED}"), left.legend(fontsize=8, loc="lower left"
 show(fig, alt="SmolLM2 on film reviews. " + " ".join(f"{name}: " + ", ".join(f"{min(shot_results('reviews', 'smollm2', k, key)):.2f} to {max(shot_results('reviews', 'smollm2', k, key)):.2f} with {k}" for k in KS) + "." for name, (key, _, _) in WAYS.items()) + " AUC: " + ", ".join(f"{min(shot_results('reviews', 'smollm2', k, 'auc')):.2f} to {max(shot_results('reviews', 'smollm2', k, 'auc')):.2f} with {k}" for k in KS) + ".")
 
 # %% [markdown]
-# The black dots barely move. With or without examples SmolLM2 ranks these reviews about equally well, so it knew what a good review is before it saw one. The blue dots are all over the place: what the examples change is the line. Sixty reviews *without labels* bring most of it back. Texts that say nothing do so less reliably, and at times make it worse.
+# The black dots move by a few hundredths. With or without examples SmolLM2 ranks these reviews well, so it knew what a good review is before it saw one. The blue dots are all over the place: what the examples change most is the line. Sixty reviews *without labels* bring most of it back; the method takes for granted that about half of them are favourable. Texts that say nothing do so less reliably, and at times make it worse.
 #
-# Two checks on what the examples are for: all eight labels *the wrong way round*, and twelve orders of the same four examples. Below them the AUC of every model, on both tasks.
+# Two checks: all eight labels *the wrong way round*, and twelve orders of the same four examples. Below them the AUC of every model, on both tasks.
 
 # %% tags=["diagram"]
 def spread(values, fmt=".2f"):
@@ -567,7 +565,7 @@ table([{"AUC": f"{task}, {name if name == 'smollm2' else 'ladder ' + name}"} | {
       caption=f"recorded: {N_ASKED} texts; half the width of a 95 % interval is about 0.08 near 0.5")
 
 # %% [markdown]
-# On the reviews: whichever examples, whichever order, the ranking stays, and with every label wrong it hardly suffers. So what looked like learning from examples, with rising and falling accuracies, was the line moving. The toy of part II was misled by wrong pairs at once; this model hardly reads which label goes with which example (Min et al., 2022, found much the same in larger ones). The ladder cannot do either task: its intervals hold 0.5, or lie on the wrong side of it.
+# On the reviews: whichever examples, whichever order, the ranking stays, and with every label wrong it suffers little. So what looked like learning from examples, with rising and falling accuracies, was mostly the line moving. SmolLM2 hardly reads which label goes with which example (Min et al., 2022, found much the same in larger models). Asked like this, the ladder can do neither task: its intervals hold 0.5, or lie on the wrong side of it.
 #
 # The headlines are the other case. Asked for their tone, SmolLM2 is near guessing without examples, and with eight its ranking gets better in all four draws. Where a prompt does not say what is meant, and "sarcastic" does not say "printed by *The Onion*", examples have something to tell. It is little: the fine-tuned 0.8 million weights of part I are right three times in four.
 #
@@ -599,7 +597,7 @@ tried = max(range(20), key=lambda i: zero[i]["trial"])
 table([{"wording": said["wordings"][i].format("…").replace("\n", " ⏎ "), "": name, "as it is": raws[i], "calibrated": owns[i], "AUC": zero[i]["raw"]["auc"]} for name, i in (("worst", by_raw[0]), ("best", by_raw[-1]), (f"best on {said['trial']} others", tried))])
 
 # %% [markdown]
-# Twenty honest wordings of one question, and the accuracy runs from guessing to nearly nine in ten. An evaluation that prints one number for one prompt has drawn one of these dots. Calibration closes much of the gap, not all: the AUC differs between wordings as well, so some do ask worse.
+# Twenty honest wordings of one question, and the accuracy runs from guessing to nearly nine in ten. Calibration closes much of the gap, not all: the AUC differs between wordings as well, so some do ask worse.
 #
 # The best of twenty *on these reviews* is no result, since it was picked by what it reports. Picked on forty other labelled reviews, as in the last row, it is one. But forty labels are then part of the price of a "zero-shot" prompt (Perez et al., 2021).
 
@@ -608,7 +606,7 @@ table([{"wording": said["wordings"][i].format("…").replace("\n", " ⏎ "), "":
 #
 # 11-785 gives four options, from full fine-tuning ("+Strongest performance", "- Need curated and labeled dataset", "- Poor generalization, spurious feature exploitation") over few-shot ("+No spurious feature exploitation") and one-shot to zero-shot ("+Most convenient"). Three of these can be measured here.
 #
-# **Spurious features.** Suppose the labels were collected badly: every favourable review came from the web and begins with "(web)", no other does. A learner that looks for what tells the labels apart finds the tag first. *Recorded:* 120 reviews asked three times, without the tag, with it as in training, and with it the wrong way round. Four ways to use the same 32 tagged examples, and the trained ones with 300.
+# **Spurious features.** Suppose the labels were collected badly: every favourable review came from the web and begins with "(web)", no other does. *Recorded:* 120 reviews asked three times, without the tag, with it as in training, and with it the wrong way round. Four ways to use the same 32 tagged examples, and the trained ones with 300.
 
 # %%
 poll("Of the four ways, which is least moved when the tag is the wrong way round?",
@@ -626,13 +624,12 @@ bars({name: {test: [right / cue["n"] for right in on_cue[name][key]] for test, k
 for n in ("8", "32"):
     print(f"SmolLM2 prompted, {n} examples, calibrated; no tag, agreeing, reversed: clean examples {cue_of(cue['prompted'][n]['clean']['own'])}; tagged examples {cue_of(cue['prompted'][n]['planted']['own'])}")
 print("300 clean labels, no tag: " + ", ".join(f"{name} {np.mean(cue['trained'][name]['300']['clean']['absent']) / cue['n']:.2f}" for name in cue["trained"]))
+print("300 labels, one in ten against the tag; no tag, agreeing, reversed: " + "; ".join(f"{name} {cue_of(cue['trained'][name]['300']['mostly'])}" for name in cue["trained"]))
 
 # %% [markdown]
-# A cue that goes with every label takes over whatever is trained: words, a whole network, and with 300 labels also a line on the states of a model that knows what a good review is. With the tag reversed they are nearly always wrong, and without it they mostly say one label for everything.
+# A cue that goes with every label takes over whatever is trained: words, a whole network, and with 300 labels also a line on the states of a model that knows what a good review is. With the tag reversed they are nearly always wrong, and without it they are right half of the time, like one who always says the same.
 #
-# The prompt is moved as well, but by much less. Part of that is no learning: with *clean* examples the tag already pushes it a little, as the line below the figure shows. With eight examples nothing beyond that is to be seen, with 32 there is. So the slide's "+No spurious feature exploitation" is too strong, "less" would hold, and what protects the prompt is less of a compliment than it sounds: as the wrong labels showed, it takes little from its examples at all.
-#
-# A fourth condition is in the recording: if one label in ten contradicts the tag, the classifier on frozen states gets most of its sense back, and the other two do not.
+# The prompt is moved as well, but by much less. Part of that is no learning: with *clean* examples the tag already pushes it a little, as the line below the figure shows. With eight examples hardly anything beyond that is to be seen, with 32 there is, in all three draws. So "+No spurious feature exploitation" is too strong, "less" would hold, and what protects the prompt is less of a compliment than it sounds: as the wrong labels showed, it takes little from its examples at all. If one in ten of 300 labels contradicts the tag, the classifier on frozen states gets part of its sense back (last line above).
 
 # %% tags=["diagram"]
 smollm2 = preset("smollm2-135m")
@@ -662,7 +659,7 @@ table([prompted("0", "raw"), prompted("0", "own"), prompted("8", "raw"), prompte
 # %% [markdown]
 # Three things to read off.
 #
-# - *Which is stronger depends on the task and on the labels.* On reviews, which SmolLM2 understands, a calibrated prompt without any label is far ahead of 300 labels in a bag of words; a hundred labels on its frozen states are ahead of every prompt. On headlines no prompt comes near what labels do.
+# - *Which is stronger depends on the task and on the labels.* On reviews, which SmolLM2 understands, a calibrated prompt without any label is far ahead of 300 labels in a bag of words; a hundred labels on its frozen states are ahead of every prompt of the table, though eight are not. On headlines none of these prompts reaches what a hundred labels do, even in a bag of words.
 # - *Where the work is.* Training is paid once and prompts at every question: eight examples make a question several times as long. (A cache of the examples' keys and values, lecture 04, takes most of that back, as long as all questions share them.)
 # - *Copies.* Each fine-tuned task keeps weights of its own, 270 MB a task for SmolLM2 in 16 bits; 11-785 counts "Too many copies of the model" against it. A prompt is a line of text. Lecture 14 makes the copies small.
 
@@ -677,7 +674,7 @@ table([{"way": way, "the sentence": turns["sentences"][i], "SmolLM2's reply": tu
 table([{"": way, "words a reply": np.mean([one["words"] for one in replies]), "jargon left": f"{sum(one['jargon'] for one in replies)} of {sum(one['of'] for one in replies)}", "new words": np.mean([one["new"] for one in replies]), "ended by itself": f"{sum(one['ended'] for one in replies)} of {len(replies)}"} for way, replies in turns["replies"].items()], fmt=".1f")
 
 # %% [markdown]
-# The request as a system message makes SmolLM2 write *about* the sentence. Two turns bring the form back: one short sentence, and an end. What the sentence says is lost or copied more often than put plainly. So turns, too, carry form; competence they cannot carry in. For the models that the slide is about this may be otherwise.
+# The request as a system message often makes SmolLM2 write *about* the sentence. Two turns bring the form back: one short sentence, and an end. What the sentence says is lost or copied more often than put plainly. So turns, too, brought form here, and no competence that shows in six sentences. For the models that the slide is about this may be otherwise.
 #
 # ### GPT-2's table, read closely (*optional*)
 #
@@ -695,7 +692,7 @@ print(f"1BW: the largest has {ONE_BW['1542M'] / 21.8:.1f} times the best perplex
 # %% [markdown]
 # Whichever is right, the same two sizes win, so nothing that a reader concludes from the table depends on it. (Both numbers look like those of systems of 2018 that *pick* the word from the passage, Dehghani et al. and Hoang et al.; GPT-2 may say any word, and the best language model before it had under 20 %.)
 #
-# The column that GPT-2 loses is 1BW, the One Billion Word benchmark. The paper's reason: its sentences are *shuffled*, so that there is no context to use beyond one sentence. Can shuffling do that? The ladder's held-out articles, as they are and with their sentences in random order:
+# The column that GPT-2 loses is 1BW, the One Billion Word benchmark. The paper's likely reasons: 1BW is the largest of the training sets, and its sentences are *shuffled*, so that there is no context to use beyond one sentence. Can shuffling do that? The ladder's held-out articles, as they are and with their sentences in random order:
 
 # %%
 held = set(recorded("base_models")["results"]["report_documents"])
@@ -716,7 +713,7 @@ print(f"{len(size)} articles, perplexity {scores[0].perplexity:.0f} in order, "
       f"({low:.3f} to {high:.3f})")
 
 # %% [markdown]
-# It can, and for this model it does: the interval is above zero. But a few per cent of perplexity are no factor of two. A million weights with 256 tokens of context make little of it; GPT-2 makes more, and we cannot say from here how much of its loss on 1BW that explains. Another difference is untested: the best model on 1BW was *trained* on 800 million words of it, and GPT-2 was not.
+# It can, and for this model it does: the interval is above zero. But a few per cent of perplexity are no factor of two. A million weights with 256 tokens of context make little of it; GPT-2 makes more, and we cannot say from here how much of its loss on 1BW that explains. The other reason is untested: the best model on 1BW was *trained* on 800 million words of it, and GPT-2 was not.
 #
 # **A mini-LAMBADA.** *Recorded:* from held-out articles, the last word of a sentence if it stood in the passage before, is rare, and does not stand in the sentence. Models get the passage and the sentence, or the sentence alone; a word is right if every token of it is the likeliest.
 
@@ -740,7 +737,7 @@ for name in ("gpt1", "bert-large", "gpt2-xl", "smollm2-135m", "llama2-7b",
     print(f"{name:13} {billions:8.2f} billion  ", "yes" if billions >= 20 else "no")
 
 # %% [markdown]
-# Read as "at least twenty", it leaves out GPT-2, BERT and every model that runs on a laptop. Bommasani et al. (2021), who coined the word, count BERT among their first examples and set no size. The slide's text is nearly that of Executive Order 14110, which defines something narrower, the *dual-use* foundation model: the same clauses and one more, that it shows high levels of performance at tasks that pose a serious risk to security. The order is of 30 October 2023 and was rescinded on 20 January 2025; May 4th 2023, which the slide gives, is the day of an earlier announcement. A definition written to decide who must report to a government is not one to sort models by in a lecture; "what pre-training on broad data gave it can be turned to many tasks" is, and this page has measured how far that reaches for small ones.
+# Read as "at least twenty", it leaves out GPT-2, BERT and every model that this course runs. Bommasani et al. (2021), who coined the word, count BERT among their first examples and set no size. The slide's text is nearly that of Executive Order 14110, which defines something narrower, the *dual-use* foundation model: the same clauses and one more, that it shows, or could easily be modified to show, high levels of performance at tasks that pose a serious risk to security. The order is of 30 October 2023 and was rescinded on 20 January 2025; May 4th 2023, which the slide gives, is the day of an earlier announcement. A definition written to decide who must report to a government is not one to sort models by in a lecture; "what pre-training on broad data gave it can be turned to many tasks" is, and this page has measured how far that reaches for small ones.
 #
 # ## Scale warning
 #
@@ -756,7 +753,7 @@ claims_table([
           "Radford et al. (2018), table 5: 74.7 against 59.9 on average",
           f"300 labels: pre-trained {told('pretrained', 300)}, scratch {told('scratch', 300)}, "
           f"bag of words {told('bag of words', 300)}",
-          "holds for text of the task's kind; as much Wikipedia gave nothing", source="day24", split="report"),
+          "holds for text of the task's kind; as much Wikipedia gave nothing, and the gain shrinks with labels", source="day24", split="report"),
     Claim("Transformer w/ aux LM (full) 74.7; w/o aux LM 75.0",
           "the same table; the text says that larger datasets profit",
           f"the eight numbers give {np.mean(full):.2f} and {np.mean(without):.2f}; here, with less without: "
@@ -764,7 +761,7 @@ claims_table([
           "holds; the part called full has the lower average", source="day24", split="report"),
     Claim("LSTM w/ aux LM: average score 69.1", "the same in the paper",
           f"its eight numbers have a mean of {np.mean(table5['LSTM with auxiliary LM']):.2f}",
-          "fails; by a rounding", source="day24"),
+          "holds; the eight are rounded, too", source="day24"),
     Claim("In-context learning (Brown, 21): providing examples within LLM prompts, and not zero-shot prompting",
           "Brown et al. (2020) call zero-, one- and few-shot all in-context learning",
           f"linear functions: error {error(guess)[0]:.2f} with no pair, {error(guess)[10]:.2f} with ten, no weight changed",
@@ -773,13 +770,13 @@ claims_table([
           f"no tag, as shown, reversed: {cue_of(cue['prompted']['32']['planted']['own'])}, calibrated; 32 tagged examples",
           "fails; there is some with 32 examples, far less than in training", source="11785", split="report"),
     Claim("Full fine-tuning: poor generalization, spurious feature exploitation",
-          "Gururangan et al. (2018): labels of SNLI can be told from half of the input",
-          f"no tag, as trained, reversed: {cue_of(cue['trained']['fine-tuned']['300']['planted'])}; 300 tagged labels",
-          "holds; for frozen states and a bag of words as well", source="11785", split="report"),
-    Claim("Full fine-tuning: strongest performance", "Brown et al. (2020): on most tasks",
+          "Gururangan et al. (2018): two in three labels of SNLI can be told from half of the input",
+          f"no tag, as trained, reversed: {cue_of(cue['trained']['fine-tuned']['32']['planted'])}; 32 tagged labels, and the same with 300",
+          "holds for the planted cue; for frozen states and a bag of words as well", source="11785", split="report"),
+    Claim("Full fine-tuning: strongest performance", "Brown et al. (2020): on many benchmarks",
           f"headlines: {told('pretrained', 300)} against prompts {prompt_of('headlines', '8', 'own')}; reviews: "
           f"prompts {prompt_of('reviews', '8', 'own')}, frozen head {measured(trained['reviews']['frozen head']['300'])}",
-          "holds here for training on labels; fine-tuning all of SmolLM2 was not run", source="11785", split="report"),
+          "holds for 300 labels against eight examples; with eight labels the calibrated prompt leads on reviews; fine-tuning all of SmolLM2 was not run", source="11785", split="report"),
     Claim("Rule of thumb: be as specific and descriptive as possible", "no paper named",
           f"20 wordings: rank correlation of length and accuracy {longer:+.2f}; calibrated {longer_fair:+.2f}",
           "cannot be tested at this scale; no sign of it in twenty wordings of one question", source="11785", split="report"),
@@ -799,10 +796,10 @@ claims_table([
 # ## Summary
 #
 # 1. GPT-1 left its model alone and changed the input: every task a row of tokens with three marks, one linear layer to read it.
-# 2. Pre-training on text of the task's own kind was worth seven to nine points with few labels, over five seeds; as much other text was worth nothing, the auxiliary loss nothing, and a bag of words was level at 300 labels.
-# 3. A small Transformer trained on nothing but functions it will never see again learns a new one from the pairs in its context, and gets better with every pair; it learns to do so only if training is varied enough.
-# 4. In SmolLM2, examples in a prompt mostly move the line between the labels. The AUC hardly knows them; calibration on unlabelled texts puts the line back; twenty wordings spread from guessing to nine in ten.
-# 5. What to pick depends on whether the model knows the task and has words for it, on how many labels there are, and on what else goes with them: a cue in every label takes over all that is trained.
+# 2. Pre-training on text of the task's own kind was worth seven to nine points with few labels, over five seeds; as much other text was worth nothing that shows, the auxiliary loss nothing, and a bag of words was level from 300 labels on.
+# 3. A small Transformer trained on nothing but functions it will never see again learns a new one from the pairs in its context, and gets better with every pair; here it learned to do so only if training was varied enough.
+# 4. In SmolLM2, examples in a prompt mostly move the line between the labels. On reviews the AUC hardly knows them; calibration on unlabelled texts puts the line back; twenty wordings spread from guessing to nine in ten.
+# 5. What to pick depends on whether the model knows the task and has words for it, on how many labels there are, and on what else goes with them: a cue in every label took over all that was trained, and with 32 examples moved the prompt a little.
 #
 # ## Exercises
 #
@@ -817,4 +814,4 @@ claims_table([
 #
 # ## Further reading
 #
-# Radford et al. (2018), *Improving language understanding by generative pre-training* (GPT-1). Radford et al. (2019), *Language models are unsupervised multitask learners* (GPT-2). Brown et al. (2020), *Language models are few-shot learners* (GPT-3). Garg et al. (2022), *What can transformers learn in-context?* Raventós et al. (2023), *Pretraining task diversity and the emergence of non-Bayesian in-context learning for regression*. Zhao et al. (2021), *Calibrate before use*. Zhou et al. (2023), *Batch calibration*. Min et al. (2022), *Rethinking the role of demonstrations*. Lu et al. (2022), *Fantastically ordered prompts and where to find them*. Wei et al. (2023), *Larger language models do in-context learning differently*. Perez et al. (2021), *True few-shot learning with language models*. Gururangan et al. (2018), *Annotation artifacts in natural language inference data*. Paperno et al. (2016), *The LAMBADA dataset*. Bommasani et al. (2021), *On the opportunities and risks of foundation models*. Misra and Arora (2019), *Sarcasm detection using news headlines*.
+# Radford et al. (2018), *Improving language understanding by generative pre-training* (GPT-1). Radford et al. (2019), *Language models are unsupervised multitask learners* (GPT-2). Brown et al. (2020), *Language models are few-shot learners* (GPT-3). Garg et al. (2022), *What can transformers learn in-context?* Raventós et al. (2023), *Pretraining task diversity and the emergence of non-Bayesian in-context learning for regression*. Zhao et al. (2021), *Calibrate before use*. Zhou et al. (2023), *Batch calibration*. Min et al. (2022), *Rethinking the role of demonstrations*. Lu et al. (2022), *Fantastically ordered prompts and where to find them*. Wei et al. (2023), *Larger language models do in-context learning differently*. Perez et al. (2021), *True few-shot learning with language models*. Gururangan et al. (2018), *Annotation artifacts in natural language inference data*. Paperno et al. (2016), *The LAMBADA dataset*. Bommasani et al. (2021), *On the opportunities and risks of foundation models*. Misra and Arora (2019), *Sarcasm detection using hybrid neural network*.
