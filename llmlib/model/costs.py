@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 import torch
@@ -35,7 +36,7 @@ def forward_flops(model: nn.Module, seq_len: int) -> int:
 
 def active_parameters_of(model: nn.Module) -> int:
     """Parameters that one token meets. See `active_parameters`."""
-    return round(_active(model))
+    return round(_met(model, lambda part: sum(p.numel() for p in part.parameters(recurse=False))))
 
 
 def weight_bytes_of(model: nn.Module, n_tokens: int, bytes_per_number: int) -> float:
@@ -50,13 +51,12 @@ def kv_bytes_per_token(config: ModelConfig, dtype: torch.dtype = torch.float16) 
 
 def _flops(module: nn.Module, seq_len: int) -> Fraction:
     """Of a module and all below it. A module that stands in several places runs, and counts, in each."""
-    total = _own_flops(module, seq_len) + sum(_flops(child, seq_len) for child in _children(module))
-    return total * Fraction(getattr(module, "active_fraction", 1)).limit_denominator(1 << 20)
+    return _met(module, lambda part: _own_flops(part, seq_len))
 
 
-def _active(module: nn.Module) -> Fraction:
-    own = Fraction(sum(p.numel() for p in module.parameters(recurse=False)))
-    total = own + sum(_active(child) for child in _children(module))
+def _met(module: nn.Module, own: Callable[[nn.Module], Fraction | int]) -> Fraction:
+    """own(part) added up over a module and all below it, where a token meets a fraction of the parts that fraction."""
+    total = own(module) + sum(_met(child, own) for child in _children(module))
     return total * Fraction(getattr(module, "active_fraction", 1)).limit_denominator(1 << 20)
 
 

@@ -47,7 +47,7 @@ def balancing_loss(routing: Routing) -> Tensor:
     The shares are counts, without gradient; the probabilities carry it. Lecture 06 builds it.
     """
     n_experts = routing.probabilities.shape[-1]
-    load = _load(routing.chosen, n_experts)
+    load = torch.bincount(routing.chosen.flatten(), minlength=n_experts).float() / routing.chosen.numel()
     return n_experts * (load * routing.probabilities.mean(0)).sum()
 
 
@@ -100,10 +100,11 @@ class MixtureOfExperts(nn.Module):
         routing = route(logits, moe.top_k, moe.renormalise, self.bias)
         learning = self.training and torch.is_grad_enabled()
         self.auxiliary_loss = self._asked(logits, routing) if learning else None
-        out = self._dispatch(tokens, routing)
+        counts = torch.bincount(routing.chosen.flatten(), minlength=moe.n_experts)
+        out = self._dispatch(tokens, routing, counts.tolist())
         for expert in self.shared:
             out = out + expert(tokens)
-        self._tell(routing, learning)
+        self._tell(routing, counts.float() / routing.chosen.numel(), learning)
         return out.view(x.shape)
 
     def capacity(self, n_tokens: int) -> int | None:
@@ -111,12 +112,10 @@ class MixtureOfExperts(nn.Module):
         factor = self.moe.capacity_factor
         return None if factor is None else math.ceil(factor * n_tokens * self.moe.top_k / self.moe.n_experts)
 
-    def _dispatch(self, tokens: Tensor, routing: Routing) -> Tensor:
-        """(N, d_model) -> the weighted sum of what each token's experts make of it."""
+    def _dispatch(self, tokens: Tensor, routing: Routing, counts: list[int]) -> Tensor:
+        """(N, d_model) -> the weighted sum of what each token's experts make of it; counts: the choices of each."""
         n, k = routing.chosen.shape
-        by_rank = routing.chosen.T.flatten()  # all first choices, then all second ones
-        order = by_rank.argsort(stable=True)
-        counts = torch.bincount(by_rank, minlength=self.moe.n_experts).tolist()
+        order = routing.chosen.T.flatten().argsort(stable=True)  # all first choices, then all second ones
         limit, kept = self.capacity(n) if self.training else None, counts
         if limit is not None and max(counts) > limit:
             starts = [sum(counts[:e]) for e in range(len(counts))]
@@ -139,9 +138,9 @@ class MixtureOfExperts(nn.Module):
         return asked
 
     @torch.no_grad()
-    def _tell(self, routing: Routing, learning: bool) -> None:
+    def _tell(self, routing: Routing, load: Tensor, learning: bool) -> None:
         """The statistics of this pass, for hooks, and the step of the bias against them."""
-        load = self.load(_load(routing.chosen, self.moe.n_experts))
+        self.load(load)
         self.entropy(torch.special.entr(routing.probabilities).sum(-1).mean())
         if self.bias is not None and learning:
             self.bias += self.moe.bias_rate * (1.0 / self.moe.n_experts - load).sign()
@@ -171,11 +170,6 @@ class MixtureOfExperts(nn.Module):
 def build_mlp(config: ModelConfig) -> SwiGLU | MLP | MixtureOfExperts:
     """The feed-forward network the config asks for: one, or a mixture."""
     return build_dense_mlp(config) if config.moe is None else MixtureOfExperts(config)
-
-
-def _load(chosen: Tensor, n_experts: int) -> Tensor:
-    """The share of all choices that each expert got: (N, top_k) -> (n_experts,), sums to one."""
-    return torch.bincount(chosen.flatten(), minlength=n_experts).float() / chosen.numel()
 
 
 def _at_least_float32(logits: Tensor) -> Tensor:
