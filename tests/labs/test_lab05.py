@@ -1,14 +1,11 @@
-"""Lab 05's own oracles agree with the library, which the lab keeps away from its students; its recorded runs say the
-same for every seed."""
+"""Lab 05's own oracles agree with the library, which the lab keeps away from its students."""
 
-import importlib.util
-from pathlib import Path
 
 import pytest
 import torch
 
 from courseware.classroom.cases import Draw, lab05
-from llmlib.data import recorded, restore_spans, unmask_tokens
+from llmlib.data import restore_spans, unmask_tokens
 from llmlib.model import ModelConfig, pool_hidden, prefix_mask
 from llmlib.model.attention import Attention
 from llmlib.model.context import AttentionContext
@@ -75,18 +72,3 @@ def test_cross_attention_and_pooling_are_the_librarys(seed):
     for inputs in (lab05.the_mean, lab05.the_first, lab05.the_last, lab05.the_last_behind_pads):
         hidden, real, how = inputs(Draw(seed))
         torch.testing.assert_close(lab05.pool(hidden, real, how), pool_hidden(hidden, real, how))
-
-
-def test_what_is_true_of_a_run_is_true_under_every_seed():
-    path = Path(__file__).parent / "lab05_hidden.py"
-    spec = importlib.util.spec_from_file_location("lab05_hidden_for_its_own_test", path)
-    hidden = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(hidden)
-    (key,) = hidden.HIDDEN["lab05.q8"]
-    results = recorded(hidden.RECORDING)["results"]
-    for run, fault in {**key.runs, "correct": "correct"}.items():
-        others = results[run]["other seeds"]
-        assert len(others) >= 2
-        for log in others:
-            seen = {letter for letter, holds in hidden.OBSERVED.items() if holds(log, None)}
-            assert seen == set(key.true[fault]), (run, fault)

@@ -1,8 +1,5 @@
-"""Lab 10's own oracles agree with the library, which the lab keeps away from its students; its recordings say the same
-for every seed."""
+"""Lab 10's own oracles agree with the library, which the lab keeps away from its students."""
 
-import importlib.util
-from pathlib import Path
 
 import pytest
 import torch
@@ -100,18 +97,3 @@ def test_the_recorded_sentences_are_clear_and_half_of_them_good():
         assert len({texts[i].text for i in rows}) == len(rows)
         assert [texts[i].mean >= 2 for i in rows] == [n % 2 == 0 for n in range(len(rows))]
         assert all(len(each[name]) == len(rows) for each in made["prompts"])
-
-
-def test_what_is_true_of_a_run_is_true_under_every_seed():
-    path = Path(__file__).parent / "lab10_hidden.py"
-    spec = importlib.util.spec_from_file_location("lab10_hidden_for_its_own_test", path)
-    hidden = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(hidden)
-    (key,) = hidden.HIDDEN["lab10.q7"]
-    results = recorded(hidden.RECORDING)["results"]
-    for run, fault in {**key.runs, "correct": "correct"}.items():
-        others = results[run]["other seeds"]
-        assert len(others) >= 2
-        for log in others:
-            seen = {letter for letter, holds in hidden.OBSERVED.items() if holds(log, None)}
-            assert seen == set(key.true[fault]), (run, fault)

@@ -1,8 +1,5 @@
-"""Lab 15's own oracles agree with the library, which the lab keeps away from its students; its recordings say the same
-for every seed."""
+"""Lab 15's own oracles agree with the library, which the lab keeps away from its students."""
 
-import importlib.util
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +7,6 @@ import torch.nn.functional as F
 
 from courseware.classroom.cases import Draw, lab15
 from llmlib.adapt import distillation_kl, pack_int4, quantize, quantize_gptq, unpack_int4
-from llmlib.data import recorded
 
 SEEDS = range(4)
 
@@ -108,18 +104,3 @@ def test_without_its_factor_a_high_temperature_silences_the_teacher():
 
     assert size(40.0, "") == pytest.approx(size(20.0, ""), rel=0.05)
     assert size(40.0, "no T^2") == pytest.approx(size(20.0, "no T^2") / 4, rel=0.05)
-
-
-def test_what_is_true_of_a_run_is_true_under_every_seed():
-    path = Path(__file__).parent / "lab15_hidden.py"
-    spec = importlib.util.spec_from_file_location("lab15_hidden_for_its_own_test", path)
-    hidden = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(hidden)
-    (key,) = hidden.HIDDEN["lab15.q8"]
-    results = recorded(hidden.RECORDING)["results"]
-    for run, fault in {**key.runs, "correct": "correct"}.items():
-        others = results[run]["other seeds"]
-        assert len(others) >= 2
-        for log in others:
-            seen = {letter for letter, holds in hidden.OBSERVED.items() if holds(log, None)}
-            assert seen == set(key.true[fault]), (run, fault)

@@ -1,17 +1,12 @@
-"""Lab 16's own oracles agree with the library, which the lab keeps away from its students; its recordings say the same
-for every seed."""
+"""Lab 16's own oracles agree with the library, which the lab keeps away from its students."""
 
-import functools
-import importlib.util
 import itertools
-from pathlib import Path
 
 import pytest
 import torch
 
 from courseware.classroom.cases import Draw, lab16
 from llmlib import align
-from llmlib.data import recorded
 from llmlib.infer import best_of, extract_answer, tally, tree_search
 
 SEEDS = range(6)
@@ -104,24 +99,3 @@ def test_right_beam_searches_with_room_for_everything_find_the_likeliest_text(se
     assert texts[0][0] == [2, 0] and len(texts) == 15
     greedy = search(model, 1, 3)
     assert [tokens for tokens, _ in greedy] == [[1, 1, 1]]
-
-
-def test_what_is_true_of_a_run_is_true_under_every_seed():
-    hidden = _hidden()
-    (key,) = hidden.HIDDEN["lab16.q8"]
-    results = recorded(hidden.RECORDING)["results"]
-    for run, fault in {**key.runs, "correct": "correct"}.items():
-        others = results[run]["other seeds"]
-        assert len(others) >= 2
-        for log in others:
-            seen = {letter for letter, holds in hidden.OBSERVED.items() if holds(log, None)}
-            assert seen == set(key.true[fault]), (run, fault)
-
-
-@functools.cache
-def _hidden():
-    path = Path(__file__).parent / "lab16_hidden.py"
-    spec = importlib.util.spec_from_file_location("lab16_hidden_for_its_own_test", path)
-    hidden = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(hidden)
-    return hidden

@@ -1,8 +1,6 @@
-"""Lab 17's own oracles agree with the library, which the lab keeps away from its students; its recordings say the same
-for every seed."""
+"""Lab 17's own oracles agree with the library, which the lab keeps away from its students."""
 
 import base64
-import importlib.util
 import json
 from pathlib import Path
 
@@ -124,18 +122,3 @@ def test_the_recorded_vectors_belong_to_passages_and_questions():
     near = vectors[len(texts) :] @ vectors[: len(texts)].T
     own = [near[i, passage] for i, (_, passage) in enumerate(asked)]
     assert np.mean(own) > 3 * near.mean()
-
-
-def test_what_is_true_of_a_run_is_true_under_every_seed():
-    path = Path(__file__).parent / "lab17_hidden.py"
-    spec = importlib.util.spec_from_file_location("lab17_hidden_for_its_own_test", path)
-    hidden = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(hidden)
-    (key,) = hidden.HIDDEN["lab17.q8"]
-    results = recorded(hidden.RECORDING)["results"]
-    for run, fault in {**key.runs, "correct": "correct"}.items():
-        others = results[run]["other seeds"]
-        assert len(others) >= 2
-        for log in others:
-            seen = {letter for letter, holds in hidden.OBSERVED.items() if holds(log, None)}
-            assert seen == set(key.true[fault]), (run, fault)

@@ -1,15 +1,12 @@
-"""Lab 18's own oracles agree with the library, which the lab keeps away from its students; its recordings say the same
-for every seed."""
+"""Lab 18's own oracles agree with the library, which the lab keeps away from its students."""
 
-import importlib.util
 import math
-from pathlib import Path
 
 import pytest
 import torch
 
 from courseware.classroom.cases import Draw, lab18
-from llmlib.data import contamination, recorded
+from llmlib.data import contamination
 from llmlib.evaluate import (
     bootstrap_interval,
     calibration_error,
@@ -91,18 +88,3 @@ def test_a_guard_that_refuses_everything_scores_nothing():
     found = lab18.judge_defence(*lab18.refuses_everything(Draw(0)))
     assert found == {"leaks": 0.0, "false refusals": 1.0, "score": 0.0}
     assert math.isclose(lab18.judge_defence(*lab18.refuses_everything(Draw(0)), slip="mean")["score"], 0.5)
-
-
-def test_what_is_true_of_a_run_is_true_under_every_seed():
-    path = Path(__file__).parent / "lab18_hidden.py"
-    spec = importlib.util.spec_from_file_location("lab18_hidden_for_its_own_test", path)
-    hidden = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(hidden)
-    (key,) = hidden.HIDDEN["lab18.q8"]
-    results = recorded(hidden.RECORDING)["results"]
-    for run, fault in {**key.runs, "correct": "correct"}.items():
-        others = results[run]["other seeds"]
-        assert len(others) >= 2
-        for log in others:
-            seen = {letter for letter, holds in hidden.OBSERVED.items() if holds(log, None)}
-            assert seen == set(key.true[fault]), (run, fault)
