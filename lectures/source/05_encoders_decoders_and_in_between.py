@@ -642,8 +642,8 @@ fig, (left, right) = panels(2, titles=["pre-training alone", "after tuning"], he
 bars({NAMED[way]: row["nats_per_byte"] for way, row in stage["first"].items()}, x="nats per byte", ax=left)
 bars({NAMED[way]: row["trained"][3:] for way, row in stage["second"].items()}, x="trained tasks right", reference={"": guess["trained"]}, ax=right)
 right.set_yticklabels([])
-for ax, unit in ((left, "nats per byte"), (right, "trained tasks right, dashed: guessing")):
-    ax.set_xlabel(f"{unit} (range: 3 seeds)", fontsize=8.5)
+for ax, unit in ((left, "nats per byte"), (right, "tasks right; dashed: guessing")):
+    ax.set_xlabel(unit, fontsize=9)
 show(fig, alt="Left, nats per byte of what follows a prefix, after pre-training: " + ", ".join(f"{NAMED[way]} {np.mean(row['nats_per_byte']):.2f}" for way, row in stage["first"].items()) + ". Right, trained tasks right after tuning: " + ", ".join(f"{NAMED[way]} {row['trained'][0]:.2f}" for way, row in stage["second"].items()) + f"; chance {guess['trained']:.2f}. Mean and range of three seeds.")
 both_stages = lambda way, key: "{:.2f} → {:.2f} ({:.2f} to {:.2f})".format(stage["first"][way][key][0], *stage["second"][way][key][:3])
 table([{"": NAMED[way], f"trained tasks, chance {guess['trained']:.2f}": both_stages(way, "trained"), f"new words, chance {guess['new_words']:.2f}": both_stages(way, "new_words"), "true continuation, chance 0.50": both_stages(way, "continuation")} for way in NAMED],
