@@ -18,6 +18,7 @@ from .fetching import AssetError, fetch, names
 from .game_of_24 import GameOf24, is_solvable, solve
 from .headlines import Headline, draw_per_class, headlines
 from .lookup_questions import LookupQuestion, lookup_questions, one_wording
+from .modular import modular_addition
 from .parallel import parallel_sentences
 from .preferences import PreferencePair, preference_pairs
 from .pronunciations import Pronunciation, edit_distance, phoneme_errors, pronunciations
@@ -104,6 +105,7 @@ __all__ = [
     "lookup_questions",
     "mask_tokens",
     "minhash",
+    "modular_addition",
     "names",
     "near_duplicates",
     "one_against_rest",

@@ -1,6 +1,7 @@
 """Measuring models: multiple choice, written answers, code, texts; how sure a score is, and whether it is honest.
 
-Lectures 17 and 18. Everything that a model wrote is text to this room; what is a programme runs in `llmlib.sandbox`.
+Lectures 17 and 18; what happens inside a model: lecture 09. Everything that a model wrote is text to this room; what is
+a programme runs in `llmlib.sandbox`.
 """
 
 from .answers import contains_match, exact_match, plain_answer, token_f1
@@ -8,7 +9,9 @@ from .calibration import ReliabilityBin, calibration_error, option_probabilities
 from .choices import multiple_choice, option_scores, rescore
 from .code import Verdict, completion_of, judge_code, pass_at_k, run_problem
 from .contamination import Overlap, canary, exact_duplicates, exposure, find_overlaps
+from .fourier import fourier_basis, frequency_power, keep_frequencies, key_frequencies, remove_frequencies
 from .generation import first_line, generate_answers, reread
+from .induction import in_context_gain, induction_scores, previous_token_scores, repeated_tokens, token_losses
 from .intervals import Comparison, Interval, bootstrap_interval, compare, sign_test
 from .labels import CONTENT_FREE, calibrate_labels, label_prior, label_scores
 from .prompts import chance_level, cloze, few_shot, lettered, question_form
@@ -42,8 +45,14 @@ __all__ = [
     "few_shot",
     "find_overlaps",
     "first_line",
+    "fourier_basis",
+    "frequency_power",
     "generate_answers",
+    "in_context_gain",
+    "induction_scores",
     "judge_code",
+    "keep_frequencies",
+    "key_frequencies",
     "label_prior",
     "label_scores",
     "lettered",
@@ -52,9 +61,12 @@ __all__ = [
     "option_scores",
     "pass_at_k",
     "plain_answer",
+    "previous_token_scores",
     "question_form",
     "read_results",
     "reliability",
+    "remove_frequencies",
+    "repeated_tokens",
     "reread",
     "rescore",
     "results_table",
@@ -65,4 +77,5 @@ __all__ = [
     "split_at_answer",
     "summary",
     "token_f1",
+    "token_losses",
 ]
