@@ -6,6 +6,7 @@ a programme runs in `llmlib.sandbox`.
 
 from .answers import contains_match, exact_match, plain_answer, token_f1
 from .calibration import ReliabilityBin, calibration_error, option_probabilities, reliability, selective_accuracy
+from .canaries import PlantedCode, candidate_logprobs, digit_codes, encode_codes, rank_code
 from .choices import multiple_choice, option_scores, rescore
 from .code import Verdict, completion_of, judge_code, pass_at_k, run_problem
 from .contamination import Overlap, canary, exact_duplicates, exposure, find_overlaps
@@ -25,6 +26,7 @@ __all__ = [
     "Interval",
     "ItemResult",
     "Overlap",
+    "PlantedCode",
     "ReliabilityBin",
     "ResultLog",
     "TextScore",
@@ -33,12 +35,15 @@ __all__ = [
     "calibrate_labels",
     "calibration_error",
     "canary",
+    "candidate_logprobs",
     "chance_level",
     "cloze",
     "compare",
     "completion_of",
     "contains_match",
     "continuation_logprobs",
+    "digit_codes",
+    "encode_codes",
     "exact_duplicates",
     "exact_match",
     "exposure",
@@ -63,6 +68,7 @@ __all__ = [
     "plain_answer",
     "previous_token_scores",
     "question_form",
+    "rank_code",
     "read_results",
     "reliability",
     "remove_frequencies",
