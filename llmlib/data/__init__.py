@@ -13,6 +13,7 @@ from .batches import IGNORE, RandomWindows, ShuffledExamples, pack_documents, ra
 from .cleaning import contamination, flaws_of, minhash, near_duplicates, quality_flaws, split_documents
 from .corpora import alice, all_plays, botchan, first_names, split_text, tiny_shakespeare
 from .denoising import corrupt_spans, mask_tokens, restore_spans, split_prefix, unmask_tokens
+from .emoji import Emoji, colour_of, draw_emoji, emoji
 from .expressions import evaluate_expression, is_solution
 from .fetching import AssetError, fetch, names
 from .game_of_24 import GameOf24, is_solvable, solve
@@ -38,6 +39,7 @@ from .recordings import Experiment, recorded, recorded_names, save_recorded, sta
 from .reviews import RatedText, rated_texts, split_ratings
 from .shell_game import ShellGame
 from .support_desk import Request, SupportDesk
+from .syllables import SYLLABLES, Speaker, say
 from .task_inputs import TaskTokens, choice_rows, pad_rows, pair_row, similarity_rows, single_row
 from .verifiable import (
     Problem,
@@ -54,12 +56,14 @@ from .word_problems import WordProblems
 
 __all__ = [
     "IGNORE",
+    "SYLLABLES",
     "Addition",
     "AnyOrderSum",
     "AssetError",
     "ChoiceQuestion",
     "CodeProblem",
     "Document",
+    "Emoji",
     "Experiment",
     "GameOf24",
     "Headline",
@@ -74,6 +78,7 @@ __all__ = [
     "Request",
     "ShellGame",
     "ShuffledExamples",
+    "Speaker",
     "SupportDesk",
     "Task",
     "TaskTokens",
@@ -86,10 +91,13 @@ __all__ = [
     "choice_rows",
     "choice_sets",
     "code_problems",
+    "colour_of",
     "contamination",
     "corrupt_spans",
+    "draw_emoji",
     "draw_per_class",
     "edit_distance",
+    "emoji",
     "encode_problems",
     "evaluate_expression",
     "fetch",
@@ -128,6 +136,7 @@ __all__ = [
     "recorded_names",
     "restore_spans",
     "save_recorded",
+    "say",
     "shuffled_steps",
     "similarity_rows",
     "single_row",
