@@ -2,6 +2,7 @@
 
 from .base import base_sizes, load_base
 from .desk import load_desk
+from .efficientnet import EfficientNetLite, load_efficientnet
 from .gguf import GGUFError, GGUFFile
 from .gpt2 import load_gpt2
 from .minilm import load_minilm
@@ -13,6 +14,7 @@ from .t5 import load_t5_state_dict
 from .unfilled import Unfilled
 
 __all__ = [
+    "EfficientNetLite",
     "GGUFError",
     "GGUFFile",
     "Unfilled",
@@ -21,6 +23,7 @@ __all__ = [
     "is_stand_in",
     "load_base",
     "load_desk",
+    "load_efficientnet",
     "load_gpt2",
     "load_hf_state_dict",
     "load_minilm",
