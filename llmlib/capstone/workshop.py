@@ -1,0 +1,107 @@
+"""Where the stages work: a run's folder, what was left in it, and how a model there writes its replies."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import nn
+
+from llmlib.adapt import quantize_model
+from llmlib.align import RewardModel, sample_replies
+from llmlib.data import Request, SupportDesk
+from llmlib.data.support_desk import GROUPS
+from llmlib.files import write_file
+from llmlib.hub.packaged import load_packaged
+from llmlib.model import ModelConfig, Transformer
+from llmlib.text import BPETokenizer
+from llmlib.train import SaveEvery, TrainConfig, Trainer
+from llmlib.train.losses import Loss, next_token_loss
+
+from .settings import CapstoneSettings
+
+SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+CONTEXT, ROW, BATCH, LONGEST_REPLY = 192, 128, 16, 48
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where a stage works: the run's folder, a folder for what is unfinished, the settings, somebody to tell."""
+
+    folder: Path
+    partial: Path
+    settings: CapstoneSettings
+    tell: Callable[[str], None]
+
+    @property
+    def desk(self) -> SupportDesk:
+        return SupportDesk(self.settings.world)
+
+    @property
+    def tokenizer(self) -> BPETokenizer:
+        return BPETokenizer.load(self.folder / "vocabulary.bpe")
+
+    def draws(self, purpose: str) -> random.Random:
+        """Random numbers of one purpose's own."""
+        return random.Random(f"capstone {purpose} {self.settings.seed}")
+
+    def held_out(self, part: str = "report") -> dict[str, list[Request]]:
+        """Requests of each group that no stage trains on; those of "choose" are for choosing."""
+        n, draws = self.settings.held_out, random.Random(f"capstone held out {part} {self.settings.world}")
+        return {group: self.desk.requests(n, draws, (group,)) for group in GROUPS}
+
+    def model(self, stage: str) -> Transformer:
+        """The model as a stage left it: base, sft, policy."""
+        return load_packaged(self.folder / f"{stage}.safetensors", "cpu", torch.float32)
+
+    def reward(self) -> RewardModel:
+        return load_packaged(self.folder / "reward.safetensors", "cpu", torch.float32, RewardModel)
+
+    def small_model(self) -> Transformer:
+        """The quantized policy, read from its file."""
+        path, s = self.folder / "policy_small.safetensors", self.settings
+        with safe_open(path, framework="pt") as file:
+            model = Transformer(ModelConfig.from_dict(json.loads(file.metadata()["config"])))
+        quantize_model(model, "rtn", bits=s.bits, group_size=s.group_size)
+        model.load_state_dict(load_file(path))
+        return model.eval()
+
+    def train(self, model: nn.Module, config: TrainConfig, batches: Any, loss: Loss = next_token_loss) -> list[float]:
+        """Train with a checkpoint every so many updates, from the last one if there is one; the losses."""
+        path = self.partial / "training"
+        trainer = Trainer(model, config, batches, loss=loss, callbacks=[SaveEvery(path, self.settings.save_every)])
+        if path.with_suffix(".safetensors").exists():
+            try:
+                trainer.resume(path)
+                self.tell(f"goes on after update {trainer.step}")
+            except ValueError as problem:  # damaged, or of other code: begin anew
+                self.tell(f"begins anew: {problem}")
+        losses = trainer.run().train_loss
+        if trainer.step < config.steps:  # a Trainer ends in good order when it is interrupted; the stage isn't done
+            raise KeyboardInterrupt
+        return losses
+
+
+def write_replies(
+    model: Transformer, prompts: Sequence[list[int]], end: int, seed: int = 0, greedy: bool = False, at_once: int = 512
+) -> list[list[int]]:
+    """A reply to each prompt, as ids without the end."""
+    generator = torch.Generator().manual_seed(seed)
+    parts = [prompts[i : i + at_once] for i in range(0, len(prompts), at_once)]
+    rollouts = [sample_replies(model, p, end, LONGEST_REPLY, greedy=greedy, generator=generator) for p in parts]
+    return [reply for rollout in rollouts for reply in rollout.replies]
+
+
+def write_lines(path: Path, items: Sequence[Any]) -> None:
+    write_file(path, "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items))
+
+
+def read_lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
