@@ -80,10 +80,11 @@ def train(decay: float, fraction: float, seed: int, steps: int, shown: list[int]
 
 
 def shortened(run: dict) -> dict:
-    """A run of the grid without what says nothing: the size of the weights, and train accuracy after 100 %."""
-    curve = run["train"]
-    end = next((i + 1 for i, right in enumerate(curve) if right == 100), len(curve))
-    return {key: value for key, value in run.items() if key not in ("norm", "seconds")} | {"train": curve[:end]}
+    """A run of the grid in whole per cent, train accuracy only until it is 100, without the size of the weights."""
+    train, test = ([round(right) for right in run[half]] for half in ("train", "test"))
+    end = run["train"].index(100) + 1 if 100 in run["train"] else len(train)
+    kept = {key: run[key] for key in ("decay", "fraction", "seed", "learned", "grokked", "last")}
+    return kept | {"train": train[:end], "test": test}
 
 
 def main() -> None:
