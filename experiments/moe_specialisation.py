@@ -7,6 +7,8 @@ over the tokens, which is what chance and few samples give. Neighbours and place
 information they add to it, with experts shuffled among the tokens of one character. One minute of one core.
 """
 
+import math
+
 import torch
 from moe_models import CONTEXT, EXPERTS, LAYERS, MODULES, RECIPE, SEEDS, built, mixture, rounded, texts, train
 from torch import Tensor
@@ -31,8 +33,11 @@ def class_of(character: str) -> int:
 
 def entropy(*parts: Tensor) -> float:
     """Of what the parts (N,) say together, in bits, by counting."""
-    shares = torch.unique(torch.stack(parts), dim=1, return_counts=True)[1].double() / len(parts[0])
-    return -(shares * shares.log2()).sum().item()
+    key = torch.zeros_like(parts[0])
+    for part in parts:  # one number for each combination
+        key = key * (int(part.max()) + 1) + part
+    shares = torch.bincount(key).double() / len(key)
+    return torch.special.entr(shares).sum().item() / math.log(2)
 
 
 def information(a: Tensor, b: Tensor) -> float:
