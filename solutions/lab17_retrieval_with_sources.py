@@ -164,7 +164,8 @@ made = recorded("lab17_vectors")["results"]
 rows = [json.loads(line) for line in fetch("boolq").read_text(encoding="utf-8").splitlines()]
 texts = [rows[place]["passage"].replace(" -- ", "\n", 1) for place in made["passages"]]
 asked = [(rows[place]["question"], passage) for place, passage in made["questions"] + made["challenge"]]
-codes = np.frombuffer(base64.b64decode(made["vectors"]), dtype=np.int8).reshape(-1, 384)
+bits = np.unpackbits(np.frombuffer(base64.b64decode(made["vectors"]), dtype=np.uint8))
+codes = bits.reshape(-1, 384, 5) @ [16, 8, 4, 2, 1] - 16  # five bits a number
 vectors = F.normalize(torch.tensor(codes, dtype=torch.float32), dim=-1)
 passage_vectors, question_vectors = vectors[: len(texts)], vectors[len(texts) :]
 n_questions = len(made["questions"])  # the others are for the challenge

@@ -111,7 +111,8 @@ def test_the_right_parsers_agree_with_the_librarys():
 def test_the_recorded_vectors_belong_to_passages_and_questions():
     made = recorded("lab17_vectors")["results"]
     rows = [json.loads(line) for line in fetch("boolq").read_text(encoding="utf-8").splitlines()]
-    codes = np.frombuffer(base64.b64decode(made["vectors"]), dtype=np.int8).reshape(-1, 384).astype(np.float32)
+    bits = np.unpackbits(np.frombuffer(base64.b64decode(made["vectors"]), dtype=np.uint8))
+    codes = (bits.reshape(-1, 384, 5) @ [16, 8, 4, 2, 1] - 16).astype(np.float32)
     vectors = codes / np.linalg.norm(codes, axis=1, keepdims=True)
     asked = made["questions"] + made["challenge"]
     assert len(vectors) == len(made["passages"]) + len(asked)
