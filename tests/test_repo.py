@@ -76,7 +76,17 @@ def test_conda_installs_the_same_as_tasks():
 def test_the_package_names_what_it_imports():
     known = {key(r.name) for r in direct_requirements()} | {"llmlib", "courseware"}
     # What comes along with jupyterlab, nbconvert, ipykernel and matplotlib, and is part of using them.
-    known |= {"ipython", "psutil", "traitlets", "jupyter-client", "jupyter-server", "tornado", "pil", "jinja2"}
+    known |= {
+        "ipython",
+        "psutil",
+        "traitlets",
+        "jupyter-client",
+        "jupyter-server",
+        "tornado",
+        "pil",
+        "fonttools",
+        "jinja2",
+    }
     for path in [*(ROOT / "llmlib").rglob("*.py"), *(ROOT / "courseware").rglob("*.py")]:
         for name in re.findall(
             r"^\s*(?:import|from) (\w+)[\w.]*(?: import| as|,|$)", path.read_text(encoding="utf-8"), re.M
