@@ -86,7 +86,7 @@ for i, x in enumerate((7.0, 8.3, 9.6, 10.9)):
         d.label(x, 2.95, "0.7" if i == 0 else "0.3", size=11)
 add2 = d.plus(5.2, 3.2)
 d.arrow(sum_, add2)
-d.label(8.5, 0.35, "this token meets FFN 1 and 3, another will meet others", size=10.5)
+d.label(8.9, 0.35, "this token meets FFN 1 and 3", size=11)
 d.show(alt="Left, a dense block: the residual stream goes through one FFN and is added back. Right, a mixture: a router reads the token's vector and sends it to FFN 1 and 3 of 4; their outputs, weighted 0.7 and 0.3, are added to the stream.")
 
 # %% [markdown]
@@ -196,7 +196,7 @@ for way in (grouped, every_expert):
 #
 # ## III. A router left to itself
 #
-# Nothing so far asks the experts to share the work. Take a small mixture, two layers with eight experts each of which every character of Shakespeare meets two, and train it on the loss alone. The fair share of an expert is a quarter of the tokens; we print it as 1.
+# Nothing so far asks the experts to share the work. Take a small mixture, two layers with eight experts each, of which every character of Shakespeare meets two, and train it on the language-model loss alone. The fair share of an expert is a quarter of the tokens; we print it as 1.
 
 # %%
 poll("At the start the eight experts' shares differ by accident. What happens to them during the first hundred updates, if only the language-model loss is trained?",
@@ -378,7 +378,7 @@ def balance_row(setting, way):
 table([balance_row(s, way) for s, one in balancing["settings"].items() for way in one["methods"]], caption="recorded: experts under a tenth of their share, in both layers; share of the least used (1 = fair), mean and range over seeds; loss on the report split in nats per character, and its difference paired by seed with a 95 % interval")
 
 # %% [markdown]
-# *Left alone*, every run starves some experts, from one to five of sixteen; the exception are routers that start wide, with large logits, whose choices are sharp from the beginning. *The loss* starves none, in any seed of either setting, and the least used expert keeps at least half of its share. *The bias* starves none from the usual start. From the small start it leaves one expert dry in three of five seeds, and at the high rate it fails with either step. Its step is fixed, and how far a probability has to be moved is not: 200 steps of 0.001 make 0.2 at most. (Large models train for so many updates that this is no worry.)
+# *Left alone*, every run starves some experts, from one to six of sixteen. The exception are routers that start wide, with large logits, whose choices are sharp from the beginning. *The loss* starves none, in any seed of either setting, and the least used expert keeps at least half of its share. *The bias* starves none from the usual start. From the small start it leaves one expert dry in three of five seeds, and at the high rate it fails in two of three seeds with either step. Its step is fixed, and how far a probability has to be moved is not: 200 steps of 0.001 make 0.2 at most. (Large models train for so many updates that this is no worry.)
 #
 # *The last column* surprises: every interval holds zero. Starved or not, these models predict about equally well; what made a difference was the size of the first weights, as the second setting shows against the first. So a collapsed router is a waste first of all: memory is paid for and holds nothing, and where experts live on different devices, the fullest one sets the pace (part VIII).
 #
@@ -426,7 +426,7 @@ show(fig, alt="Loss of the dense rival less the mixture's, paired by seed. " + "
 
 # %% [markdown]
 # - *Equal active parameters:* no difference that three seeds can show. Four times the FFN weights, and nothing to be seen for them after 200 updates. (But for the router, this pair is equal in operations, too.)
-# - *Equal total parameters:* the dense model was better in each seed, with an interval that just holds zero. It pays more than twice the operations.
+# - *Equal total parameters:* the dense model was better in each seed, with an interval that holds zero. It pays more than twice the operations.
 # - *Equal operations, equal size:* they allow the wide dense model 74 updates, and it is far behind. This is the case for mixtures: *if* a model is to hold so many weights, it is far cheaper to train as a mixture.
 # - *Equal time on this processor:* the narrow dense model has made half as many updates again when the mixture is done, and wins clearly. The wide one is about level. Sorting and small matrices are not counted in operations; the clock counts them.
 #
@@ -483,14 +483,16 @@ for name, what in (("character", character), ("position", position)):
 special = recorded("moe_specialisation")["results"]
 trained, untrained = (special["when"][when]["auxiliary"] for when in ("end", "start"))
 bits_of = lambda one, name, layer: np.mean([pair[layer] for pair in one["bits"][name]])
-table([{"property": name, "its entropy": special["ceiling"][name], "layer 0": spread([pair[0] for pair in trained["bits"][name]]), "layer 1": spread([pair[1] for pair in trained["bits"][name]]), "shuffled, at most": max(max(pair) for pair in trained["shuffled"][name]), "untrained, 0 and 1": f"{bits_of(untrained, name, 0):.2f}, {bits_of(untrained, name, 1):.2f}"} for name in special["properties"]],
+table([{"property": name, "its entropy": special["ceiling"][name], "layer 0": spread([pair[0] for pair in trained["bits"][name]]), "layer 1": spread([pair[1] for pair in trained["bits"][name]]), "shuffled, at most": f"{max(max(pair) for pair in trained['shuffled'][name]):.3f}", "untrained, 0 and 1": f"{bits_of(untrained, name, 0):.2f}, {bits_of(untrained, name, 1):.2f}"} for name in special["properties"]],
       caption=f"recorded: bits that the first choice tells, {special['n']:,} held-out characters, balancing loss, mean and range over seeds; the choice itself has {np.mean(trained['entropy']):.2f} bits")
-table([{"given the character, also": name, "layer 0": spread([pair[0] for pair in one["bits"]]), "layer 1": spread([pair[1] for pair in one["bits"]]), "shuffled among equal characters, at most": max(max(pair) for pair in one["shuffled"])} for name, one in special["given"].items()])
+table([{"given the character, also": name, "layer 0": spread([pair[0] for pair in one["bits"]]), "layer 1": spread([pair[1] for pair in one["bits"]]), "shuffled among equal characters, at most": f"{max(max(pair) for pair in one['shuffled']):.2f}"} for name, one in special["given"].items()])
 shown_as = {" ": "space", "\n": "newline"}
-table([{"expert": e, "layer 0: share": one["share"], "its characters": ", ".join(shown_as.get(c, c) for c, _ in one["top"]), "layer 1: share": two["share"], "its characters ": ", ".join(shown_as.get(c, c) for c, _ in two["top"])} for e, (one, two) in enumerate(zip(*special["experts"]))], caption="recorded, seed 0: each expert's share (1 = fair) and the five characters it gets most")
+table([{"expert": e, "layer 0: share": f"{one['share']:.3f}", "its characters": ", ".join(shown_as.get(c, c) for c, _ in one["top"]), "layer 1: share": f"{two['share']:.3f}", "its characters ": ", ".join(shown_as.get(c, c) for c, _ in two["top"])} for e, (one, two) in enumerate(zip(*special["experts"]))], caption="recorded, seed 0: each expert's share of the first choices (even would be 0.125) and the five characters it gets most")
 
 # %% [markdown]
-# The first choice depends on the *character*, in the first layer most of all, and on little else of what is listed: a position tells nothing beyond its control. What it tells about the next character or the class is mostly what the character tells about them already; with the character given, a part remains, largest for the character before, so the second layer's choice does use context. And note the last column: an *untrained* router sorts by character, too, since equal characters have equal vectors and any fixed router sends them to one place. Training sharpens that. "Specialised" is thus true in a sense that no slide means: the experts divide the alphabet. For words in Mixtral, Jiang et al. (2024, section 5) found no division by topic, and some by syntax and by place in an indented line.
+# The first choice tells most of the *character*, and of position next to nothing beyond the control. What it tells of the next character or of the class is for the most part what the character tells of them already. With the character given, some of the one *before* remains, about half a bit in the second layer and less in the first: a little context is in the choice. And look at the last column: an *untrained* router sorts by character, too, since equal characters have nearly equal vectors and any fixed router sends these to one place. Training sharpens that. (First choices alone are uneven, as the shares say; the balancing loss evens out first and second choices together.)
+#
+# "Specialised" is thus true in a sense that no slide means: these experts divide the alphabet. In Mixtral, Jiang et al. (2024, section 5) found no division by topic, and some by syntax and by the place in an indented line.
 #
 # ## VI. Full experts (*optional*)
 #
@@ -631,7 +633,7 @@ d.show(alt="Two devices, each with its own tokens, attention and router, and hal
 # %%
 # NBVAL_CHECK_OUTPUT
 mixtral = preset("mixtral-8x7b")
-P = 8                                                      # one expert of each layer a device
+P = 8                                  # one expert of each layer a device
 bytes_per_token = (2 * mixtral.n_layers * mixtral.moe.top_k * mixtral.d_model
                    * 2 * (P - 1) / P)
 flops = flops_per_token(mixtral, 4096, training=False)
@@ -645,11 +647,13 @@ for link, rate in (("inside a machine", 4.5e11), ("between machines", 2.5e10)):
 
 # %% tags=["diagram"]
 exchange = recorded("moe_all_to_all")["results"]
-table([{"routing": kind, "width": int(width), "sent, forward": one["forward"]["measured"], "by arithmetic": one["forward"]["arithmetic"], "sent, training": one["training"]["measured"], "choices at each process": " and ".join(f"{n:,}" for n in one["rows"]), "exchange, share of time": f"{one['seconds']['exchange share']:.0%}", "largest difference": f"{one['difference']:.1g}"} for kind, widths in exchange["layers"].items() for width, one in widths.items()],
-      fmt={"sent, forward": ",.0f", "by arithmetic": ",.0f", "sent, training": ",.0f"}, caption=f"recorded: bytes per token, float32, {exchange['processes']} processes, {exchange['n_experts']} experts, top {exchange['top_k']}, {exchange['tokens']:,} tokens a process; difference from one process with all experts, in output and gradient")
+table([{"routing": kind, "width": int(width), "sent, forward": one["forward"]["measured"], "by arithmetic": one["forward"]["arithmetic"], "sent, training": one["training"]["measured"], "choices at each process": " and ".join(f"{n:,}" for n in one["rows"]), "exchange, ms": f"{1000 * one['seconds']['exchange']:.1f}", "experts, ms": f"{1000 * one['seconds']['experts']:.1f}", "largest difference": f"{one['difference']:.1g}"} for kind, widths in exchange["layers"].items() for width, one in widths.items()],
+      fmt={"sent, forward": ",.0f", "by arithmetic": ",.0f", "sent, training": ",.0f"}, caption=f"recorded: bytes per token, float32, {exchange['processes']} processes, {exchange['n_experts']} experts, top {exchange['top_k']}, {exchange['tokens']:,} tokens a process; the least of 30 rounds, on two busy cores; difference from one process with all experts, in output and gradient")
 
 # %% [markdown]
-# TEXT-ALL-TO-ALL
+# The counted bytes are those of the formula, to within a few per cent of chance in the routing, and the divided layer computes what the whole one does, gradients included. (Two processes that talk through gloo, on one machine. The times say nothing about a cluster.)
+#
+# The lower rows are another reason for balance. A router that leans to the first expert sends as many bytes, but to one place: one process gets two and a half times the choices of the other, which waits for it, and its waiting is counted with the exchange. Everybody is as slow as the fullest expert. Per byte, a wide layer computes more than a narrow one, so the share of the exchange falls with the width: operations per vector grow with $d^2$, its bytes with $d$.
 #
 # ## IX. What slides say about Mixtral and GPT-4
 #
@@ -668,8 +672,8 @@ print(f"8 experts + the rest once: {(8 * one_expert + shared) / 1e9:.1f}; "
       f"2 experts + the rest: {(2 * one_expert + shared) / 1e9:.1f}")
 print(f"the dense model with one such FFN: {dense_7b / 1e9:.2f}; "
       f"eight of these: {8 * dense_7b / 1e9:.1f}")
-print(f"rumoured GPT-4: 16 x 111 + 55 = {16 * 111 + 55:,} billion, of which two experts "
-      f"and the shared part are {2 * 111 + 55}")
+print(f"rumoured GPT-4: 16 x 111 + 55 = {16 * 111 + 55:,} billion; "
+      f"two experts and the rest: {2 * 111 + 55}")
 
 # %% [markdown]
 # "47B parameters, 12B active" on the slide: the first is 46.7 rounded, the second should be **12.9**, that is 13. (Cut off after the point it is 12; Mistral's announcement says 12.9, the paper 13.) And *8 x 7B* is a name and no sum: a 7B model is an FFN of 5.6 billion and 1.6 billion of everything else, and only the FFN is there eight times. Nor is an expert a model: it cannot read a word by itself.
@@ -698,7 +702,7 @@ table([{"as on the slide": row, "Llama 2 70B": f"{a:.3f}" if a < 1 else f"{a:.2f
 #
 # ## Scale warning
 #
-# > **What these models can and cannot tell you.** The counts, the bytes, the formula for experts met, the gradient of the balancing loss and what renormalising does to $k = 1$ hold at every size. Everything trained here is a character model of two layers with eight experts of a few ten thousand weights, and 300 updates. Whether a router starves experts depends on rate and start, as the table of settings shows. Who wins at equal time is a statement about this processor and this code: a GPU pays other prices for small matrices, and many GPUs pay for messages. Whether a mixture's gain grows or shrinks with scale has been fitted both ways: Clark et al. (2022) see it shrink with size, Krajewski et al. (2024), who train longer and cut experts finer, see it grow. Nothing here comes near either. Specialisation in characters says little about models that read words, where experts have mostly been found to follow tokens and syntax, too (Jiang et al., 2024, section 5).
+# > **What these models can and cannot tell you.** The counts, the bytes, the formula for experts met, the gradient of the balancing loss and what renormalising does to $k = 1$ hold at every size. Everything trained here is a character model of two layers with eight small experts in each, and a few hundred updates. Whether a router starves experts depends on rate and start, as the table of settings shows. Who wins at equal time is a statement about this processor and this code: a GPU pays other prices for small matrices, and many GPUs pay for messages. Whether a mixture's gain grows or shrinks with scale has been fitted both ways: Clark et al. (2022) see it shrink with size, Krajewski et al. (2024), who train longer and cut experts finer, see it grow. Nothing here comes near either. Specialisation in characters says little about models that read words, where experts have mostly been found to follow tokens and syntax, too (Jiang et al., 2024, section 5).
 #
 # ## Claims
 #
@@ -753,7 +757,7 @@ claims_table([
 #
 # 1. Two thirds of a block's weights are in its FFN, in grouped-query models more. A mixture stores many FFNs and runs $k$ of them for a token: what is held and what is computed come apart.
 # 2. A router trained on the model's loss alone starved experts in nearly every run; the balancing loss stopped that in every seed, the bias in most. The loss of the model hardly noticed.
-# 3. Equal to what? Level at equal active size, far ahead at equal operations and equal total size, behind on the clock of this processor and with text that is read too often.
+# 3. Equal to what? After 200 updates the mixture was level with a dense model of its active size, far ahead of one of its total size at equal operations, and behind the small one on the clock of this processor.
 # 4. In decoding, a mixture reads like a small model for one text and like a large one for many. It must be held like a large one always, and its all-to-all is paid in every layer.
 # 5. Mixtral has 46.7 billion weights, 12.9 active, and is no eight models of 7. GPT-4's 1.83 trillion is a rumour that adds up.
 #
