@@ -418,9 +418,10 @@ fig, ax = plt.subplots(figsize=(7.2, 2.9))
 for i, (mean, half) in enumerate(gaps):
     ax.errorbar(mean, i, xerr=half, fmt="o", color="#0072B2" if mean > half else "#D55E00" if mean < -half else "0.4", capsize=4)
 ax.axvline(0, color="0.3", linestyle=":")
-ax.set_yticks(range(len(PAIRS)), [f"equal {kind}:\n{name.split(',')[0]}" for kind, name in PAIRS], fontsize=9.5)
+ax.set_yticks(range(len(PAIRS)), [f"{kind}: {name.split(',')[0]}" for kind, name in PAIRS], fontsize=9.5)
 ax.invert_yaxis()
-ax.set_xlabel("dense less mixture, nats (95 % interval); right: mixture better")
+ax.set_title("equal …", fontsize=10, loc="left")
+ax.set_xlabel("dense less mixture, nats (95 % interval)\nright of 0: mixture better", fontsize=10.5)
 ax.margins(y=0.15)
 starved_in = lambda way: " ".join(str(sum(row)) for row in MAIN[way]["starved"])
 gap_of = dict(zip((name for _, name in PAIRS), (f"{mean:+.3f} ± {half:.3f}" for mean, half in gaps)))
@@ -448,7 +449,7 @@ show(fig, alt=f"Trained on {small['characters']:,} characters, means over seeds.
 table([{"": name, "at the end, training text": spread(one["train"]), "held out": spread(one["report"]), "held out, less the mixture": "" if name == "mixture" else "{:+.2f} ± {:.2f}".format(*less(one["report"], small["contenders"]["mixture"]["report"])), "held out, best of the points drawn": min(one["curve"][0])} for name, one in small["contenders"].items()], caption=f"recorded: {small['characters']:,} characters, {small['epochs']:.0f} epochs; mean and range over seeds, differences paired by seed with a 95 % interval")
 
 # %% [markdown]
-# All three learn their text by heart and get worse at everything else: the wide dense model most, the narrow one least, the mixture in between. At the end the mixture is behind its narrow rival in each of the three seeds (the interval is wide and holds zero). Stopped in time, though, after eighty updates or so, all three are level. More weights do harm here when nobody looks at held-out text. (All three chose the lowest of the three rates, the edge of the grid; a still lower one was not tried.)
+# All three learn their text by heart and get worse at everything else: the wide dense model most, the narrow one least, the mixture in between. At the end the mixture is behind its narrow rival in each of the three seeds (the interval is wide and holds zero). Stopped in time, though, after forty to eighty updates, all three are level. More weights do harm here when nobody looks at held-out text. (All three chose the lowest of the three rates, the edge of the grid; a still lower one was not tried.)
 #
 # ## V. What the experts are for (*optional*)
 #
@@ -562,13 +563,14 @@ for n in (1, 4, 16, 64):
 # **Predict** before you look: at a batch of 64, does Mixtral read about as much as a dense model of its active size, about as much as one of its total size, or something half way?
 
 # %% tags=["diagram"]
-RIVALS = {"dense 13B": preset("llama2-13b"), "Mixtral": preset("mixtral-8x7b"), "dense 70B": preset("llama2-70b")}
+with torch.device("meta"):  # shapes without memory
+    RIVALS = {name: Transformer(preset(key)) for name, key in (("dense 13B", "llama2-13b"), ("Mixtral", "mixtral-8x7b"), ("dense 70B", "llama2-70b"))}
 
 
 def reading(texts):
     """Gigabytes of bf16 weights read in one pass over so many texts."""
     fig, ax = plt.subplots(figsize=(3.5, 2.1))
-    read = {name: weight_bytes_per_pass(config, texts) / 1e9 for name, config in RIVALS.items()}
+    read = {name: weight_bytes_per_pass(model, texts) / 1e9 for name, model in RIVALS.items()}
     drawn = ax.barh(list(read), list(read.values()), color=["#999999", "#0072B2", "#999999"])
     ax.bar_label(drawn, [f"{v:.0f}" for v in read.values()], padding=3, fontsize=10)
     ax.set(xlabel="GB read per pass", xlim=(0, 185))
@@ -578,18 +580,18 @@ def reading(texts):
 
 
 explore(reading, texts=[1, 2, 4, 8, 16, 32, 64, 128, 256], panels=[1, 4, 64],
-        alt=lambda texts: f"{texts} texts at once: " + ", ".join(f"{name} reads {weight_bytes_per_pass(config, texts) / 1e9:.0f} GB" for name, config in RIVALS.items()) + ".")
+        alt=lambda texts: f"{texts} texts at once: " + ", ".join(f"{name} reads {weight_bytes_per_pass(model, texts) / 1e9:.0f} GB" for name, model in RIVALS.items()) + ".")
 
 # %% [markdown]
 # At batch 1 Mixtral reads what a 13B model reads. At 64 it reads all it has. Now the slide's sentence, priced:
 
 # %% tags=["diagram"]
-def priced(config):
-    read = lambda n: weight_bytes_per_pass(config, n) / 1e9
-    return {"GFLOP per token": flops_per_token(config, 4096, training=False) / 1e9, "GB to hold": 2 * count_parameters(config) / 1e9, "GB read, batch 1": read(1), "batch 8": read(8), "batch 256": read(256)}
+def priced(model):
+    read = lambda n: weight_bytes_per_pass(model, n) / 1e9
+    return {"GFLOP per token": flops_per_token(model, 4096, training=False) / 1e9, "GB to hold": 2 * count_parameters(model) / 1e9, "GB read, batch 1": read(1), "batch 8": read(8), "batch 256": read(256)}
 
 
-prices = {name: priced(config) for name, config in RIVALS.items()}
+prices = {name: priced(model) for name, model in RIVALS.items()}
 table([{"": name} | row for name, row in prices.items()] + [{"": "Mixtral, in 13Bs"} | {key: f"{prices['Mixtral'][key] / prices['dense 13B'][key]:.2f}" for key in prices["Mixtral"]}],
       fmt=".0f", caption="bf16; 4,096 tokens of context; reading as if tokens chose evenly and on their own")
 
