@@ -430,10 +430,10 @@ show(fig, alt="Loss of the dense rival less the mixture's, paired by seed. " + "
 # %% [markdown]
 # - *Equal active parameters:* no difference that three seeds can show. Four times the FFN weights, and nothing to be seen for them after 200 updates, nor after 400. (But for the router, this pair is equal in operations, too.)
 # - *Equal total parameters:* the dense model was better in each seed, with an interval that holds zero. It pays more than twice the operations.
-# - *Equal operations, equal size:* they allow the wide dense model 74 updates, and it is far behind. This is the case for mixtures: *if* a model is to hold so many weights, it is far cheaper to train as a mixture.
+# - *Equal operations, equal size:* they allow the wide dense model 74 updates, and it is far behind. This is the case for mixtures: *if* a model is to hold so many weights, a mixture needs fewer operations to train.
 # - *Equal time on this processor:* the narrow dense model has made half as many updates again when the mixture is done, and wins clearly. The wide one is about level. Sorting and small matrices are not counted in operations; the clock counts them.
 #
-# All of this is after a few hundred updates on one book, with three rates tried for each contender. Published wins of mixtures at equal operations come from runs a million times longer; nothing here says that they are wrong, or that they would be seen at this size.
+# All of this is after a few hundred updates on one book, with three rates tried for each contender. Published wins of mixtures at equal operations come from incomparably longer runs on more varied text; nothing here says that they are wrong, or that they would be seen at this size.
 #
 # ### Where it loses
 #
