@@ -471,7 +471,7 @@ check("lab09.q8", diagnosis)
 #
 # How few steps does it take to get 99 % of the test pairs right, modulo 59, from half of the unordered pairs? A step is one update of the weights from at most all training pairs. The network begins with random numbers and is told nothing of waves, circles or sums; it sees no other pairs. Everything else is yours: rates and their schedule, weight decay, widths, the size of the first weights, the optimizer, the loss, batches. The score is the **mean over the seeds 0, 1 and 2**, looked at every 10 steps; all three runs together may take 60 seconds on a CPU.
 #
-# The given run takes **@@BASELINE@@ steps**: the score to beat. The next cell runs once you have changed something.
+# The given run takes **730 steps**: the score to beat. The next cell runs once you have changed something.
 
 # %% tags=["not-graded"]
 from llmlib.data import modular_addition
@@ -497,6 +497,6 @@ else:
 # Write down your best figure, and how you got it. The check prints the line for your course's leaderboard.
 
 # %%
-fewest_steps = 400  # SOLUTION
+fewest_steps = 487  # SOLUTION
 
 check("lab09.c1", fewest_steps, seconds=None)  # seconds=clock.seconds puts the time into the line

@@ -516,7 +516,7 @@ MUTANTS = [
     Mutant("lab09.q6", "the last time", _emerging(places="reversed(range(len(exact)))", reached="value >= level and (i == 0 or exact[i - 1] < level)"), "the *first* time"),
     Mutant("lab09.q6", "above the level", _emerging(reached="value > level"), "at least, not above"),
     Mutant("lab09.q6", "not at the start", _emerging(start="None"), "the smallest size is there already"),
-    Mutant("lab09.q6", "infinite", _emerging(never="math.inf"), "where no size reaches the level"),
+    Mutant("lab09.q6", "infinite", _emerging(never="math.inf"), "not infinity"),
     Mutant("lab09.q6", "the largest", _emerging(never="float(sizes[-1])"), "not the largest size"),
     Mutant("lab09.q6", "zero", _emerging(never="0.0"), "not 0"),
     Mutant("lab09.q6", "first of none", "def emergence(sizes, accuracy, k, level):\n    exact = accuracy[:, :k].prod(1)\n    i = int((exact >= level).nonzero()[0])\n    if i == 0:\n        return {'exact': exact, 'size': float(sizes[0])}\n    share = (level - exact[i - 1]) / (exact[i] - exact[i - 1])\n    return {'exact': exact, 'size': float(sizes[i - 1] * (sizes[i] / sizes[i - 1]) ** share)}\n", "look before you take the first"),
@@ -530,13 +530,14 @@ MUTANTS = [
     Mutant("lab09.q7", "beginnings only", _test(missed="stands(text[i : i + k]) and not any(s <= i < s + n for s, n in found)"), "your test accepts"),
     Mutant("lab09.q7", "no overlap tried", _test(examples=_EXAMPLES.replace("([1, 2, 3, 4], [[1, 2, 3, 9], [2, 3, 4]], 3),", "").replace("([1, 2, 3, 4, 5], [[1, 2, 3, 4], [7, 2, 3, 4, 5]], 3),", "").replace("([7, 7, 7, 7, 7], [[7, 7, 7]], 2),", "")), "your test accepts"),
     Mutant("lab09.q7", "letters", _test(examples='[(["a", "b"], [["a", "b"]], 2)]'), "text is a list of"),
-    Mutant("lab09.q8", "another cause", 'diagnosis = {"cause": "I", "evidence": ["d", "l"]}', "not what went wrong"),
+    Mutant("lab09.q8", "another cause", 'diagnosis = {"cause": "I", "evidence": ["d", "j"]}', "not what went wrong"),
     Mutant("lab09.q8", "untrue evidence", 'diagnosis = {"cause": "G", "evidence": ["c", "d"]}', "is not true of your run"),
     Mutant("lab09.q8", "evidence for two causes", 'diagnosis = {"cause": "G", "evidence": ["a", "d"]}', "seen under another cause"),
     Mutant("lab09.q8", "a letter", 'diagnosis = "G"', "write it as"),
 ]  # fmt: skip
 
-# The challenge: the given run takes 530 steps (seeds 0 to 2).
+# The challenge, seeds 0 to 2: the given run takes 680, 600 and 910 steps, 730 on average. A weight decay of 3 makes it 1,440, a rate
+# of 0.03 587, and 0.05 487 (480, 530, 450).
 RUBRICS = {
     "lab09.t1": "3: gives the delay between training and test pairs, and sees that something inside moves long before the test accuracy jumps (the share of the power in the final key frequencies, then accuracy with "
     "these alone), so that the jump is the end of a gradual change; says that at the end the key frequencies suffice and that without them the network is at chance; names a control (as many frequencies drawn at "

@@ -38,8 +38,9 @@ def a_small_table(draw: Draw) -> tuple:
 def run_split(student, p, fraction, seed):
     """Recipe: both halves, the same once more, and those of another seed, as whole numbers."""
     train, test = student(p, fraction, seed)
-    halves = {"train": train, "test": test, "again": student(p, fraction, seed)[0], "other": student(p, fraction, seed + 1)[0]}
-    return {name: torch.as_tensor(half).long() for name, half in halves.items()}  # fmt: skip
+    again, other = student(p, fraction, seed)[0], student(p, fraction, seed + 1)[0]
+    halves = {"train": train, "test": test, "again": again, "other": other}
+    return {name: torch.as_tensor(half).long() for name, half in halves.items()}
 
 
 def is_fair(value, p, fraction, seed):
@@ -121,7 +122,7 @@ def basis(p: int, slip: str = "") -> torch.Tensor:
     if slip == "constant last":
         return torch.cat([rows * math.sqrt(2 / p), constant / math.sqrt(p)])
     if slip != "no norm":
-        rows = rows * math.sqrt({"one norm": 1, "full norm": 2 / p}.get(slip, 2) / p)
+        rows = rows * math.sqrt({"one norm": 1, "full norm": 4 / p}.get(slip, 2) / p)
         constant = constant / {"loud constant": math.sqrt(p / 2), "plain constant": 1.0}.get(slip, math.sqrt(p))
     table = torch.cat([constant, rows])
     if slip == "divided by p":
@@ -205,11 +206,12 @@ def a_square_table(draw: Draw) -> tuple:
 
 
 def one_wave(draw: Draw) -> tuple:
-    """A single frequency, and nothing else but a mean."""
+    """A single frequency and a mean; the others are faint."""
     p = 9 + 2 * draw.integer(0, 4)
     k = 2 + draw.integer(0, p // 2 - 2)
-    coefficients = draw.uniform(3, 4, low=0.5, high=2.0)
-    return basis(p)[[0, 2 * k - 1, 2 * k]].float().T @ coefficients, 0.9
+    coefficients = 0.05 * draw.normal(p, 4)
+    coefficients[[0, 2 * k - 1, 2 * k]] = draw.uniform(3, 4, low=0.6, high=2.0)
+    return basis(p).float().T @ coefficients, 0.9
 
 
 def run_key(student, table, share):
@@ -594,7 +596,7 @@ def from_the_start(draw: Draw) -> tuple:
 def just_reached(draw: Draw) -> tuple:
     """The largest size has the level exactly: halves and quarters are multiplied without rounding."""
     k = 2 + draw.integer(0, 2)
-    sizes, accuracy = _smooth(draw, 4 + draw.integer(0, 2), k)
+    sizes, _ = _smooth(draw, 4 + draw.integer(0, 2), k)
     rows = torch.linspace(0.2, 0.45, len(sizes))[:, None].expand(-1, k).clone()
     rows[-1], rows[-1, 0] = 0.5, 0.75
     return sizes, rows, k, 0.75 * 0.5 ** (k - 1)
@@ -641,15 +643,12 @@ def emergence(sizes, accuracy, k, level, slip=""):
     y = exact.log() if slip == "log of exact" else exact
     wanted = math.log(level) if slip == "log of exact" else level
     above = [i for i, v in enumerate(y.tolist()) if (v > wanted if slip == "above" else v >= wanted)]
-    nothing = {"never is infinite": math.inf, "never is the largest": float(sizes[-1]), "never is 0": 0.0}.get(slip)
+    nothing = {"never is the largest": float(sizes[-1]), "never is 0": 0.0}.get(slip)
     if not above:
         return {"exact": exact, "size": nothing}
     i = above[0]
     if slip == "last crossing":
-        while i and i - 1 in above or i < max(above):
-            i = next(j for j in above if j > i or j == max(above))
-            if i - 1 not in above and i >= max(j for j in above if j - 1 not in above):
-                break
+        i = [j for j in above if j - 1 not in above][-1]
     if i == 0:
         return {"exact": exact, "size": None if slip == "not at the start" else float(sizes[0])}
     if slip == "no line":
@@ -696,7 +695,6 @@ EMERGENCE_SLIPS = {
     "last crossing": "the *first* time it reaches the level counts, even if it falls below it again",
     "above": "at the level means reached: at least, not above",
     "not at the start": "where the smallest size is there already, it is the answer",
-    "never is infinite": "where no size reaches the level the answer is None",
     "never is the largest": "where no size reaches the level the answer is None, not the largest size",
     "never is 0": "where no size reaches the level the answer is None, not 0",
 }
@@ -707,7 +705,12 @@ _SMOOTH = tuple(
         "log of exact", "no line", "size before", "nearest", "halfway", "turned", "logarithm",
     )
 )  # fmt: skip
-_NEVER = tuple(map(_emerged, ("never is infinite", "never is the largest", "never is 0")))
+_NEVER = tuple(map(_emerged, ("never is the largest", "never is 0")))
+
+
+def _infinite(value, *inputs) -> bool:
+    return isinstance(value, dict) and value["size"] is not None and math.isinf(value["size"])
+
 
 # ----------------------------------------------------------------------------------- 7: a test of searches for copies
 
@@ -721,7 +724,9 @@ def a_search(text: object, training: object, k: object) -> str | None:
     if not plain(text):
         return f"text is a list of 1 to {TOKENS} whole numbers from 0 to 9"
     if not isinstance(training, list) or not 1 <= len(training) <= DOCUMENTS or not all(map(plain, training)):
-        return f"training is a list of 1 to {DOCUMENTS} documents, each a list of 1 to {TOKENS} whole numbers from 0 to 9"
+        return (
+            f"training is a list of 1 to {DOCUMENTS} documents, each a list of 1 to {TOKENS} whole numbers from 0 to 9"
+        )
     if type(k) is not int or not 1 <= k <= TOKENS:
         return f"k is a whole number from 1 to {TOKENS}"
     return None
@@ -829,7 +834,7 @@ def goes_on_behind_a_copy(text, training, k):
 
 # ------------------------------------------------------------------------------------------------------ 8: a wrong run
 
-BASELINE = 530.0  # steps; the given run, a mean over three seeds
+BASELINE = 730.0  # steps; the given run, a mean over three seeds
 
 FAULTS = {
     "A": "no weight decay",
@@ -1016,12 +1021,11 @@ LAB = Lab(
                     separates=(_emerged("not at the start"),),
                 ),
                 Case("just reached", inputs=just_reached, expected=_emerged(""), separates=(_emerged("above"),)),
-                Case(
-                    "up and down", inputs=up_and_down, expected=_emerged(""), separates=(_emerged("last crossing"),)
-                ),
+                Case("up and down", inputs=up_and_down, expected=_emerged(""), separates=(_emerged("last crossing"),)),
             ),
             mistakes=(
                 *(Mistake(message, wrong=_emerged(slip)) for slip, message in EMERGENCE_SLIPS.items()),
+                Mistake("where no size reaches the level the answer is None, not infinity", when=_infinite),
                 Mistake(
                     'return a dict with the keys "exact" and "size"',
                     error="KeyError|not subscriptable|indices must be",
