@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from llmlib.data import Experiment
+from llmlib.evaluate import fourier_basis
 
 FAULTS = {
     "A": "no weight decay",
@@ -69,17 +70,10 @@ def share_right(model: Adder, pairs: Tensor, answers: Tensor) -> float:
     return 100 * (model(pairs).argmax(1) == answers).float().mean().item()
 
 
-def waves() -> Tensor:
-    """(P, P), orthonormal rows: the constant, then cosine and sine of each frequency."""
-    angle = 2 * math.pi * torch.outer(torch.arange(1, P // 2 + 1), torch.arange(P)) / P
-    rows = torch.stack([angle.cos(), angle.sin()], 1).flatten(0, 1) * math.sqrt(2 / P)
-    return torch.cat([torch.full((1, P), P**-0.5), rows])
-
-
 @torch.no_grad()
 def inside(model: Adder, test: Tensor, answers: Tensor) -> tuple[int, float, float]:
     """How many frequencies hold 90 % of the embedding's power; accuracy on test pairs with these alone, and without."""
-    table, basis = model.embedding.weight.clone(), waves()
+    table, basis = model.embedding.weight.clone(), fourier_basis(P)
     parts = basis @ table
     power = parts.square().sum(1)[1:].view(-1, 2).sum(1)
     order = power.argsort(descending=True)
@@ -142,7 +136,7 @@ def run(fault: str, seed: int) -> dict:
 
 def main() -> None:
     torch.set_num_threads(1)
-    experiment = Experiment("lab09_faults", script=__file__, seeds=SEEDS, modules=[])
+    experiment = Experiment("lab09_faults", script=__file__, seeds=SEEDS, modules=["llmlib.evaluate.fourier"])
     results = {}
     for name, fault in {"correct": "", **RUNS}.items():
         first, *others = (experiment.once(f"{name}, seed {seed}", run, fault, seed) for seed in SEEDS)
