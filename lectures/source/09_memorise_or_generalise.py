@@ -225,7 +225,7 @@ steps(frames, panels=[0, len(marks) // 2, len(marks) - 1],
       alt=[f"Power of the 29 frequencies at update {log[i]['update']}, test accuracy {log[i]['test']:.0%}: the {len(keys)} key frequencies hold {power(log[i]['weights']['embedding.weight'])[[k - 1 for k in keys]].sum():.0%}, the largest {power(log[i]['weights']['embedding.weight']).max():.1%}." for i in marks])
 
 # %% [markdown]
-# At random, each frequency has about a 29th. By the end some have grown and the others are nearly gone (blue: those that hold nine tenths at the end). A picture is a story; switching off is a test. *Predict:* the table with **only** the key frequencies, the table **without** them, and, as a control, with as many frequencies drawn at random.
+# At random, each frequency has about a 29th. By the end some have grown and the others shrunk (blue: those that hold nine tenths at the end). A picture is a story; switching off is a test. *Predict:* the table with **only** the key frequencies, the table **without** them, and, as a control, with as many frequencies drawn at random.
 
 # %%
 draw = random.Random(0)
@@ -239,7 +239,7 @@ for name, tables in ways.items():
           + (f"  ({min(right):.0f} to {max(right):.0f})" if len(right) > 1 else ""))
 
 # %% [markdown]
-# The keys alone carry the answer, and without them the network is at or below guessing. The control is not harmless, since any such draw holds many of the keys; it is far from both.
+# The keys alone carry the answer, and without them the network is at or below guessing. The control lies between: any such draw holds many of the keys and lacks some.
 #
 # So the rule is in the weights, it is a rule of waves, and it is used. *How* the hidden layer multiplies waves is another question (Zhong et al., 2023, found two circuits, the clock and the pizza).
 #
@@ -534,7 +534,7 @@ explore(next_tokens, k=ladder["lengths"], scale=["linear", "log"], panels=[dict(
         alt=lambda k, scale: f"Share of places whose next {k} tokens a base model writes exactly, for nine models in order of their training compute, {scale} axis: " + ", ".join(f"{100 * value:.3g}" for value in measured(f"exact {k}")[:, 0]) + " %; meanwhile the loss goes " + ", ".join(f"{value:.2f}" for value in measured("nats")[:, 0]) + " nats a token.")
 
 # %% [markdown]
-# Nine base models of ours: one size at six ages, and the other sizes. One token rises steadily. Four in a row look, on the left axis, like an ability that the early ones lack; on a logarithmic axis, where nought has no place, the same points rise without a break, and the loss falls evenly meanwhile. At eight, most models score nought, and the measure can no longer tell them apart. Nothing emerged but the measure. (An optional section below has a stair that is real.)
+# Nine base models of ours: one size at six ages, and the other sizes. One token rises steadily. Four in a row look, on a linear axis, like an ability that the early ones lack; on a logarithmic axis, where nought has no place, the same points rise without a break, and the loss falls evenly meanwhile. At eight, most models score nought, and the measure can no longer tell them apart. Nothing emerged but the measure. (An optional section below has a stair that is real.)
 #
 # ### Is it really $p^k$? (*optional*)
 
@@ -561,7 +561,7 @@ drops = [max(range(1, len(at)), key=lambda i: run[i - 1] - run[i]) for run in un
 show(fig, alt=f"Recorded, {len(wide)} seeds, width {wide[0]['width']}, mean and range. The loss of the units digit stays at guessing, {math.log(10):.2f} nats, and falls most steeply at updates " + ", ".join(str(at[i]) for i in drops) + ", within fifty updates from " + ", ".join(f"{run[max(i - 3, 0)]:.2f} to {run[min(i + 2, len(at) - 1)]:.2f}" for run, i in zip(units, drops)) + " nats. Whole sums right at the end, by seed: " + "; ".join(f"width {width} " + ", ".join(f"{run['end']['whole sum']:.2f}" for run in adding["runs"] if run["width"] == width) for width in sorted({run["width"] for run in adding["runs"]})) + ".")
 
 # %% [markdown]
-# Here a smooth measure shows the stair, too: for more than a hundred updates nothing about that digit is learned, then nearly all. (Added up over four digits, the loss would look smooth: four stairs at different times.) Among the smallest models, at one size, one seed in three adds and one does not at all. As in part II, and in the next part, some mechanisms pay only once they are whole. So a stair under exact match is no proof of emergence and none of a mirage. What decides is the same curve under a measure that could have been smooth.
+# Here a smooth measure shows the stair, too: for more than a hundred updates nothing about that digit is learned, then nearly all. (Added up over four digits, the loss would look smooth: four stairs at different times.) Among the smallest models, at one size, one seed in three adds and one does not at all. As in the next part, and unlike part I, the smooth measure jumps with the sharp one; we guess that some mechanisms pay only once they are whole. So a stair under exact match is no proof of emergence and none of a mirage. What decides is the same curve under a measure that could have been smooth.
 #
 # ### 62 billion above 175 billion (*optional*)
 #
@@ -701,7 +701,7 @@ print(f"three others off: {np.mean(list(rest.values())):.2f} on average, "
 print(f"any single head off: {min(gain_without([head]) for head in order):.2f} or more")
 
 # %% [markdown]
-# The top three hold the whole gain. The trio of others that costs most has heads of layer 0 on which the circuit stands, as in lecture 03. And no *single* head costs much: they stand in for each other, and an ablation of one alone would have said "not needed".
+# The top three hold the whole gain, in this seed (the section below has five more). The trio of others that costs most has heads of layer 0 on which the circuit stands, as in lecture 03. And no *single* head costs much: they stand in for each other, and an ablation of one alone would have said "not needed".
 #
 # ### Five more of them (*optional*)
 #
@@ -732,8 +732,8 @@ heat_map(scores, fmt=".2f", x="head", y="layer", mark=[(i, j)], width=3.2, heigh
 ladder_heads = [m for m in recorded("induction_ladder")["results"]["models"] if m["updates"] is None]
 span = lambda values: f"{min(values):.2f} to {max(values):.2f}"
 wildlife = {m["size"]: dict(all=m["gain"], top=m["gain_without_top"], others=[one[2] for one in m["gain_without_others"]], second=sorted(one[2] for one in m["gain_without_others"])[0]) for m in ladder_heads}
-table([{"base model": m["size"], "highest score": max(map(max, m["scores"])), "random tokens": m["gain"], "top head off": m["gain_without_top"], "median other off": float(np.median(wildlife[m["size"]]["others"])), "prose": m["gain_text"], "top off": m["text_without_top"][0], "four others, one each": span([one[2] for one in m["text_without_others"]])} for m in ladder_heads],
-      caption="recorded: by how many nats a token is easier the second time (random tokens), or late in a passage (prose), with one head at its mean")
+table([{"base model": m["size"], "highest score": max(map(max, m["scores"])), "random tokens": m["gain"], "top head off": m["gain_without_top"], "median other off": float(np.median(wildlife[m["size"]]["others"])), "Shakespeare": m["gain_text"], "top off": m["text_without_top"][0], "four others, one each": span([one[2] for one in m["text_without_others"]])} for m in ladder_heads],
+      caption="recorded: by how many nats a token is easier the second time (random tokens), or late in a passage (Shakespeare), with one head at its mean")
 
 # %% [markdown]
 # They live in the wild. The smallest base model copies nothing and has no such head. In the next, *one* head of eighteen carries the whole of it: nobody trained it for that, and with it off the model is as blind to the repeat as the smallest. In the third the highest head is hardly missed, and we guess that several share the work. Nor is it a curiosity of random tokens, which are far from anything these models read: on Shakespeare, with no planted repeat, the same head of 1m and 5m holds a good part of what the text so far is worth, and the others tried hold little. One seed of each size: no trend of sizes follows.
