@@ -379,7 +379,7 @@ table([balance_row(s, way) for s, one in balancing["settings"].items() for way i
 # %% [markdown]
 # *Left alone*, every run starves some experts, from one to six of sixteen. The exception are routers that start wide, with large logits, whose choices are sharp from the beginning. *The loss* starves none, in any seed of either setting, and the least used expert keeps at least half of its share. *The bias* starves none from the usual start. From the small start it leaves one expert dry in three of five seeds, and at the high rate it fails in two of three seeds with either step. Its step is fixed, and how far a probability has to be moved is not: 200 steps of 0.001 make 0.2 at most. (Large models train for so many updates that this is no worry.)
 #
-# *The last column* surprises: every interval holds zero. Starved or not, these models predict about equally well; what made a difference was the size of the first weights, as the second setting shows against the first. So a collapsed router is a waste first of all: memory is paid for and holds nothing, and where experts live on different devices, the fullest one sets the pace (part VIII).
+# *The last column* surprises: every interval holds zero, and at the rate of 0.01 none reaches to a tenth of a nat. Starved or not, no difference shows that so few seeds could vouch for; what made one was the size of the first weights, as the second setting shows against the first. So a collapsed router is a waste first of all: memory is paid for and holds nothing, and where experts live on different devices, the fullest one sets the pace (part VIII).
 #
 # ### What the z-loss does (*optional*)
 #
@@ -761,7 +761,7 @@ claims_table([
 # ## Summary
 #
 # 1. Two thirds of a block's weights are in its FFN, in grouped-query models more. A mixture stores many FFNs and runs $k$ of them for a token: what is held and what is computed come apart.
-# 2. A router trained on the model's loss alone starved experts in nearly every run; the balancing loss stopped that in every seed, the bias in most. The loss of the model hardly noticed.
+# 2. A router trained on the model's loss alone starved experts in nearly every run; the balancing loss stopped that in every seed, the bias in most. In the model's own loss no difference could be shown.
 # 3. Equal to what? After a few hundred updates the mixture was level with a dense model of its active size, far ahead of one of its total size at equal operations, and behind the small one on the clock of this processor.
 # 4. In decoding, a mixture reads like a small model for one text and like a large one for many. It must be held like a large one always, and its all-to-all is paid in every layer.
 # 5. Mixtral has 46.7 billion weights, 12.9 active, and is no eight models of 7. GPT-4's 1.83 trillion is a rumour that adds up.
