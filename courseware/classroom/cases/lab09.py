@@ -880,7 +880,6 @@ LAB = Lab(
             points=2,
             difficulty=2,
             minutes=10,
-            printed=True,
             recipe=run_split,
             cases=(
                 Case("pairs of some numbers", inputs=to_split, judge=is_fair),
@@ -922,6 +921,7 @@ LAB = Lab(
             points=4,
             difficulty=4,
             minutes=20,
+            printed=True,
             recipe=run_key,
             uses=("lab09.q2",),
             tolerance=Tolerance(rtol=1e-3, atol=1e-3),
