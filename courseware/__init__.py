@@ -17,6 +17,7 @@ _PLACES = {
     "as_number": "classroom.recording",
     "attention_map": "classroom.maps",
     "bars": "classroom.figures",
+    "chat": "classroom.chats",
     "check": "classroom.checker",
     "claims_table": "classroom.claims",
     "curves": "classroom.figures",
