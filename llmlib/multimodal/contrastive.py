@@ -37,13 +37,13 @@ class Temperature(nn.Module):
 
 
 def recall_at(similarity: Tensor, k: int) -> float:
-    """The share of rows whose own column, the one of the same number, is among the k most similar: (N, N) -> [0, 1].
+    """The share of rows whose own column, the one of the same number, is among the k most similar: (N, M) -> [0, 1].
 
-    Equal similarities count against it: a model that finds all alike recalls nothing.
+    M >= N: further columns are things that belong to no row and only get in the way, a larger gallery. Equal
+    similarities count against a row: a model that finds all alike recalls nothing.
     """
-    n = len(similarity)
-    if similarity.shape != (n, n) or not 1 <= k <= n:
-        raise ValueError(f"similarity has shape {tuple(similarity.shape)}, k={k}: give (N, N) and 1 <= k <= N")
+    if similarity.dim() != 2 or not 1 <= len(similarity) <= similarity.shape[1] or not 1 <= k <= similarity.shape[1]:
+        raise ValueError(f"similarity has shape {tuple(similarity.shape)}, k={k}: give (N, M), M >= N, and 1 <= k <= M")
     own = similarity.diagonal()[:, None]
     before = (similarity >= own).sum(1) - 1
     return float((before < k).double().mean())

@@ -58,3 +58,14 @@ def test_recall_counts_own_columns_among_the_first():
     assert recall_at(torch.zeros(10, 10), 5) == 0.0  # ties are no recall
     with pytest.raises(ValueError, match="k=0"):
         recall_at(similarity, 0)
+
+
+def test_a_larger_gallery_only_gets_in_the_way():
+    own, others = torch.eye(3), torch.tensor([[0.0, 0.5], [2.0, 0.5], [2.0, 3.0]])
+    wide = torch.cat([own, others], 1)
+    assert recall_at(own, 1) == 1.0
+    assert [recall_at(wide, k) for k in (1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1.0])
+    with pytest.raises(ValueError, match=r"\(5, 3\)"):
+        recall_at(wide.T, 1)
+    with pytest.raises(ValueError, match=r"\(3,\)"):
+        recall_at(torch.ones(3), 1)
