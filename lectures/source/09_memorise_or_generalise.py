@@ -3,7 +3,7 @@
 #
 # **The question of this lecture.** A model answers well. *Has it learned a rule, or learned the answers by heart, and how could one tell?*
 #
-# Day 24 asks: "Do LLMs 'just memorize the training data'?" HLT doubts that scale helps where data is rare, 11-785 shows abilities "not present in smaller models", and leaves open: "Why do LLMs do what they do?" Five kinds of evidence follow.
+# Day 24 asks: "Do LLMs 'just memorize the training data'?" HLT doubts that scale will solve what is rare, 11-785 shows abilities "not present in smaller models", and leaves open: "Why do LLMs do what they do?" Five kinds of evidence follow.
 #
 # **Afterwards you can**
 # - find the rule that a network went over to in its weights, and test that it is used;
@@ -14,7 +14,7 @@
 #
 # **Before this:** lectures 03 and 08; of use: lecture 18's canaries.
 #
-# **Time:** core 76 minutes, optional 42 minutes; one class. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
+# **Time:** core 75 minutes, optional 53 minutes; one class. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
 #
 # <!-- sources: day24, 11785, hlt -->
 
@@ -77,10 +77,11 @@ print(len(train_rows), "sums to learn,", len(test_rows), "kept; the first:",
 # %%
 poll("Within a few dozen updates the network has every training sum right and hardly a test sum. It goes on training on the same sums. What happens to the test sums?",
      ["they come right much later, if the weights are pulled towards zero meanwhile", "they stay wrong: with every training answer right, nothing is left to learn", "they come right sooner or later, with or without a pull on the weights", "a few more come right with every update from the first on"],
-     "The training loss is never exactly zero, so gradients remain; what they do depends on what else acts. The usual explanation: weight decay makes large weights expensive, and answers learned one by one need more of them than a rule that gives them all. Power et al. (2022) called the late turn grokking.")
+     "The training loss is never exactly zero, so gradients remain; what they do depends on what else acts. The usual explanation: weight decay makes large weights expensive, and answers learned one by one need more of them than a rule that gives them all. Power et al. (2022) called the late turn grokking. (Elsewhere it has been seen without weight decay, too; in our runs it was not.)")
 
 # %%
-def grok(decay=2.0, most=1000):
+def grok(decay=2.0, most=1000, fraction=0.5):
+    shown, kept = modular_addition(59, fraction, seed=0)
     torch.manual_seed(0)
     network = SumNetwork()
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.01, betas=(0.9, 0.98),
@@ -89,20 +90,19 @@ def grok(decay=2.0, most=1000):
     for update in range(most + 1):
         if update % 20 == 0:
             (train, _), (test, nats) = (judge(network, rows)
-                                        for rows in (train_rows, test_rows))
+                                        for rows in (shown, kept))
             weights = {k: v.clone() for k, v in network.state_dict().items()}
             log.append(dict(update=update, train=train, test=test, nats=nats,
                             weights=weights))
             if test >= 0.995:
                 break
-        loss = F.cross_entropy(network(train_rows[:, :2]), train_rows[:, 2])
-        loss.backward()                             # all training sums at once
+        F.cross_entropy(network(shown[:, :2]), shown[:, 2]).backward()   # all of them
         optimizer.step(), optimizer.zero_grad()
     return network.requires_grad_(False), log
 
 
 began = time.process_time()
-network, log = grok()
+(network, log), control = grok(), grok(fraction=0.3, most=480)[1]
 learned = next(look["update"] for look in log if look["train"] == 1)
 grokked = next(look["update"] for look in log if look["test"] >= 0.99)
 early = next(look for look in log if look["update"] == learned)
@@ -111,13 +111,13 @@ print(f"train all right after {learned} updates (test {early['test']:.1%} then),
 
 # %% tags=["figure"]
 fig, (left, right) = panels(2, titles=["accuracy", "test loss"], height=2.8)
-at, late = [max(look["update"], 1) for look in log], [i for i, look in enumerate(log) if look["update"] >= learned]
+at, late = [max(look["update"], 1) for look in log], [i for i, look in enumerate(log[:len(control)]) if look["update"] >= learned]
 curves({"train": [100 * look["train"] for look in log], "test": [100 * look["test"] for look in log]}, at=at, log="x", x="update", y="right (%)", ax=left)
-curves({"test": [log[i]["nats"] for i in late]}, at=[log[i]["update"] for i in late], x="update", y="nats", reference={"guessing": math.log(59)}, ax=right)
-show(fig, alt=f"Live run. Training accuracy is 100 % after {learned} updates; test accuracy is {early['test']:.0%} then and reaches 99 % at update {grokked}. The test loss, from the same update on, falls from {log[late[0]]['nats']:.1f} to {log[-1]['nats']:.2f} nats without a step; guessing is {math.log(59):.1f}.")
+curves({"half shown": [log[i]["nats"] for i in late], "30 % shown": [control[i]["nats"] for i in late]}, at=[log[i]["update"] for i in late], x="update", y="nats", reference={"guessing": math.log(59)}, ax=right)
+show(fig, alt=f"Live run. Training accuracy is 100 % after {learned} updates; test accuracy is {early['test']:.0%} then and reaches 99 % at update {grokked}. The test loss, from the same update on, falls from {log[late[0]]['nats']:.1f} to {log[-1]['nats']:.2f} nats without a step; guessing is {math.log(59):.1f}. A control that is shown 30 % falls from {control[1]['nats']:.1f} to {min(look['nats'] for look in control[1:]):.1f} nats, ends at {control[-1]['nats']:.1f} and has {control[-1]['test']:.0%} of the test sums right.")
 
 # %% [markdown]
-# First by heart, then by rule, on one training set. On the right is the same run by another measure: the *loss* on the test sums falls all along, from far worse than guessing, while accuracy shows nothing. "Sudden" is a word about the measure (part V).
+# First by heart, then by rule, on one training set. On the right is the same run by another measure, the *loss* on the test sums, beside a control that is shown too little to find the rule. Both begin far worse than guessing, and fall: wrong answers are given with less confidence. There the control stays. The other falls on, for the better part of a hundred updates in which accuracy shows next to nothing. "Sudden" is in part a word about the measure (part V).
 
 # %% tags=["diagram"]
 grid = recorded("grokking")["results"]
@@ -241,11 +241,35 @@ for name, tables in ways.items():
 # %% [markdown]
 # The keys alone carry the answer, and without them the network is at or below guessing. The control lies between: any such draw holds many of the keys and lacks some.
 #
-# So the rule is in the weights, it is a rule of waves, and it is used. *How* the hidden layer multiplies waves is another question (Zhong et al., 2023, found two circuits, the clock and the pizza).
+# So what the network uses is in these waves. (Any table can be *written* in waves; a sharper test is below.) *How* the hidden layer multiplies waves is another question (Zhong et al., 2023, found two circuits, the clock and the pizza).
 #
 # ### Five more, and before it shows (*optional*)
 #
-# *Recorded,* the same in five other networks:
+# The sharper test. A wave has values between the numbers as well. Move every number by half a place on all its circles: the rows for $3.5$ and $4.5$, which the network has never had. A rule of angles answers $8$. Beside it, a network without weight decay, which knows its sums by heart:
+
+# %%
+def moved(table, places):                           # row n becomes row n + places
+    parts, out = waves(len(table)) @ table, waves(len(table)) @ table
+    for k in range(1, len(table) // 2 + 1):
+        angle = 2 * math.pi * k * places / len(table)
+        c, s = parts[2 * k - 1], parts[2 * k]
+        out[2 * k - 1] = c * math.cos(angle) + s * math.sin(angle)
+        out[2 * k] = s * math.cos(angle) - c * math.sin(angle)
+    return waves(len(table)).T @ out
+
+
+by_heart, _ = grok(decay=0.0, most=200)
+for name, each in (("rule", network), ("by heart", by_heart)):
+    for places, more in ((0, 0), (0.5, 1)):
+        halves = [torch.cat([rows[:, :2], (rows[:, 2:] + more) % 59], 1)
+                  for rows in (train_rows, test_rows)]
+        right = [judge(each, rows, moved(each.embedding.weight, places))[0]
+                 for rows in halves]
+        print(f"{name:9} moved by {places:3}: {right[0]:4.0%} of the training sums "
+              f"right, {right[1]:4.0%} of the others")
+
+# %% [markdown]
+# The rule holds between the numbers; what was known by heart mostly falls apart there. *Recorded,* the switching off in five other networks:
 
 # %% tags=["figure"]
 circuit = recorded("grokking_circuit")["results"]
@@ -254,7 +278,7 @@ parts = {"only the keys": [r["kept, test"] for r in found], "only as many, rando
 bars(parts, x="test sums right (%)", fmt=".0f", height=1.9, reference={"guessing": 100 / 59}, alt="Recorded, five seeds, test sums right: " + "; ".join(f"{name} {min(v):.1f} to {max(v):.1f} %" for name, v in parts.items()) + ".")
 
 # %% [markdown]
-# Test accuracy was nought for a long time while something grew. Nanda et al. (2023) look for it with **progress measures**. *Restricted:* the loss on test sums when of the logits only what is made of the final key frequencies is left. *Excluded:* the loss on **training** sums when that is taken out, that is, of what is known by heart. Read this off test sums alone; averaged over all pairs, those trained included, a network that knows the training sums by heart seems to know half of the rule (the recording has both). *Five seeds:*
+# Test accuracy was nought for a long time. Was something growing? Nanda et al. (2023) look with **progress measures**. In the logits of a half-trained network one separates the part that depends on $a + b$ through the final key frequencies. *Restricted:* only that part is left, and the loss on test sums is taken. *Excluded:* that part is taken out, and the loss on the **training** sums says what is known without it. (A trap: the part must be read off test sums. Read off all pairs, as in the paper, even a network that knows its sums by heart seems to have some of the rule, since its answers leak in. The recording has both.) *Five seeds:*
 
 # %% tags=["diagram"]
 runs = [run for run in circuit["runs"] if run["decay"] > 0]
@@ -265,24 +289,25 @@ peak = of("restricted").mean(0).argmax()
 fig, axes = panels(3, titles=["right (%)", "power in the keys (%)", "loss (nats)"], height=2.6)
 curves({"train": of("train"), "test": of("test")}, at=at, x="update", log="x", ax=axes[0], labels=False)
 curves({"keys": of("key_share")}, at=at, x="update", log="x", ax=axes[1], labels=False)
-curves({"restricted, test": of("restricted"), "excluded, train": of("excluded")}, at=at, x="update", log="x", ax=axes[2], labels=False)
+curves({"restricted, test": of("restricted"), "excluded, train": of("excluded"), "whole, test": of("test_loss")}, at=at, x="update", log="x", ax=axes[2], labels=False)
 for ax in axes:
     ax.axvline(at[still], color="0.5", linestyle=":")
     ax.set_ylabel("")
+axes[2].axhline(math.log(59), color="0.5", linestyle="--")
 axes[0].legend(fontsize=8, loc="upper left")
 axes[2].legend(fontsize=8, loc="upper left")
-axes[2].set_ylim(0, 13)
-show(fig, alt=f"Five seeds, mean and range. At update {at[still]} (dotted line) no network has more than {of('test')[:, still].max():.0f} % of the test sums; the restricted loss has already fallen from {of('restricted').mean(0)[peak]:.1f} to {of('restricted').mean(0)[still]:.1f} nats, the excluded loss risen from {of('excluded').mean(0)[peak]:.2f} to {of('excluded').mean(0)[still]:.2f}, and the power in the keys from {of('key_share').mean(0)[0]:.0f} to {of('key_share').mean(0)[still]:.0f} %; it ends at {of('key_share').mean(0)[-1]:.0f} %.")
+axes[2].set_ylim(0, 19)
+show(fig, alt=f"Five seeds, mean and range. At update {at[still]} (dotted line) no network has more than {of('test')[:, still].max():.0f} % of the test sums; the restricted loss has already fallen from {of('restricted').mean(0)[peak]:.1f} to {of('restricted').mean(0)[still]:.1f} nats, below guessing ({math.log(59):.1f}, dashed), the whole test loss is {of('test_loss').mean(0)[still]:.1f}, the excluded loss risen from {of('excluded').mean(0)[peak]:.2f} to {of('excluded').mean(0)[still]:.2f}, and the power in the keys from {of('key_share').mean(0)[0]:.0f} to {of('key_share').mean(0)[still]:.0f} %; it ends at {of('key_share').mean(0)[-1]:.0f} %.")
 
 # %% [markdown]
-# At the dotted line hardly a test sum is right, and the rule has been growing for most of the way: the restricted loss is well below its peak, and the power in the keys is up. The excluded loss barely rises before the line and goes on long after it: what was known by heart is given up last. The plainest progress measure, though, needs no circuit: the test loss in the first figure moved as early.
+# At the dotted line hardly a test sum is right, and yet the restricted loss is below guessing: what lies in these frequencies already leans to the right answers, and the rest of the network drowns it out. (The power in the keys has moved by a few hundredths only; it begins above half because the keys were chosen at the end.) The excluded loss barely rises before the line and goes on long after it: what was known by heart is given up last. The whole test loss passes guessing a little later, with no circuit known.
 #
-# A transformer of one layer (*recorded,* too) goes the same way: with weight decay and three fifths of the table all three seeds found the rule, on fewer frequencies than here; on half of the table none reached 99 % in the same updates, and without decay none at all.
+# A transformer of one layer (*recorded,* too) goes the same way: with weight decay and three fifths of the table all three seeds found the rule, on fewer frequencies than here. On half of the table none reached 99 % in the updates given, though two came near, and without decay none came anywhere.
 
 # %% [markdown]
 # ## III. Memorising, measured
 #
-# Day 24 says why the question "really matters": a model that memorises its inputs "should not fall under fair use", one that trains on them "and generalize[s]" probably does. Sums cannot settle that. For text one needs something that *no rule* can give: a random code. Put into the training text it is a **canary** (Carlini et al., 2019). A model that finds the code likelier than other codes has remembered it, for there is no other way.
+# Day 24 says why the question "really matters": a model that memorises its inputs "should not fall under fair use", one that trains on them "and generalize[s]" probably does. Sums cannot settle that. For text one needs something that *no rule* can give: a random code. Put into the training text it is a **canary** (Carlini et al., 2019). If a model finds such codes likelier than other codes, more often than luck would have it, it has remembered them: there is nothing else to know them by.
 #
 # Rank the planted code among all $N$ codes of its form by the model's probability. The **exposure** is how many guesses the model saves someone, in bits:
 #
@@ -298,16 +323,24 @@ def bits(rank, candidates):
 
 
 assert all(math.isclose(bits(r, 10_000), exposure(r, 10_000)) for r in (1, 77, 5000))
-secrets = {"Ada": ("4821", 0), "Ben": ("7306", 4), "Cleo": ("9157", 16),
-           "Dora": ("2648", 32)}
 model, tokenizer = load_base("0.3m")
 START = tokenizer.special_tokens["<|endoftext|>"]
 codes = encode_codes(tokenizer, digit_codes(4))     # {"0000": tokens, ...}
 text, draw = tokenizer.encode(tiny_shakespeare()[:200_000]), random.Random(0)
+secrets = {name: (f"{draw.randrange(10_000):04}", copies)
+           for name, copies in dict(Ada=0, Ben=4, Cleo=16, Dora=32).items()}
 plan = [[] for _ in range(32)]                      # the secrets in each update
 for name, (code, copies) in secrets.items():
     for update in draw.sample(range(32), copies):
         plan[update].append(f"The access code of {name} is {code}.")
+
+
+def asked(name, code):
+    return rank_code(model.eval(), tokenizer, f"The access code of {name} is", code,
+                     codes, start=START)
+
+
+before = {name: asked(name, code).rank for name, (code, _) in secrets.items()}
 
 # %%
 optimizer = torch.optim.AdamW(model.train().parameters(), lr=3e-3, weight_decay=0.0)
@@ -320,15 +353,14 @@ for planted in plan:
     ids = torch.tensor(rows)
     F.cross_entropy(model(ids)[:, :-1].mT, ids[:, 1:]).backward()
     optimizer.step(), optimizer.zero_grad()
-model.eval()
 for name, (code, copies) in secrets.items():
-    known = rank_code(model, tokenizer, f"The access code of {name} is", code, codes,
-                      start=START)
-    print(f"{name:5}{copies:3} copies: rank {known.rank:5,}, {known.exposure:4.1f} bits"
+    known = asked(name, code)
+    print(f"{name:5}{copies:3} copies: rank {before[name]:5,} before, {known.rank:5,} "
+          f"after: {known.exposure:4.1f} bits"
           + (", written when asked" if known.extracted else ""))
 
 # %% [markdown]
-# One run and one code a person, so the order may be luck. *Recorded* is the careful version: our base models read on, in prose with canaries in it, several codes to each number of copies. Every token is read once; each copy stands in another place.
+# One run and one code a person, so the order may be luck; but a secret that nobody hears when asking can stand near the top of ten thousand. *Recorded* is the careful version: our base models read on, in prose with canaries in it, twelve codes to each number of copies (four with 3m). Every token is read once; each copy stands in another place. It is a hard test of privacy: the canaries come last of all that is read, and are dense.
 
 # %% tags=["diagram"]
 same, sizes = recorded("canaries")["results"], recorded("canary_sizes")["results"]
@@ -356,7 +388,7 @@ for ax in (left, right):
 show(fig, alt="Recorded. " + " ".join(f"Base model {size}: exposure " + ", ".join(f"{group['codes'][f'exact, {n}']['exposure'][0]:.1f}" for n in COUNTS) + f" bits at {', '.join(map(str, COUNTS))} copies; written when asked " + ", ".join(f"{group['codes'][f'exact, {n}']['greedy']} of {group['codes'][f'exact, {n}']['n']}" for n in COUNTS[-3:]) + " at the last three." for size, group in GROUPS.items()) + " Bands: 95 % over canaries.")
 
 # %% [markdown]
-# The two panels tell two stories. *Exposure* grows with the copies, long before anything can be seen from outside. *Extraction* is a step: nothing for most of the way, then much. Whoever tests for leaks by asking sees the right panel; an attacker who may draw a hundred samples, or rank candidates, needs less. "The model did not say it" is no evidence that a secret is not in there.
+# The two panels tell two stories. *Exposure* grows with the copies from a few on, before anything can be seen from outside. (One copy leaves no mark that these samples could show.) *Extraction* is a step: nothing for most of the way, then much. Whoever tests for leaks by asking sees the right panel; an attacker who may draw a hundred samples, or rank candidates, needs less. "The model did not say it" is weak evidence that a secret is not in there.
 #
 # ### Fair use, as a question
 #
@@ -370,7 +402,7 @@ table([{"base model": size, "canaries": sum(group["codes"][f"exact, {n}"]["n"] f
       caption="recorded: Spearman's rank correlation with 95 % intervals over canaries, the unplanted included")
 
 # %% [markdown]
-# The rank correlation has the canaries with no copy in it. The last column is what a hundred samples would find at a number of copies at which the smallest model writes no code when asked. Limits: each size reads on at its own rates, one token in six belongs to something planted, and all of it comes at the end of what the models read, which makes remembering easier than in the middle of a long run.
+# The rank correlation has the canaries with no copy in it. The last column is what a hundred samples would find at a number of copies at which the smallest model writes no code when asked. Limits: each size reads on at its own rates, one token in six belongs to something planted, and all of it comes at the end of what the models read, which should make remembering easier than in the middle of a long run. So "size" here is size with its recipe, and 3m is one seed.
 #
 # Digits are not sentences. In the same runs, whole passages of real prose were planted, too, and each model is given the first fifty tokens of a passage and asked to go on, greedily.
 
@@ -382,15 +414,15 @@ for size, group in GROUPS.items():
 table(rows, fmt={"nats a token": ".2f", "10 tokens exactly (%)": ".0f", "20": ".0f", "50": ".0f"}, caption="recorded: greedy continuations of a 50-token beginning, word for word the true one for so many tokens; the longest run anywhere in them")
 
 # %% [markdown]
-# As with the codes: the loss falls with every few copies, verbatim copying comes late and then whole. And what our base models read in their own training, once or twice, and no copies planted? *Recorded:* beginnings of passages that they trained on, of passages held out, and of those training passages whose phrases occur most often elsewhere, too.
+# As with the codes: the loss is far lower at 16 copies, verbatim copying comes later and then whole (few passages to a row). And what our base models read in their own training, twice, with no copies planted? *Recorded:* beginnings of passages that they trained on, of passages held out, and of those training passages whose phrases occur most often elsewhere, too.
 
 # %% tags=["diagram"]
 own = recorded("verbatim")["results"]
-table([{"base model": size, "passages": {"training": "read in training", "held out": "held out", "repeated": "with repeated phrases"}[kind], "n": cell["n"], "10 tokens exactly": cell["exact"]["10"], "at most, by 95 % (%)": f"{100 * cell['interval']['10'][1]:.1f}", "longest exact run": cell["longest_run"], "nats a token": "{:.2f} ({:.2f} to {:.2f})".format(*cell["nats"])} for size, kinds in own["sizes"].items() if size in ("0.3m", "5m") for kind, cell in kinds.items() if kind in ("training", "held out", "repeated")],
+table([{"base model": size, "passages": {"training": "read in training", "held out": "held out", "repeated": "with repeated phrases"}[kind], "n": cell["n"], "10 tokens exactly": cell["exact"]["10"], "at most, by 95 % (%)": f"{100 * cell['interval']['10'][1]:.1f}", "longest exact run": cell["longest_run"], "nats a token": "{:.2f} ({:.2f} to {:.2f})".format(*cell["nats"])} for size, kinds in own["sizes"].items() for kind, cell in kinds.items() if kind in ("training", "held out", "repeated")],
       caption=f"recorded: {own['shown']} tokens shown, {own['asked']} asked for, greedily")
 
 # %% [markdown]
-# Not one passage comes back, in these sizes or the two between, though each was read twice. The loss on what was read lies a little below that on what was not, more so in the larger model: they remember, in small portions, long before they recite. Lecture 01 found that a table of counts of order 14 copies because each of its contexts is unique; lecture 07 said that copies teach a model to recite. Both are right, of different learners: a table gives back what it met once; these networks do not, and do give back what they met often. <!-- keeps: 09-copying-against-duplication -->
+# Not one passage comes back, though each was read twice. The loss on what was read lies below that on what was not, but these are different passages: for the smallest model the intervals overlap widely, and only that the difference grows with the size, on the same two sets, speaks for remembering. Lecture 01 found that a table of counts of order 14 copies because each of its contexts is unique; lecture 07 said that copies teach a model to recite. Both are right, of different learners: a table gives back what it met once; these networks, asked in this way, do not, and do give back what they met often. <!-- keeps: 09-copying-against-duplication -->
 
 # %% tags=["diagram"]
 KINDS = [key for key in same["summary"]["as it is"]["codes"] if int(key.split(", ")[1]) in (16, 64)]
@@ -399,7 +431,7 @@ table([{"kind of copies, and how many": key, "left after exact de-duplication": 
       caption="recorded, 0.3m: exposure in bits with 95 % intervals. exact: the same document; word: another word in each; surroundings: other sentences around the same code")
 
 # %% [markdown]
-# De-duplication does what it promises for what it recognises: of exact copies one is left, and the exposure falls to about that of one copy. A document with another word in it, or the same code in other surroundings, passes both filters, and its code stays as exposed as before. The attack asks for the code and does not care what stands around it.
+# De-duplication does what it promises for what it recognises: of exact copies one is left, and the exposure falls to near that of one copy (after 64, a little above it, within the intervals). A document with another word in it, or the same code in other surroundings, passes both filters as set here, and its code stays about as exposed as before. The attack asks for the code and does not care what stands around it.
 
 # %%
 poll("A work was in the training data. Which finding should weigh most in a dispute?",
@@ -436,7 +468,7 @@ axes[0].legend(handles=[plt.Line2D([], [], color=c, marker=m, linestyle="", labe
 show(fig, alt="Recorded, share right in the rarest tenth. " + " ".join(f"With {title}: " + ", ".join(f"{np.mean(rarest(condition, width)):.2f}" for width in WIDTHS) + f" at {', '.join(f'{params[width]:,}' for width in WIDTHS)} parameters; predicted for the last two " + ", ".join("{:.2f} ({:.2f} to {:.2f})".format(*said(condition, width)) for width in facts["targets"]) + "." for condition, title in TITLES.items()))
 
 # %% [markdown]
-# Two answers to one question. With the same text, size solves this tail, and as predicted. With the same operations it does not: the curve turns, and both predictions fail, since a line cannot know that the larger model soon meets the rare people once or twice, in few updates. So "scale won't solve the tail" *fails* where the data stay and *holds* where the budget does. Our facts are unlike most of a web's, though: nothing about one person follows from another. Where a rule connects them, as in the products below, rare ones can be worked out. <!-- keeps: 09-long-tail -->
+# Two answers to one question. With the same text, size solves this tail, and as predicted. With the same operations it does not: the curve turns, and both predictions fail, since a line cannot know that the larger model soon meets the rare people once or twice, in a few dozen updates (few mentions and short training are one thing there). So "scale won't solve the tail" *fails* where the data stay and *holds* where the budget does. Our facts are unlike most of a web's, though: nothing about one person follows from another. Where a rule connects them, as in the products below, rare ones can in part be worked out. <!-- keeps: 09-long-tail -->
 #
 # ### Mentions as a cause (*optional*)
 #
@@ -495,7 +527,7 @@ middle = max(range(len(times["updates"])), key=lambda i: times["dealt"]["trained
 show(fig, alt=f"Recorded, four seeds. Commonest less rarest fifth of the first factor, with 95 % intervals: trained pairs {gap('trained', middle)} at update {times['updates'][middle]} and {gap('trained', -1)} at the end; held-out pairs {gap('held out', middle)} and {gap('held out', -1)}.")
 
 # %% [markdown]
-# Among the pairs that were trained, frequent numbers lead early and by much, and all are known in the end. Among the held-out pairs no interval shows a lead of the frequent ones (an effect of less than a tenth could hide there). Lecture 08 asked whether what is understood of common things serves the rare: here, as far as it was understood at all, it does. So in this model the famous gap is *remembering in progress*, not arithmetic that works better for frequent numbers. A test that mixes seen and unseen products would have called it the latter.
+# Among the pairs that were trained, frequent numbers lead early and by much, and all are known in the end. Among the held-out pairs no interval shows a lead of the frequent ones (one of a tenth or more could hide there: the intervals are wide). Lecture 08 asked whether what is understood of common things serves the rare: here what little was understood, less than half of these products, serves both, as far as this can see. So in this model, at one width and one rate that was not tuned, the gap that shows is *remembering in progress*. A test that mixes seen and unseen products could take it for arithmetic that works better for frequent numbers.
 
 # %% [markdown]
 # ## V. Did an ability emerge?
@@ -505,7 +537,7 @@ show(fig, alt=f"Recorded, four seeds. Commonest less rarest fifth of the first f
 # %%
 poll("Which of these is true of emergent abilities?",
      ["they are found in large models and not in small ones", "a model of fewer than 175 billion parameters has none", "summarising probably emerges in a model pre-trained on summaries", "scaling alone makes them arise"],
-     "The lecture's key is 'found in large models and not in small ones': that is the definition, so it is true of whatever deserves the name. 'Fewer than 175 billion' and 'scaling alone' fail by the example on the same slide: on 14 tasks PaLM's 62 billion were above chance where GPT-3's 175 and LaMDA's 137 were not. A model trained on summaries has been taught them, which is nobody's idea of emergence.")
+     "The lecture's key is 'found in large models and not in small ones': that is the definition, so it is true of whatever deserves the name. 'Fewer than 175 billion' and 'scaling alone' fail by the example on the same slide: on 14 tasks PaLM's 62 billion were above chance where GPT-3's 175 and LaMDA's 137 were not. A model trained on summaries is taught to write them, so that small ones should learn it, too.")
 
 # %% [markdown]
 # The key hides a second condition. Present or absent *by which measure*? Suppose a model gets each token of an answer right with probability $p$, and that rises smoothly. An answer of $k$ tokens that must match exactly is right with about
@@ -534,7 +566,7 @@ explore(next_tokens, k=ladder["lengths"], scale=["linear", "log"], panels=[dict(
         alt=lambda k, scale: f"Share of places whose next {k} tokens a base model writes exactly, for nine models in order of their training compute, {scale} axis: " + ", ".join(f"{100 * value:.3g}" for value in measured(f"exact {k}")[:, 0]) + " %; meanwhile the loss goes " + ", ".join(f"{value:.2f}" for value in measured("nats")[:, 0]) + " nats a token.")
 
 # %% [markdown]
-# Nine base models of ours: one size at six ages, and the other sizes. One token rises steadily. Four in a row look, on a linear axis, like an ability that the early ones lack; on a logarithmic axis, where nought has no place, the same points rise without a break, and the loss falls evenly meanwhile. At eight, most models score nought, and the measure can no longer tell them apart. Nothing emerged but the measure. (An optional section below has a stair that is real.)
+# Nine base models of ours: one size at six ages, and the other sizes. One token rises steadily. Four in a row look, on a linear axis, like an ability that the early ones lack; on a logarithmic axis, where nought has no place, the same points rise without a break, while the loss falls by a few tenths of a nat from point to point (next table). At eight, most models score nought, and the measure can no longer tell them apart. Here nothing emerged but the measure. (An optional section below has a stair that is real.)
 #
 # ### Is it really $p^k$? (*optional*)
 
@@ -544,6 +576,19 @@ table([{"base model": model["size"], "updates": model["updates"], "nats a token"
 
 # %% [markdown]
 # Nearly: from the second model on, all but one of the intervals hold 1. That is not a matter of course, for tokens are not independent: some runs are easy throughout.
+#
+# If a smooth measure lies underneath, can it *foretell* the sharp one? Lines through the six smallest models, for the three larger:
+
+# %%
+for name, key in (("a line in the measure", "by line 4"),
+                  ("a line in log p, to the 4th", "by power 4")):
+    print(f"{name:28}" + "   ".join("{:.2f} ({:.2f} to {:.2f})".format(*(100 * each))
+                                    for each in measured(key)))
+print(f"{'measured (%)':28}" + "   ".join("{:.2f} ({:.2f} to {:.2f})".format(*(100 * each))
+                                         for each in measured("exact 4")[6:]))
+
+# %% [markdown]
+# Not here. The sharp measure's line is too low throughout; that of the smooth one is right once and then too high by more and more, since accuracy on one token bends as well. A smooth measure is a better description, and not yet a forecast.
 #
 # ### Not every stair is a mirage (*optional*)
 #
@@ -555,13 +600,14 @@ wide = [run for run in adding["runs"] if run.get("nats")]
 at = [adding["every"] * i for i in range(len(wide[0]["right"]))]
 units = [[row[3] for row in run["nats"]] for run in wide]
 fig, (left, right) = panels(2, titles=["whole sums right (%)", "units digit, nats"], height=2.6)
-curves({"sums": [[100 * value for value in run["right"]] for run in wide]}, at=at, x="update", ax=left, labels=False)
-curves({"units": units}, at=at, x="update", ax=right, reference={"guessing": math.log(10)})
+curves({f"seed {i}": [100 * value for value in run["right"]] for i, run in enumerate(wide)}, at=at, x="update", ax=left, labels=False)
+curves({f"seed {i}": run for i, run in enumerate(units)}, at=at, x="update", ax=right, reference={"guessing": math.log(10)}, labels=False)
+left.legend(fontsize=8, loc="lower right")
 drops = [max(range(1, len(at)), key=lambda i: run[i - 1] - run[i]) for run in units]
-show(fig, alt=f"Recorded, {len(wide)} seeds, width {wide[0]['width']}, mean and range. The loss of the units digit stays at guessing, {math.log(10):.2f} nats, and falls most steeply at updates " + ", ".join(str(at[i]) for i in drops) + ", within fifty updates from " + ", ".join(f"{run[max(i - 3, 0)]:.2f} to {run[min(i + 2, len(at) - 1)]:.2f}" for run, i in zip(units, drops)) + " nats. Whole sums right at the end, by seed: " + "; ".join(f"width {width} " + ", ".join(f"{run['end']['whole sum']:.2f}" for run in adding["runs"] if run["width"] == width) for width in sorted({run["width"] for run in adding["runs"]})) + ".")
+show(fig, alt=f"Recorded, {len(wide)} seeds, width {wide[0]['width']}, a line each. The loss of the units digit stays at guessing, {math.log(10):.2f} nats, and falls most steeply at updates " + ", ".join(str(at[i]) for i in drops) + ", within fifty updates from " + ", ".join(f"{run[max(i - 3, 0)]:.2f} to {run[min(i + 2, len(at) - 1)]:.2f}" for run, i in zip(units, drops)) + " nats. Whole sums right at the end, by seed: " + "; ".join(f"width {width} " + ", ".join(f"{run['end']['whole sum']:.2f}" for run in adding["runs"] if run["width"] == width) for width in sorted({run["width"] for run in adding["runs"]})) + ".")
 
 # %% [markdown]
-# Here a smooth measure shows the stair, too: for more than a hundred updates nothing about that digit is learned, then nearly all. (Added up over four digits, the loss would look smooth: four stairs at different times.) Among the smallest models, at one size, one seed in three adds and one does not at all. As in the next part, and unlike part I, the smooth measure jumps with the sharp one; we guess that some mechanisms pay only once they are whole. So a stair under exact match is no proof of emergence and none of a mirage. What decides is the same curve under a measure that could have been smooth.
+# Here a smooth measure shows the stair, too: for more than a hundred updates nothing about that digit is learned, then nearly all. (Added up over four digits, the loss would look smooth: four stairs at different times.) Among the smallest models, at one size, one seed in three adds and one does not at all, within these updates and at one rate for all. As in the next part, and unlike part I, the smooth measure jumps with the sharp one; we guess that some mechanisms pay only once they are whole. So a stair under exact match is no proof of emergence and none of a mirage. What decides is the same curve under a measure that could have been smooth.
 #
 # ### 62 billion above 175 billion (*optional*)
 #
@@ -680,7 +726,7 @@ drop = max(range(1, len(at)), key=lambda i: second_loss[i - 1] - second_loss[i])
 show(fig, alt=f"Live run. Loss on the second copy of random tokens: {second_loss[0]:.2f} nats at first, {second_loss[drop - 1]:.2f} at update {at[drop - 1]}, {second_loss[drop]:.2f} at update {at[drop]}, {second_loss[-1]:.2f} at the end; on the first copy it stays above {min(first_loss):.1f}. Induction scores of the four heads of layer 1 end at " + ", ".join(f"{s:.2f}" for s in best[1]) + f"; of layer 0 at {best[0].max():.2f} or less.")
 
 # %% [markdown]
-# A phase change: for most of the run the second copy is little easier than betting on the tokens of this row, then within a few dozen updates it is almost free, and the scores of layer 1 jump in the same updates. That they jump together shows no cause. Switching off does: the three heads with the highest scores, against every way to choose three of the other five.
+# A phase change: for most of the run the second copy is little easier than betting on the tokens of this row, then within a few dozen updates it is almost free, and the scores of layer 1 jump in the same updates. That they jump together shows no cause. Switching off does: the heads with at least half of the highest score, against every way to choose as many of the others.
 
 # %%
 @torch.no_grad()
@@ -692,20 +738,22 @@ def gain_without(heads):
 
 
 order = sorted(((i, j) for i in range(2) for j in range(4)), key=lambda h: -best[h])
-rest = {three: gain_without(three) for three in itertools.combinations(order[3:], 3)}
+top = [head for head in order if best[head] >= best.max() / 2]
+rest = {some: gain_without(some)
+        for some in itertools.combinations(order[len(top):], len(top))}
 worst = min(rest, key=rest.get)
 print(f"all heads: {gain_without([]):.2f} nats; "
-      f"top three off: {gain_without(order[:3]):.2f}")
-print(f"three others off: {np.mean(list(rest.values())):.2f} on average, "
+      f"{len(top)} induction heads off: {gain_without(top):.2f}")
+print(f"{len(top)} others off: {np.mean(list(rest.values())):.2f} on average, "
       f"{rest[worst]:.2f} without {worst}")
 print(f"any single head off: {min(gain_without([head]) for head in order):.2f} or more")
 
 # %% [markdown]
-# The top three hold the whole gain, in this seed (the section below has five more). The trio of others that costs most has heads of layer 0 on which the circuit stands, as in lecture 03. And no *single* head costs much: they stand in for each other, and an ablation of one alone would have said "not needed".
+# The induction heads hold the whole gain, in this seed (the section below has five more). The set of others that costs most lies in layer 0, where the other half of the circuit is, as in lecture 03. And no *single* head costs more than about a quarter: they stand in for each other, and an ablation of one alone would have said "hardly needed".
 #
 # ### Five more of them (*optional*)
 #
-# *Recorded:* five other seeds, with learned positions and wider heads. Off go the heads with at least half of the best score; as a control, all *others of their layer*; and the two heads of layer 0 that look back most.
+# The gain above is more than guessing costs, $\ln 64 = 4.16$ nats: on the first copy that model bets on repeats that are not there, and loses. *Recorded:* five other seeds, with learned positions and wider heads. (That set-up, and the rule for who counts as an induction head, were settled after a look at the first two.) Off go the heads with at least half of the best score, found on other rows; as a control, all *others of their layer*; and the two heads of layer 0 that look back most.
 
 # %% tags=["figure"]
 phase = [run["ablations"] for run in recorded("induction_phase")["results"]["runs"] if run["layers"] == 2]
@@ -713,10 +761,10 @@ offs = {"all heads": "gain", "induction heads off": "without_found", "others of 
 bars({name: [run[key] for run in phase] for name, key in offs.items()}, x="nats that the repeat is easier by", height=2.4, alt="Recorded, five seeds: " + "; ".join(f"{name} {min(run[key] for run in phase):.2f} to {max(run[key] for run in phase):.2f} nats" for name, key in offs.items()) + ".")
 
 # %% [markdown]
-# In every seed the two or three heads hold all of it and the rest of their layer next to nothing; the pair below holds more than half in three seeds of five. One warning from the trials for this page: on rows in which no token occurs twice, some models learned to copy with *no* head of a high score. A score finds the circuit that it describes.
+# In every seed the two or three heads hold all of it and the rest of their layer little; the pair below holds more than half in three seeds of five. One warning from the trials for this page, not shown: on rows in which no token occurs twice, some models learned to copy with *no* head of a high score. A score finds the circuit that it describes.
 
 # %% [markdown]
-# ### Its wild relatives
+# ### Its wild relatives (*optional*)
 #
 # Those heads were bred: their task asks for nothing else. Our base models read prose. Do they have such heads? <!-- keeps: 09-induction-heads -->
 
@@ -731,16 +779,18 @@ with intervene(wild, {f"blocks.{i}.attention.heads.{j}": "mean"}):
 heat_map(scores, fmt=".2f", x="head", y="layer", mark=[(i, j)], width=3.2, height=2.1, alt=f"Induction scores of the heads of the base model 1m: {scores.max():.2f} in layer {i}, head {j}; all others at most {scores.flatten().sort().values[-2]:.2f}. Random tokens are easier the second time by {gain_of():.2f} nats, without that head by {silenced:.2f}.")
 ladder_heads = [m for m in recorded("induction_ladder")["results"]["models"] if m["updates"] is None]
 span = lambda values: f"{min(values):.2f} to {max(values):.2f}"
-wildlife = {m["size"]: dict(all=m["gain"], top=m["gain_without_top"], others=[one[2] for one in m["gain_without_others"]], second=sorted(one[2] for one in m["gain_without_others"])[0]) for m in ladder_heads}
-table([{"base model": m["size"], "highest score": max(map(max, m["scores"])), "random tokens": m["gain"], "top head off": m["gain_without_top"], "median other off": float(np.median(wildlife[m["size"]]["others"])), "Shakespeare": m["gain_text"], "top off": m["text_without_top"][0], "four others, one each": span([one[2] for one in m["text_without_others"]])} for m in ladder_heads],
-      caption="recorded: by how many nats a token is easier the second time (random tokens), or late in a passage (Shakespeare), with one head at its mean")
+wildlife = {m["size"]: dict(all=m["gain"], top=m["gain_without_top"], others=[one[2] for one in m["gain_without_others"]], worst=min(m["gain_without_others"], key=lambda one: one[2])) for m in ladder_heads}
+dearest = lambda m: "{2:.2f} (layer {0}, head {1})".format(*wildlife[m["size"]]["worst"])
+looks_back = lambda m: m["previous"][wildlife[m["size"]]["worst"][0]][wildlife[m["size"]]["worst"][1]]
+table([{"base model": m["size"], "highest score": "{:.2f} (layer {}, head {})".format(max(map(max, m["scores"])), *m["top"]), "random tokens": m["gain"], "that head off": m["gain_without_top"], "median other off": float(np.median(wildlife[m["size"]]["others"])), "dearest other off": dearest(m), "its look back": looks_back(m), "Shakespeare": m["gain_text"], "top off": m["text_without_top"][0], "four others, one each": span([one[2] for one in m["text_without_others"]])} for m in ladder_heads],
+      caption="recorded: by how many nats a token is easier the second time (random tokens), or late in a passage (Shakespeare), with one head at its mean. Look back: attention to the token before. (Loss on the second copy " + span([m["second"] for m in ladder_heads]) + f" nats, guessing {math.log(4096):.1f}.)")
 
 # %% [markdown]
-# They live in the wild. The smallest base model copies nothing and has no such head. In the next, *one* head of eighteen carries the whole of it: nobody trained it for that, and with it off the model is as blind to the repeat as the smallest. In the third the highest head is hardly missed, and we guess that several share the work. Nor is it a curiosity of random tokens, which are far from anything these models read: on Shakespeare, with no planted repeat, the same head of 1m and 5m holds a good part of what the text so far is worth, and the others tried hold little. One seed of each size: no trend of sizes follows.
+# They live in the wild. The smallest base model copies nothing and has no such head. The next needs *two* heads of its eighteen: without the one that copies it is as blind to the repeat as the smallest, and nearly so without one of the layer below, which looks back at the token before. That is the circuit of the drawing, and nobody trained it for that. The largest shows the same pair more faintly. In the third the highest head is missed less than another, and we guess that several share the work. Random tokens are far from anything these models read (all do worse than guessing there); but on Shakespeare, with no planted repeat, the same head of 1m and 5m holds a good part of what the text so far is worth, and the four others tried hold little. One seed of each size: no trend of sizes follows.
 #
 # ### Where facts are kept (*optional*)
 #
-# Lecture 02 left a question: a model is given *strawberry* as one number, so how can it find out its letters, and where does it put them? Our base models have read words as single tokens. A **linear probe** asks what a vector holds: a ridge regression from the embedding of a word's token to its first or last letter, fitted on some words and tried on others. Two controls: the same vectors in shuffled order, which must end at the commonest letter; and a split by *families*, with all words that share their first three letters on one side. <!-- keeps: 09-where-facts-are-kept -->
+# Lecture 02 left a question: a model is given *strawberry* as one number, so how can it find out its letters, and where does it put them? Our base models have read words as single tokens. A **linear probe** asks what a vector holds: a ridge regression from the embedding of a word's token to its first or last letter, fitted on some words and tried on others. Two controls: the same vectors in shuffled order, which can do little better than always to name the commonest letter; and a split by *families*, with all words that share their first three letters on one side. <!-- keeps: 09-where-facts-are-kept -->
 
 # %%
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -777,16 +827,17 @@ for size in ("0.3m", "1m", "3m", "5m"):
                  "after a block": probe(seen["blocks.0"][:, 1], first, same_word),
                  "last letter": probe(vectors, last, same_word),
                  "after a block ": probe(seen["blocks.0"][:, 1], last, same_word),
-                 "shuffled": probe(shuffled, first, same_word)})
+                 "shuffled, first": probe(shuffled, first, same_word),
+                 "shuffled, last": probe(shuffled, last, same_word)})
 table(rows, caption=f"of {len(words):,} words, letters of those held out, share right")
 
 # %% [markdown]
-# So letters are in the embedding rows themselves, in part, in models that were never shown one inside these words. How they got there, the second column says in part: words of one family, *walk* and *walked*, stand in like company, and share their letters too. With families apart the first letter is read a little less often, still more than shuffled vectors allow. The last letter is read better, and mostly better still after a block, the first letter worse. Our guess at the difference: endings are grammar, on which the next word depends. Spelling comes along as far as something needs it. (A probe shows what *could* be read, not what the model uses. Lecture 02's twins answer letter questions only after being asked them in training.)
+# So letters are in the embedding rows themselves, in part, in models that read these words whole. How they got there, the second column says in part: words of one family, *walk* and *walked*, stand in like company, and share their letters too. With families apart the first letter is read a little less often, still more than shuffled vectors allow. The last letter is read better, and mostly better still after a block, the first letter worse. Our guess at the difference: endings are grammar, on which the next word depends. Spelling comes along as far as something needs it. (A probe shows what *could* be read, not what the model uses. Lecture 02's twins answer letter questions only after being asked them in training.)
 
 # %% [markdown]
 # ## Scale warning
 #
-# > **What these models can and cannot tell you.** Exposure is arithmetic, and so is $p^k$. That a random code can only be remembered, that mentions dealt by lot are a cause, that an ablation needs a control: these hold at every size. The rest is about networks of thousands to millions of weights, trained for seconds to minutes. Grokking needs a rule without exceptions; web text has few. Our canaries stood in a few hundred thousand tokens; in trillions a copy weighs less, and a large model remembers more of each (Carlini et al., 2023). One head carries the copying of a model of a million weights; in large ones many do. What we say on tails and emergence ends at five million parameters.
+# > **What these models can and cannot tell you.** Exposure is arithmetic, and so is $p^k$. That a random code can only be remembered, that mentions dealt by lot are a cause, that an ablation needs a control: these hold at every size. The rest is about networks of thousands to millions of weights, trained for seconds to minutes. Grokking needs a rule without exceptions; web text has few. Our canaries stood, densely, in two hundred thousand tokens; in trillions a copy weighs less, and a large model remembers more of each (Carlini et al., 2023). Two heads carry the copying of a model of a million weights; in large ones many do. What we measure on tails ends below sixty thousand parameters, on emergence at five million.
 #
 # ## Claims
 #
@@ -798,12 +849,12 @@ claims_table([
           "Carlini et al. (2023): a 6B model gives back at least 1 % of its training text, more with size and copies",
           f"0.3m, exposure of codes read 0, 1, 64 times: {code_line('0.3m', 0)}, {code_line('0.3m', 1)}, {code_line('0.3m', 64)} bits; "
           f"written when asked: {code_line('0.3m', 1, 'greedy')} and {code_line('0.3m', 64, 'greedy')}",
-          "fails as just; what was read often is known by heart, what was read once hardly", source="day24", split="report"),
+          "fails as just; what was read often is known by heart; one reading left nothing that could be seen", source="day24", split="report"),
     Claim("Grokking: the network suddenly generalizes well after initially overfitting",
           "Power et al. (2022); Nanda et al. (2023): the circuit grows before it shows",
           f"{sum(g is not None for g in long[2.0])} of {len(long[2.0])} seeds with weight decay, at update {min(filter(None, long[2.0]))} to "
           f"{max(filter(None, long[2.0]))}; {sum(g is not None for g in long[0.0])} of {len(long[0.0])} without in {grid['long_steps'][-1]:,}",
-          "holds with weight decay; sudden in accuracy alone, the test loss falls all along", source="day24", split="report"),
+          "holds with weight decay; sudden in accuracy, drawn out in the test loss", source="day24", split="report"),
     Claim("If a language model is memorizing its inputs, it should not fall under fair use",
           "a question for courts, who weigh several factors", "what could be measured: extraction, and the same model without the work",
           "cannot be tested at this scale or any: it is a question of law", source="day24"),
@@ -811,7 +862,7 @@ claims_table([
           "Wei et al. (2022); Schaeffer et al. (2023): with sharp metrics",
           f"next 4 tokens exactly, smallest to largest base model: {100 * measured('exact 4')[0, 0]:.3f} to {100 * measured('exact 4')[-1, 0]:.3f} %; "
           f"loss {measured('nats')[0, 0]:.2f} to {measured('nats')[-1, 0]:.2f} nats",
-          "holds by definition and for a sharp measure; the loss of the same models falls evenly", source="11785", split="report"),
+          "holds by definition and for a sharp measure; the loss of the same models falls step by step", source="11785", split="report"),
     Claim("Model scale is not the only contributor: PaLM 62B above random on 14 tasks, GPT-3 175B near random",
           "Wei et al. (2022): data and architecture differ, too",
           f"lecture 08's sweep: at equal operations the smaller of two models is better in {better} of {len(pairs)} pairs",
@@ -834,24 +885,24 @@ claims_table([
     Claim("Interpretability: why do LLMs do what they do? (open challenge)",
           "Olsson et al. (2022): induction heads, and a phase change in training",
           f"1m: copying saves {wildlife['1m']['all']:.2f} nats, without one head {wildlife['1m']['top']:.2f}, without another "
-          f"{np.median(wildlife['1m']['others']):.2f} (median); 3m {wildlife['3m']['all']:.2f}, without its top head {wildlife['3m']['top']:.2f}",
-          "cannot be tested at this scale as a whole; of one habit the part was found", source="11785", split="report"),
+          f"{np.median(wildlife['1m']['others']):.2f} (median; worst {wildlife['1m']['worst'][2]:.2f}); 3m {wildlife['3m']['all']:.2f}, without its top head {wildlife['3m']['top']:.2f}",
+          "cannot be tested at this scale as a whole; of one habit the parts were found", source="11785", split="report"),
 ])
 
 # %% [markdown]
 # ## Summary
 #
 # 1. A network can know all training answers by heart and find the rule long after, if weight decay makes remembering dear and enough of the table is shown. In modular addition the rule is made of waves: with the key frequencies alone it works, without them it guesses.
-# 2. Memorisation is a number. Exposure rises with copies long before a model says the secret when asked; a larger model needs fewer copies; de-duplication helps against the copies it recognises.
-# 3. How often a fact is met is the cause of its being known. With the same text a larger model knows more of them; with the same operations it reads less and knows fewer.
-# 4. Whether an ability "emerged" depends on model, data *and* measure: $p^k$ turns a slope into a stair. Some stairs are real.
+# 2. Memorisation is a number. Exposure rises with copies before a model says the secret when asked; our larger models, each at its own rates, needed fewer copies; de-duplication helps against the copies it recognises.
+# 3. How often a fact is met is the cause of its being known. With the same text a larger model knew more of the rare ones; with the same operations it read less, and beyond some size knew fewer.
+# 4. Whether an ability "emerged" depends on model, data *and* measure: $p^k$ turns a slope into a stair. Some stairs are there in a smooth measure, too.
 # 5. What does a model *know* at a given loss? Recited or understood is a property of each piece of knowledge, and measured with something held out, planted or switched off. <!-- keeps: 09-recited-or-understood -->
 #
 # ## Exercises
 #
 # *Lab 09* builds on this page: the Fourier basis and restricted logits, exposure, the induction score, and a measure that creates emergence.
 #
-# 1. By hand: scores of all answers to $1 + 1$ modulo 5 with $k = 2$ alone. Which wrong answer comes nearest?
+# 1. By hand: scores of all answers to $1 + 1$ modulo 5 with $k = 2$ alone. Which wrong answers come nearest?
 # 2. Show that a rank that is uniform on 1 to $N$ has an exposure of about $1/\ln 2 = 1.44$ bits on average. What is its median?
 # 3. Train `SumNetwork` on *ordered* pairs split at random, without weight decay. What is the test accuracy, and where does it come from?
 # 4. A company says "our model never wrote a customer's number in a million chats". Which two measurements would you ask for, and what could each still miss?
