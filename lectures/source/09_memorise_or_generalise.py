@@ -577,7 +577,7 @@ table([{"base model": model["size"], "updates": model["updates"], "nats a token"
 # %% [markdown]
 # Nearly: from the second model on, all but one of the intervals hold 1. That is not a matter of course, for tokens are not independent: some runs are easy throughout.
 #
-# If a smooth measure lies underneath, can it *foretell* the sharp one? Lines through the six smallest models, for the three larger:
+# If a smooth measure lies underneath, can it *foretell* the sharp one? Lines through the six ages of the smallest model, for the three larger ones:
 
 # %%
 for name, key in (("a line in the measure", "by line 4"),
@@ -631,7 +631,7 @@ print(f"lecture 08, same operations: the smaller is better in {better} of {len(p
 # %% [markdown]
 # ## VI. Why did it say that? A head that copies
 #
-# 11-785 lists as an open challenge: "Interpretability. Why do LLMs do what they do?" Part II answered it for sums. In text, one of the best understood circuits is small: the *induction head*, which lecture 03 grew on a task of its own. It needs two layers. A head of the first looks at the token before; after it, each token also carries what it followed. A head of the second looks for a place that followed *the current token*, and brings what stands there.
+# 11-785 lists as an open challenge: "Interpretability. Why do LLMs do what they do?" Part II answered some of it, for sums. In text, one of the best understood circuits is small: the *induction head*, which lecture 03 grew on a task of its own. It needs two layers. A head of the first looks at the token before; after it, each token also carries what it followed. A head of the second looks for a place that followed *the current token*, and brings what stands there.
 
 # %% tags=["diagram"]
 d = Diagram(12, 3.1)
@@ -639,7 +639,7 @@ tokens = ["the", "cat", "sat", ".", "the", "?"]
 places = [1.2 + 1.85 * i for i in range(6)]
 for x, text in zip(places, tokens):
     d.box(x, 0.5, text, w=1.25, h=0.6, color="green" if text == "?" else "grey")
-for i in (1, 2, 3):
+for i in (1, 2):
     d.arrow((places[i - 1], 0.85), (places[i] - 0.1, 1.25), color="blue")
 d.box(places[1], 1.55, "cat,\nafter the", w=1.5, h=0.75, color="blue", size=10.5)
 d.box(places[2], 1.55, "sat,\nafter cat", w=1.5, h=0.75, color="blue", size=10.5)
@@ -780,9 +780,9 @@ heat_map(scores, fmt=".2f", x="head", y="layer", mark=[(i, j)], width=3.2, heigh
 ladder_heads = [m for m in recorded("induction_ladder")["results"]["models"] if m["updates"] is None]
 span = lambda values: f"{min(values):.2f} to {max(values):.2f}"
 wildlife = {m["size"]: dict(all=m["gain"], top=m["gain_without_top"], others=[one[2] for one in m["gain_without_others"]], worst=min(m["gain_without_others"], key=lambda one: one[2])) for m in ladder_heads}
-dearest = lambda m: "{2:.2f} (layer {0}, head {1})".format(*wildlife[m["size"]]["worst"])
+costliest = lambda m: "{2:.2f} (layer {0}, head {1})".format(*wildlife[m["size"]]["worst"])
 looks_back = lambda m: m["previous"][wildlife[m["size"]]["worst"][0]][wildlife[m["size"]]["worst"][1]]
-table([{"base model": m["size"], "highest score": "{:.2f} (layer {}, head {})".format(max(map(max, m["scores"])), *m["top"]), "random tokens": m["gain"], "that head off": m["gain_without_top"], "median other off": float(np.median(wildlife[m["size"]]["others"])), "dearest other off": dearest(m), "its look back": looks_back(m), "Shakespeare": m["gain_text"], "top off": m["text_without_top"][0], "four others, one each": span([one[2] for one in m["text_without_others"]])} for m in ladder_heads],
+table([{"base model": m["size"], "highest score": "{:.2f} (layer {}, head {})".format(max(map(max, m["scores"])), *m["top"]), "random tokens": m["gain"], "that head off": m["gain_without_top"], "median other off": float(np.median(wildlife[m["size"]]["others"])), "costliest other off": costliest(m), "its look back": looks_back(m), "Shakespeare": m["gain_text"], "top off": m["text_without_top"][0], "four others, one each": span([one[2] for one in m["text_without_others"]])} for m in ladder_heads],
       caption="recorded: by how many nats a token is easier the second time (random tokens), or late in a passage (Shakespeare), with one head at its mean. Look back: attention to the token before. (Loss on the second copy " + span([m["second"] for m in ladder_heads]) + f" nats, guessing {math.log(4096):.1f}.)")
 
 # %% [markdown]
