@@ -580,12 +580,12 @@ table([{"base model": model["size"], "updates": model["updates"], "nats a token"
 # If a smooth measure lies underneath, can it *foretell* the sharp one? Lines through the six ages of the smallest model, for the three larger ones:
 
 # %%
-for name, key in (("a line in the measure", "by line 4"),
-                  ("a line in log p, to the 4th", "by power 4")):
-    print(f"{name:28}" + "   ".join("{:.2f} ({:.2f} to {:.2f})".format(*(100 * each))
-                                    for each in measured(key)))
-print(f"{'measured (%)':28}" + "   ".join("{:.2f} ({:.2f} to {:.2f})".format(*(100 * each))
-                                         for each in measured("exact 4")[6:]))
+shares = {"a line in the measure": measured("by line 4"),
+          "a line in log p, to the 4th": measured("by power 4"),
+          "measured (%)": measured("exact 4")[6:]}
+for name, triples in shares.items():
+    print(f"{name:28}" + "   ".join(f"{value:.2f} ({low:.2f} to {high:.2f})"
+                                    for value, low, high in 100 * triples))
 
 # %% [markdown]
 # Not here. The sharp measure's line is too low throughout; that of the smooth one is right once and then too high by more and more, since accuracy on one token bends as well. A smooth measure is a better description, and not yet a forecast.
