@@ -900,7 +900,7 @@ claims_table([
 #
 # ## Exercises
 #
-# *Lab 09* builds on this page: the Fourier basis and restricted logits, exposure, the induction score, and a measure that creates emergence.
+# *Lab 09* builds on this page: the Fourier basis and the key frequencies, exposure, the induction score, and a measure that creates emergence.
 #
 # 1. By hand: scores of all answers to $1 + 1$ modulo 5 with $k = 2$ alone. Which wrong answers come nearest?
 # 2. Show that a rank that is uniform on 1 to $N$ has an exposure of about $1/\ln 2 = 1.44$ bits on average. What is its median?
