@@ -105,7 +105,7 @@ try:
     decoder = lambda x: body.head(body.hidden(embeds=x))
     weights = dict(projection=projection, embedding=body.token_embedding.weight, positions=positions, decoder=decoder)
     optimizer = torch.optim.AdamW([*body.parameters(), projection, positions], lr=3e-3)
-    for step in range(100):
+    for _ in range(100):
         some = torch.randperm(len(ids))[:64]
         loss = picture_loss(pixels[some], ids[some], counted[some], **weights)
         optimizer.zero_grad()
@@ -173,7 +173,7 @@ try:
     optimizer = torch.optim.Adam([codebook], lr=0.01)
     error = lambda of: float((quantize(of, codebook, 0.25)[0] - of).square().mean() / of.var())
     before = error(unseen)
-    for step in range(100):
+    for _ in range(100):
         loss = quantize(known[torch.randperm(len(known))[:96]], codebook, 0.25)[2]
         optimizer.zero_grad()
         loss.backward()

@@ -377,7 +377,7 @@ def holds(inputs, output):
 
 MUTANTS = [
     Mutant("lab19.q1", "a view alone", "def patchify(pictures, size):\n    B, C, H, W = pictures.shape\n    return pictures.reshape(B, (H // size) * (W // size), -1)\n", "a reshape alone cuts rows of pixels"),
-    Mutant("lab19.q1", "no permute", _cut(order="0, 1, 2, 3, 4, 5"), "the axes are split and not moved"),
+    Mutant("lab19.q1", "no permute", _cut(order="0, 1, 2, 3, 4, 5"), "a reshape alone cuts rows of pixels"),
     Mutant("lab19.q1", "spread pixels", _cut(split="B, C, size, H // size, size, W // size", order="0, 3, 5, 1, 2, 4"), "these pixels are no neighbours"),
     Mutant("lab19.q1", "down the columns", _cut(order="0, 4, 2, 1, 3, 5"), "the patches run down the columns"),
     Mutant("lab19.q1", "channels last", _cut(order="0, 2, 4, 3, 5, 1"), "the colours come first"),
@@ -469,7 +469,7 @@ MUTANTS = [
     Mutant("lab19.q5", "natural logarithm", _units(each="math.ceil(math.log(n_codes))"), "logarithms to base 2"),
     Mutant("lab19.q5", "32 bits", _units(each="32"), "and not 32 bits"),
     Mutant("lab19.q5", "used codes", _units(each="math.ceil(math.log2(max(2, len(set(codes)))))"), "any of the n_codes may come"),
-    Mutant("lab19.q5", "every frame", _units(kept="len(codes)"), "not of every frame"),
+    Mutant("lab19.q5", "every frame", _units(kept="len(codes)"), "as every frame would take"),
     Mutant("lab19.q5", "the whole sound", _units(seconds="1"), "divide by its length in seconds"),
     Mutant("lab19.q5", "seconds of units", _units(seconds="len(units) / rate"), "lasts as long as before"),
     Mutant("lab19.q5", "bits a frame", _units(seconds="len(codes)"), "bits for a frame"),

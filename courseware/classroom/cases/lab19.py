@@ -44,8 +44,6 @@ def patches(pictures, size, slip=""):
     if slip == "spread":
         return x.view(B, C, size, h, size, w).permute(0, 3, 5, 1, 2, 4).reshape(B, h * w, -1)
     grid = x.view(B, C, h, size, w, size)
-    if slip == "no permute":
-        return grid.reshape(B, h * w, -1)
     if slip == "channels apart":
         return grid.permute(0, 1, 2, 4, 3, 5).reshape(B, C * h * w, -1)
     if slip == "first and last":
@@ -70,8 +68,7 @@ def _patches(slip: str):
 
 
 PATCH_SLIPS = {
-    "plain view": "a reshape alone cuts rows of pixels, not squares: rows and columns must be split first, and their axes moved",
-    "no permute": "the axes are split and not moved: the two that count patches must stand before the three inside a patch",
+    "plain view": "a reshape alone cuts rows of pixels, not squares: split rows and columns, and move the two axes that count patches before the three inside a patch",
     "spread": "these pixels are no neighbours: split an axis into (number of patches, size), not (size, number of patches)",
     "down": "the patches run down the columns: they are to run along the rows, as one reads",
     "down both": "the patches and the pixels in them run down the columns: they are to run along the rows, as one reads",
@@ -552,9 +549,7 @@ def compress(codes, n_codes, rate, slip=""):
         "used codes": math.ceil(math.log2(max(2, len(set(codes))))),
     }.get(slip, math.ceil(math.log2(n_codes)))
     kept = {"every frame": len(codes)}.get(slip, len(units))
-    seconds = {"one second": 1.0, "seconds of units": len(units) / rate, "frames for seconds": len(codes)}.get(
-        slip, len(codes) / rate
-    )
+    seconds = {"one second": 1.0, "frames for seconds": len(codes)}.get(slip, len(codes) / rate)
     bits = each * kept / max(seconds, 1e-9)
     if slip == "lengths too":
         bits += math.ceil(math.log2(max(2, max(lengths)))) * kept / seconds
@@ -584,9 +579,8 @@ UNIT_SLIPS = {
     "nats": "bits: logarithms to base 2",
     "float": "a unit is one of n_codes: it takes log2 of that, rounded up, and not 32 bits",
     "used codes": "any of the n_codes may come: not those of this sound alone decide how many bits a code takes",
-    "every frame": "the bits are those of the units that are kept, not of every frame",
+    "every frame": "that is as much as every frame would take: fewer units are sent, and the sound lasts as long as before",
     "one second": "that is the number of bits of the whole sound: divide by its length in seconds",
-    "seconds of units": "the sound lasts as long as before: its length in seconds is that of all frames",
     "frames for seconds": "that is bits for a frame: `rate` frames make a second",
     "lengths too": "the lengths are not sent: count the bits of the units only",
     "frames turned": "seconds are frames divided by frames a second: divide by them",
