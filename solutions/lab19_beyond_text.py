@@ -163,7 +163,7 @@ def quantize(x: torch.Tensor, codebook: torch.Tensor, commitment: float) -> tupl
 check("lab19.q4", quantize)
 
 # %% [markdown]
-# Your quantizer on patches of emoji: a codebook of 64 patches learns from the training pictures, from patches that were drawn among them. A picture is then 16 numbers from 0 to 63. What is lost?
+# Your quantizer on patches of emoji: a codebook of 64 patches learns from the training pictures; it begins with patches drawn from them. A picture is then 16 numbers from 0 to 63. What is lost?
 
 # %% tags=["not-graded"]
 try:
@@ -242,7 +242,7 @@ try:
     n_frames, n_units = sum(map(len, frames[15:])), sum(len(each["units"]) for each in found)
     bits = sum(each["bits"] * len(some) for each, some in zip(found, frames[15:])) / n_frames
     print(f"{n_frames} frames become {n_units} units, {100 * n_units / n_frames:.0f} %: {bits:.0f} bits a second, you predicted {as_number(predicted_bits):.0f}")
-    print("one syllable and a little more:", found[0]["units"][:14], "for frames", found[0]["lengths"][:14])
+    print("the first units:", found[0]["units"][:14], "and how many frames each lasts:", found[0]["lengths"][:14])
 except NotImplementedError:
     print("Not yet: finish question 5 first.")
 
