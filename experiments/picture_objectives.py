@@ -25,7 +25,7 @@ from llmlib.model import ModelConfig, Transformer
 from llmlib.multimodal import info_nce, kmeans, nearest_codes, patchify
 from llmlib.train import AdamW
 
-SEEDS, RATES, PENALTIES, UPDATES, BATCH, WIDTH = (0, 1, 2), (1e-3, 3e-3), (1.0, 10.0, 100.0), 400, 64, 64
+SEEDS, RATES, PENALTIES, UPDATES, BATCH, WIDTH = (0, 1, 2), (1e-3, 3e-3), (1.0, 10.0, 100.0), 300, 64, 64
 WAYS = ("next token", "contrastive", "masked patches", "next unit", "the answers")
 LETTERS = " abcdefghijklmnopqrstuvwxyz-"
 MODULES = ["experiments/picture_fusion.py", "llmlib.data.emoji", "llmlib.multimodal.patches",
