@@ -52,9 +52,13 @@ def train(way: str, rate: float, seed: int) -> PictureDecoder:
     return model.eval()
 
 
-@torch.no_grad()
 def judged(way: str, rate: float, seed: int, part: str) -> dict[str, list[float]]:
-    model, shown, ids = train(way, rate, seed), drawn(part), spelled(part)
+    return told(train(way, rate, seed), way, seed, part)
+
+
+@torch.no_grad()
+def told(model: PictureDecoder, way: str, seed: int, part: str) -> dict[str, list[float]]:
+    shown, ids = drawn(part), spelled(part)
     if way == "text only":
         found = {way: nats(model, None, ids)}
     else:
