@@ -14,7 +14,7 @@
 #
 # **Before this:** lectures 03 and 05; of use: lecture 02 for byte-pair encoding.
 #
-# **Time:** core 75 minutes, optional 28 minutes; one class. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
+# **Time:** core 75 minutes, optional 29 minutes; one class. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
 #
 # <!-- sources: 11785, day24 -->
 
@@ -322,7 +322,7 @@ table([{"pictures, names": pair, f"@1 of {clip['sizes']['test']}": triple(one["t
       caption="recorded: recall of held-out emoji's own names, among the names of the test part and among all; 95 % intervals over families, five seeds")
 
 # %% [markdown]
-# From pixels, recall of new emoji is at chance in either gallery. With frozen eyes alone it is above chance by a little, with both towers frozen by several times, and there about one name in four is among the first five. What a thousand drawings can't teach was learned elsewhere, from photographs and from sentences. The last column is a warning: towers that know their own pairs by heart may know next to nothing of others.
+# From pixels, recall of new emoji is at chance in either gallery. With frozen eyes alone it is above chance by a little, with both towers frozen by several times: of 117 names, about one in four is then among the first five. What a thousand drawings can't teach was learned elsewhere, from photographs and from sentences. The last column is a warning: towers that know their own pairs by heart may know next to nothing of others.
 #
 # ### The temperature (*optional*)
 #
@@ -445,7 +445,7 @@ print(f"{time.process_time() - began:.0f} s; reading: {share(said == truth)} rig
       f"from vectors, before: {share(own == truth)}")
 
 # %% [markdown]
-# It reads: well above another's and the commonest answer of part II. From 64 codes it reads less well than from 16 vectors, but the comparison is no duel: fewer examples of the question (half of each smaller batch), four times as many places, and the loss of codes besides.
+# It reads: well above the commonest answer of part II (with another's picture it was not tried). From 64 codes it reads less well than from 16 vectors, but the comparison is no duel: fewer examples of the question (half of each smaller batch), four times as many places, and the loss of codes besides.
 #
 # ### What it draws (*optional*)
 #
