@@ -14,7 +14,7 @@
 #
 # **Before this:** lectures 03 and 05; of use: lecture 02 for byte-pair encoding.
 #
-# **Time:** core 75 minutes, optional 29 minutes; one class. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
+# **Time:** core 75 minutes, optional 32 minutes; one class. All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
 #
 # <!-- sources: 11785, day24 -->
 
@@ -56,8 +56,8 @@ d = Diagram(12, 3.9)
 picture = d.box(0.9, 2.0, "picture\nor sound", w=1.6, h=1.0, color="grey", size=11)
 cut = d.box(3.1, 2.0, "patches\nor frames", w=1.6, h=1.0, color="grey", size=11)
 d.arrow(picture, cut)
-project = d.box(5.7, 3.15, "project: a vector each", w=2.6, h=0.7, color="blue", size=11)
-code = d.box(5.7, 0.85, "nearest code: a number each", w=2.9, h=0.7, color="orange", size=11)
+project = d.box(5.7, 3.15, "project: a vector each", w=3.1, h=0.7, color="blue", size=10)
+code = d.box(5.7, 0.85, "nearest code: a number each", w=3.5, h=0.7, color="orange", size=10)
 d.arrow(cut, project)
 d.arrow(cut, code)
 for y, row, color in ((3.15, ["v", "v", "v", "is", "it", "?"], "blue"), (0.85, ["17", "4", "17", "is", "it", "?"], "orange")):
@@ -65,7 +65,7 @@ for y, row, color in ((3.15, ["v", "v", "v", "is", "it", "?"], "blue"), (0.85, [
         d.box(8.0 + 0.68 * i, y, text, w=0.62, h=0.6, color=color if i < 3 else "white", size=11)
 d.arrow(project, (7.68, 3.15))
 d.arrow(code, (7.68, 0.85))
-decoder = d.box(9.7, 2.0, "the same decoder: next-token loss", w=4.1, h=0.7, color="green", size=11)
+decoder = d.box(9.7, 2.0, "one decoder, next-token loss", w=4.1, h=0.7, color="green", size=10)
 d.arrow((9.7, 2.83), decoder)
 d.arrow((9.7, 1.17), decoder)
 d.label(5.7, 3.72, "continuous", bold=True, color="blue")
@@ -91,7 +91,7 @@ pictures, answers, seen = with_colour("train")
 held, truth, unseen = with_colour("test")
 families = [e.family for e in unseen]
 print(len(seen), "emoji to learn from,", len(unseen), "of", len(set(families)),
-      "other families to be asked about; a picture is", 3 * 32 * 32, "numbers")
+      "other families to be asked about;\na picture is", 3 * 32 * 32, "numbers")
 
 # %% tags=["figure"]
 fig, axes = panels(8, titles=[WORDS[truth[i]] for i in range(5, 85, 10)], height=1.1)
@@ -188,7 +188,7 @@ def ask(picture):
     right.barh(WORDS[5:], p, color=["#009E73" if i + 5 == truth[picture] else "#999999" for i in range(10)])
     right.set(xlim=(0, 1), xlabel="probability")
     right.tick_params(labelsize=8)
-    left.set_title(unseen[picture].name[:22], fontsize=9)
+    left.set_title(unseen[picture].name[:14], fontsize=8)
     return fig
 
 
@@ -215,7 +215,7 @@ for i, (key, (name, color)) in enumerate(SHOWN.items()):
     low_high = np.array([asked["accuracy"][key][q][:3] for q in ("colour", "kind", "number")])
     ax.errorbar(np.arange(3) + 0.13 * (i - 2), low_high[:, 0], [low_high[:, 0] - low_high[:, 1], low_high[:, 2] - low_high[:, 0]], fmt="o", capsize=3, color=color, label=name)
 best = [asked["constants"]["best for the test"][q][1] for q in ("colour", "kind", "number")]
-ax.plot(np.arange(3), best, "_", color="black", markersize=60, label="best constant")
+ax.hlines(best, np.arange(3) - 0.38, np.arange(3) + 0.38, color="black", lw=1, label="best constant")
 ax.set_xticks(range(3), ["what colour", "what kind", "how many"])
 ax.set(ylabel="right, 95 % interval", ylim=(0, 1.03))
 ax.legend(fontsize=8.5, loc="upper left", bbox_to_anchor=(1, 1))
@@ -340,7 +340,7 @@ def at_temperature(temperature):
     ax.imshow(p, vmin=0, vmax=1, cmap="Blues")
     ax.set_yticks(range(8), [seen[i].name[:16] for i in eight], fontsize=8)
     ax.set_xticks(range(8), [str(i + 1) for i in range(8)], fontsize=8)
-    ax.set(xlabel="name", title=f"τ = {temperature:g}: own name {p.diagonal().mean():.2f}")
+    ax.set(xlabel="name", title=f"τ {temperature:g}, own {p.diagonal().mean():.2f}")
     return fig
 
 
@@ -488,11 +488,24 @@ print(f"{len(many)} drawings: {obeyed(many):.2f} hold most of the colour asked f
 #
 # $$L = \lVert x - \hat x \rVert^2 + \lVert \operatorname{sg}[z] - e_k \rVert^2 + \beta\, \lVert z - \operatorname{sg}[e_k] \rVert^2 , \qquad k = \arg\min_j \lVert z - e_j \rVert .$$
 
+# %% tags=["diagram"]
+d = Diagram(12, 2.6)
+x = d.box(1.0, 1.3, "patch $x$", w=1.6, h=0.7, color="grey")
+z = d.box(3.5, 1.3, "encoder: $z$", w=2.0, h=0.7, color="blue")
+e = d.box(6.6, 1.3, "nearest code: $e_k$", w=2.6, h=0.7, color="orange")
+y = d.box(9.9, 1.3, r"decoder: $\hat x$", w=2.2, h=0.7, color="green")
+d.arrow(x, z)
+d.arrow(z, e)
+d.arrow(e, y)
+d.arrow((9.9, 0.9), (3.5, 0.9), color="red", dashed=True, bend=-0.25)
+d.label(6.6, 2.3, "forward: rounded to a row of the codebook")
+d.show(alt="A patch x goes through the encoder to z, z is replaced by its nearest code e_k, and the decoder makes a patch of it. A dashed red arrow goes back from the decoder to the encoder past the code: the gradient is copied straight through.")
+
 # %%
 def quantize(z, codebook, commitment=0.25):
     codes = torch.cdist(z, codebook).argmin(-1)              # (..., d) -> (...)
     e = codebook[codes]
-    loss = (e - z.detach()).square().mean() + commitment * (z - e.detach()).square().mean()
+    loss = F.mse_loss(e, z.detach()) + commitment * F.mse_loss(z, e.detach())
     return z + (e - z).detach(), codes, loss                 # forward e, backward z
 
 
@@ -512,9 +525,10 @@ torch.testing.assert_close(*gradients)
 # %%
 def autoencoder(far, patience, updates=300, K=64):
     torch.manual_seed(0)
-    model = nn.ModuleList([nn.Sequential(nn.Linear(48, 64), nn.GELU(), nn.Linear(64, 8)),
-                           VectorQuantizer(K, 8, patience=patience),
-                           nn.Sequential(nn.Linear(8, 64), nn.GELU(), nn.Linear(64, 48))])
+    model = nn.ModuleList([
+        nn.Sequential(nn.Linear(48, 64), nn.GELU(), nn.Linear(64, 8)),
+        VectorQuantizer(K, 8, patience=patience),
+        nn.Sequential(nn.Linear(8, 64), nn.GELU(), nn.Linear(64, 48))])
     if far:
         nn.init.normal_(model[1].codebook)
     used, encode, quantizer, decode = [], *model
@@ -531,14 +545,14 @@ def autoencoder(far, patience, updates=300, K=64):
         error = (decode(found.vectors) - held_fine).square().mean().item()
     return used, codebook_use(found.codes, K), error
 
-
+# %%
 began = time.process_time()
 runs = {"near": (False, None), "far": (True, None), "far, with the cure": (True, 20)}
 runs = {name: autoencoder(*how) for name, how in runs.items()}
 print(f"{time.process_time() - began:.0f} s")
 
 # %% tags=["figure"]
-fig, (left, right) = panels(2, titles=["codes in use, of 64", "held out: squared error a pixel"], height=2.6)
+fig, (left, right) = panels(2, titles=["codes in use, of 64", "squared error a pixel"], height=2.6)
 curves({name: run[0][::6] for name, run in runs.items()}, at=list(range(1, 301, 6)), x="update", y="in a batch", ax=left)
 bars({name: run[2] for name, run in runs.items()}, fmt=".3f", ax=right)
 show(fig, alt="Live run. " + " ".join(f"Codebook that begins {name}: {run[1][0]} of 64 codes in use on held-out emoji, perplexity {run[1][1]:.1f}, squared error {run[2]:.3f}." for name, run in runs.items()))
@@ -618,7 +632,7 @@ short = [once(row) for row in units]
 merges = learn_unit_merges(short[:40], n_units=100, n_merges=200)   # lecture 02's BPE
 joined = [merge_units(row, merges, 100) for row in short]
 print(f"1,024 numbers of 32 bits: {1024 * 32:,} bits a frame; "
-      f"one of 2,000: {math.log2(2000):.2f}, so {math.ceil(math.log2(2000))} bits, "
+      f"one of 2,000:\n{math.log2(2000):.2f}, so {math.ceil(math.log2(2000))} bits, "
       f"{1024 * 32 / math.ceil(math.log2(2000)):,.0f} times less")
 frames_, short_, joined_ = (sum(map(len, some[40:])) for some in (units, short, joined))
 print(f"20 new speakers: {frames_:,} frames, {short_:,} without repeats "
