@@ -83,8 +83,8 @@ def _write(path: Path, recording: dict[str, Any]) -> Path:
     return write_file(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
-PARTS_KEPT, PARTS_SIZE = 2, 1_500  # so many, or fewer if they are longer than this in characters; one at least
-PARTS_LIST = 4  # the items kept of each of their lists
+PARTS_KEPT, PARTS_SIZE = 2, 1_000  # so many, or fewer if they are longer than this in characters; one at least
+PARTS_LIST = 3  # the items kept of each of their lists
 SAME = 5e-3  # recorded numbers are rounded, and sums are added up in another order on another machine
 
 

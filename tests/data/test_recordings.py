@@ -220,7 +220,7 @@ def test_differences_of_results(a, b, expected):
 
 
 def test_of_parts_the_beginnings_are_kept_and_compared(repository, monkeypatch, capsys):
-    assert _first_parts({"a": {"x": [0.5] * 50, "y": "text"}}) == {"a": {"x": [0.5] * 4, "y": "text"}}
+    assert _first_parts({"a": {"x": [0.5] * 50, "y": "text"}}) == {"a": {"x": [0.5] * 3, "y": "text"}}
     long = {str(i): "word" for i in range(500)}
     assert list(_first_parts({"a": long, "b": 1, "c": 2})) == ["a"]
     assert list(_first_parts({"a": 1, "b": 2, "c": 3})) == ["a", "b"]
