@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Sequence
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 import torch
 
 from llmlib.align import chat_prompt, end_of_turn
 from llmlib.data.support_phrases import ITEMS
+from llmlib.evaluate import bootstrap_interval
 from llmlib.infer.intervals import wilson_interval
 from llmlib.model import Transformer
 from llmlib.retrieval import BM25
@@ -19,15 +18,14 @@ from llmlib.train.bits_per_byte import bits_per_byte, document_nats
 
 from .workshop import LONGEST_REPLY, SPECIAL, Workshop, read_lines, write_replies
 
-STAGES_JUDGED = ("base", "sft", "policy", "small")
-
 
 def report(w: Workshop) -> dict[str, Any]:
     """Every model of the run on the same held-out requests, by the gold reward that none was trained on."""
     made, requests = w.tokenizer, w.held_out()
-    end, models = end_of_turn(made), {name: w.model(name) for name in STAGES_JUDGED[:3]} | {"small": w.small_model()}
+    end = end_of_turn(made)
+    models = {name: w.model(name) for name in ("base", "sft", "policy")} | {"small": w.small_model()}
     gold: dict[str, dict[str, list[float]]] = {name: {} for name in models}
-    replies: dict[str, list[str]] = {}
+    replies: dict[str, list[tuple[list[int], str]]] = {}
     for name, model in models.items():
         for group, asked in requests.items():
             if name == "base":  # it has never seen the frame of a chat: it goes on with a transcript
@@ -38,20 +36,23 @@ def report(w: Workshop) -> dict[str, Any]:
                 written = write_replies(model, [chat_prompt(made, r.text) for r in asked], end, w.settings.seed)
             texts = [made.decode(ids) for ids in written]
             gold[name][group] = [w.desk.gold(r, text) for r, text in zip(asked, texts)]
-            replies.setdefault(name, []).extend(texts)
+            replies.setdefault(name, []).extend(zip(written, texts))
     looked_up = CaseBook(w)
     gold["cases"] = {group: [w.desk.gold(r, looked_up(r.text)) for r in asked] for group, asked in requests.items()}
     shown = {reply for _, reply in read_lines(w.folder / "demonstrations.jsonl")}
     speed = {name: _tokens_per_second(models[name], made.encode("Customer:\n")) for name in ("policy", "small")}
     return dict(
         bits_per_byte=_bits_per_byte(w, models["base"]),
-        gold={name: {group: mean_interval(values) for group, values in each.items()} for name, each in gold.items()},
+        gold={
+            name: {group: [round(v, 3) for v in bootstrap_interval(values)] for group, values in each.items()}
+            for name, each in gold.items()
+        },
         wins={
             f"{a} against {b}": _wins(gold[a], gold[b])
             for a, b in (("sft", "base"), ("policy", "base"), ("policy", "sft"), ("small", "sft"), ("small", "policy"))
         },
-        demonstrations_repeated=round(mean(text in shown for text in replies["policy"]), 4),
-        unfinished=round(mean(len(made.encode(text)) >= LONGEST_REPLY for text in replies["policy"]), 4),
+        demonstrations_repeated=round(mean(text in shown for _, text in replies["policy"]), 4),
+        unfinished=round(mean(len(ids) >= LONGEST_REPLY for ids, _ in replies["policy"]), 4),
         tokens_per_second=speed,
     )
 
@@ -70,12 +71,6 @@ class CaseBook:
         ask, reply = self.cases[hits[0].document]
         then, now = _item_in(ask), _item_in(text)
         return reply.replace(then, now) if then and now else reply
-
-
-def mean_interval(values: Sequence[float]) -> list[float]:
-    """Mean and its normal 95 % interval, rounded."""
-    half = 1.96 * stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-    return [round(mean(values) + sign * half, 3) for sign in (0, -1, 1)]
 
 
 def _wins(a: dict[str, list[float]], b: dict[str, list[float]]) -> list[float]:

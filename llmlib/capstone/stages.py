@@ -109,10 +109,9 @@ def pretrain(w: Workshop) -> dict[str, Any]:
     losses = w.train(model, recipe, batch)
     save_packaged(model.cpu(), w.folder / "base.safetensors", torch.float32)
     updates = s.pretrain_updates
-    tokens = updates * BATCH * ROW
     return dict(
         parameters=model.num_parameters(), rows=len(rows["ids"]), epochs=round(updates * BATCH / len(rows["ids"]), 2),
-        loss=round(sum(losses[-20:]) / len(losses[-20:]), 3), flops=tokens * model.flops_per_token(ROW),
+        loss=round(sum(losses[-20:]) / len(losses[-20:]), 3), flops=updates * BATCH * ROW * model.flops_per_token(ROW),
     )  # fmt: skip
 
 
@@ -137,7 +136,7 @@ def reward(w: Workshop) -> dict[str, Any]:
     rankings = _ranked(w, model, s.rankings, "rankings")
     torch.manual_seed(s.seed)
     judge = RewardModel(model)
-    batches = ranking_batches([(prompt, replies) for prompt, replies in rankings], end, 32, 2, s.seed)
+    batches = ranking_batches(rankings, end, 32, 2, s.seed)
     recipe = TrainConfig(
         steps=len(batches), optimizer="muon", lr=0.02, embedding_lr=0.01, head_lr=0.01, vector_lr=0.02 / 7,
         betas=(0.8, 0.95), weight_decay=0.0, warmup_steps=min(10, len(batches)), final_lr=0.05, progress=False,
@@ -161,13 +160,8 @@ def align(w: Workshop) -> dict[str, Any]:
     prompts = [chat_prompt(made, r.text) for r in w.desk.requests(3000, w.draws("policy"), COMPARED)]
     path, history = w.partial / "policy", []
     policy, done = copy.deepcopy(reference), 0
-    if path.with_suffix(".safetensors").exists():
-        try:
-            checkpoint = load_checkpoint(path, policy)
-            done, history = checkpoint.step, list(checkpoint.state)
-            w.tell(f"goes on after update {done}")
-        except ValueError as problem:
-            w.tell(f"begins anew: {problem}")
+    if checkpoint := w.resumed(path, lambda kept: load_checkpoint(kept, policy)):
+        done, history = checkpoint.step, list(checkpoint.state)
 
     def score(prompts_: list[list[int]], replies: list[list[int]]) -> torch.Tensor:
         return judge.score(prompts_, replies, end)

@@ -6,11 +6,11 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 
@@ -19,10 +19,10 @@ from llmlib.align import RewardModel, sample_replies
 from llmlib.data import Request, SupportDesk
 from llmlib.data.support_desk import GROUPS
 from llmlib.files import write_file
-from llmlib.hub.packaged import load_packaged
-from llmlib.model import ModelConfig, Transformer
+from llmlib.hub.packaged import load_packaged, packaged_config
+from llmlib.model import Transformer
 from llmlib.text import BPETokenizer
-from llmlib.train import SaveEvery, TrainConfig, Trainer
+from llmlib.train import Checkpoint, SaveEvery, TrainConfig, Trainer
 from llmlib.train.losses import Loss, next_token_loss
 
 from .settings import CapstoneSettings
@@ -40,11 +40,11 @@ class Workshop:
     settings: CapstoneSettings
     tell: Callable[[str], None]
 
-    @property
+    @cached_property
     def desk(self) -> SupportDesk:
         return SupportDesk(self.settings.world)
 
-    @property
+    @cached_property
     def tokenizer(self) -> BPETokenizer:
         return BPETokenizer.load(self.folder / "vocabulary.bpe")
 
@@ -67,22 +67,28 @@ class Workshop:
     def small_model(self) -> Transformer:
         """The quantized policy, read from its file."""
         path, s = self.folder / "policy_small.safetensors", self.settings
-        with safe_open(path, framework="pt") as file:
-            model = Transformer(ModelConfig.from_dict(json.loads(file.metadata()["config"])))
+        model = Transformer(packaged_config(path))
         quantize_model(model, "rtn", bits=s.bits, group_size=s.group_size)
         model.load_state_dict(load_file(path))
         return model.eval()
+
+    def resumed(self, path: Path, load: Callable[[Path], Checkpoint]) -> Checkpoint | None:
+        """What `load` makes of the checkpoint an earlier attempt left; None where there is none that can be used."""
+        if not path.with_suffix(".safetensors").exists():
+            return None
+        try:
+            found = load(path)
+        except ValueError as problem:  # damaged, or of other code
+            self.tell(f"begins anew: {problem}")
+            return None
+        self.tell(f"goes on after update {found.step}")
+        return found
 
     def train(self, model: nn.Module, config: TrainConfig, batches: Any, loss: Loss = next_token_loss) -> list[float]:
         """Train with a checkpoint every so many updates, from the last one if there is one; the losses."""
         path = self.partial / "training"
         trainer = Trainer(model, config, batches, loss=loss, callbacks=[SaveEvery(path, self.settings.save_every)])
-        if path.with_suffix(".safetensors").exists():
-            try:
-                trainer.resume(path)
-                self.tell(f"goes on after update {trainer.step}")
-            except ValueError as problem:  # damaged, or of other code: begin anew
-                self.tell(f"begins anew: {problem}")
+        self.resumed(path, trainer.resume)
         losses = trainer.run().train_loss
         if trainer.step < config.steps:  # a Trainer ends in good order when it is interrupted; the stage isn't done
             raise KeyboardInterrupt
