@@ -406,10 +406,10 @@ table([{"contender": f"LoRA, r = {c}" if isinstance(c, int) else {"matrices": "s
 #
 # ## V. A real model learns JSON
 #
-# SmolLM2 knows braces well; it only never answers with them. The base stays frozen in bf16, the adapters are fp32 and sit on all linear layers. (In bf16 a weight near 1 would not notice a step of $10^{-3}$.) Eight updates of four questions, live:
+# SmolLM2 knows braces well; it only never answers with them. The base stays frozen, the adapters sit on all linear layers. Recorded further down, the base is in bf16 and the adapters in fp32 (in bf16 a weight near 1 would not notice a step of $10^{-3}$). Live all of it is fp32, because a processor without bf16 instructions has to imitate them, and on one of those eight updates were not done in two minutes. Eight updates of four questions:
 
 # %%
-smol, smol_tokenizer = load_smollm2("cpu", torch.bfloat16)
+smol, smol_tokenizer = load_smollm2("cpu")
 real = not is_stand_in(smol)
 with open(fetch("nq-open"), encoding="utf-8") as file:
     rows = [json.loads(line) for line in file]
