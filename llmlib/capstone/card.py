@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from llmlib.train.energy import co2_grams
 
 from .pipeline import StageRecord
+from .report import OUTSIDE
 from .settings import CapstoneSettings
 from .stages import STAGES
 
@@ -30,13 +31,14 @@ def model_card(records: Sequence[StageRecord], settings: CapstoneSettings, regio
     bill = "\n".join(f"| {r.name} | {r.seconds:.1f} | {r.joules:.0f} | {r.energy_source} |" for r in records)
     wins = "\n".join(f"- {pair}: {v[0]:.2f} ({v[1]:.2f} to {v[2]:.2f})" for pair, v in card["wins"].items())
     kept = by_name["corpus"].figures
+    prose = f" {kept['prose_characters']:,} characters of English prose (DATA.md)," if settings.prose else ""
     return f"""# A support desk's chat model
 
 **What it is.** A decoder-only transformer of {base["parameters"]:,} parameters that answers one kind of question: what
 customers of a generated support desk (world {settings.world}) ask. Seed {settings.seed}.
 
 **Trained on.** {kept["kept"]:,} generated transcripts ({kept["characters"]:,} characters; {kept["copies"]} copies and
-{kept["leaked"]} with held-out requests left out), {by_name["sft"].figures["demonstrations"]} demonstrations,
+{kept["leaked"]} with held-out requests left out),{prose} {by_name["sft"].figures["demonstrations"]} demonstrations,
 {by_name["reward"].figures["rankings"]} rankings by simulated annotators. No person's data.
 
 **Meant for.** Teaching. **Not for** customers: it promises refunds nobody has agreed to, knows sixteen kinds of request
@@ -55,6 +57,11 @@ Gold reward of sampled replies, mean with a 95 % interval, by group of requests:
 which the first is better than the second, ties half:
 
 {wins}
+
+Of its replies {card["tasks"]["policy"]["solved"]:.0%} solve the problem in full and
+{card["tasks"]["policy"]["wrong promise"]:.0%} promise something else as well or instead. Asked about what is no desk's
+business, it promises something all the same in {card["outside"]["policy"]:.0%} of {len(OUTSIDE)} questions: nothing
+here has taught it to refuse.
 
 {card["demonstrations_repeated"]:.1%} of its replies are demonstrations word for word; {card["unfinished"]:.1%} were cut
 off. {card["tokens_per_second"]["policy"]:.0f} tokens a second, {card["tokens_per_second"]["small"]:.0f} in

@@ -11,9 +11,10 @@ class CapstoneSettings:
     """What decides the result of a run; checked when it is made.
 
     - seed: of the weights and of everything drawn; world: which `SupportDesk`.
-    - transcripts: documents drawn, before the filter. vocab_size: of the tokenizer. width, layers: of the model.
-    - pretrain_updates of 16 rows of 128 tokens; demonstrations, read sft_epochs times; rankings of six replies each;
-      align_updates of GRPO, with kl_coef.
+    - transcripts: documents drawn, before the filter. prose: whether the base model also reads `llmlib.data.prose`.
+    - vocab_size: of the tokenizer. width, layers: of the model.
+    - pretrain_updates of pretrain_rows rows of 128 tokens; demonstrations, read sft_epochs times; rankings of six
+      replies each; align_updates of GRPO, with kl_coef.
     - bits, group_size: of the last model's weights.
     - held_out: requests of each group that no stage sees. save_every: updates between two checkpoints; a stage that is
       killed loses at most so many.
@@ -22,10 +23,12 @@ class CapstoneSettings:
     seed: int = 0
     world: int = 0
     transcripts: int = 12_000
+    prose: bool = False
     vocab_size: int = 512
     width: int = 64
     layers: int = 2
     pretrain_updates: int = 1000
+    pretrain_rows: int = 16
     demonstrations: int = 200
     sft_epochs: int = 8
     rankings: int = 6000
@@ -38,7 +41,7 @@ class CapstoneSettings:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            least = 0 if name in ("seed", "world", "kl_coef") else 1
+            least = 0 if name in ("seed", "world", "prose", "kl_coef") else 1
             if value < least:
                 raise ValueError(f"{name}={value} must be at least {least}")
         if self.width % 16:
@@ -70,14 +73,21 @@ PRESETS = {
         transcripts=3000, pretrain_updates=300, rankings=500, align_updates=20, held_out=60, save_every=25
     ),
     "full": CapstoneSettings(),
-    "wide": CapstoneSettings(
-        width=256, layers=4, vocab_size=1024, transcripts=40_000, pretrain_updates=4000, group_size=32
+    "gpu": CapstoneSettings(
+        transcripts=40_000,
+        prose=True,
+        vocab_size=4096,
+        width=384,
+        layers=6,
+        pretrain_updates=3000,
+        pretrain_rows=128,
+        group_size=32,
     ),
 }
 
 
 def capstone_preset(name: str) -> CapstoneSettings:
-    """ "class" (under a minute of one core), "full" (some ten minutes) or "wide" (for a GPU)."""
+    """ "class" (under a minute of one core), "full" (some ten minutes) or "gpu" (12 million parameters, prose, too)."""
     if name not in PRESETS:
         raise ValueError(f"preset={name!r} is unknown: choose one of {', '.join(PRESETS)}")
     return PRESETS[name]

@@ -30,6 +30,8 @@ from llmlib.align import (
     reply_example,
     train_grpo,
 )
+from llmlib.data import prose
+from llmlib.data.cleaning import flaws_of, split_documents
 from llmlib.files import write_file
 from llmlib.hub.packaged import save_packaged
 from llmlib.model import ModelConfig, Transformer
@@ -46,7 +48,10 @@ RL_CHUNK = 10  # GRPO begins its optimizer anew after so many updates, so that w
 
 
 def corpus(w: Workshop) -> dict[str, Any]:
-    """Draw transcripts; leave out copies, what is too long for a row, and whatever a held-out request stands in."""
+    """Draw transcripts; leave out copies, what is too long for a row, and whatever a held-out request stands in.
+
+    With prose, its documents are filtered and split, too (lecture 07).
+    """
     s, drawn = w.settings, w.desk.transcripts(w.settings.transcripts, w.draws("transcripts"))
     held = {request.text for part in ("choose", "report") for each in w.held_out(part).values() for request in each}
     seen: set[str] = set()
@@ -64,15 +69,29 @@ def corpus(w: Workshop) -> dict[str, Any]:
     fresh = w.desk.transcripts(s.held_out, random.Random(f"capstone unread {s.world}"))
     write_lines(w.folder / "corpus.jsonl", kept)
     write_lines(w.folder / "corpus_held_out.jsonl", [text for text in fresh if text not in seen])
-    return dict(
+    figures = dict(
         drawn=len(drawn), copies=copies, leaked=leaked, too_long=long, kept=len(kept), characters=sum(map(len, kept))
     )
+    return figures | _read_prose(w) if s.prose else figures
+
+
+def _read_prose(w: Workshop) -> dict[str, Any]:
+    documents = prose()
+    flawed = flaws_of(documents, trusted=("tales", "novels"))
+    whole = [document for i, document in enumerate(documents) if i not in flawed]
+    parts = split_documents(whole, {"train": 0.98, "report": 0.02})
+    for name, part in parts.items():
+        write_lines(w.folder / f"prose_{name}.jsonl", [document.text for document in part])
+    return dict(
+        prose_documents=len(documents), prose_kept=len(parts["train"]),
+        prose_characters=sum(len(document.text) for document in parts["train"]),
+    )  # fmt: skip
 
 
 def tokenizer(w: Workshop) -> dict[str, Any]:
     """Byte-pair encoding learned on the corpus."""
-    texts = read_lines(w.folder / "corpus.jsonl")
-    made = BPETokenizer.train(texts[:3000], w.settings.vocab_size, special_tokens=list(SPECIAL))
+    texts = read_lines(w.folder / "corpus.jsonl")[:3000] + w.prose("train")[:3000]
+    made = BPETokenizer.train(texts, w.settings.vocab_size, special_tokens=list(SPECIAL))
     made.save(w.folder / "vocabulary.bpe")
     sample = read_lines(w.folder / "corpus_held_out.jsonl")[:200]
     ids = [made.encode(text) for text in sample]
@@ -84,15 +103,18 @@ def tokenizer(w: Workshop) -> dict[str, Any]:
 
 
 def pretrain(w: Workshop) -> dict[str, Any]:
-    """A base model, of the corpus and nothing else."""
+    """A base model, of the corpus and nothing else: of transcripts, and of prose where the settings ask for it."""
     s, made = w.settings, w.tokenizer
     start = made.special_tokens[SPECIAL[0]]
     documents = [[start, *made.encode(text)] for text in read_lines(w.folder / "corpus.jsonl")]
-    rows = pack_examples([Example(ids, [True] * len(ids)) for ids in documents if len(ids) <= ROW], ROW)
+    whole = [ids for ids in documents if len(ids) <= ROW]
+    for ids in ([start, *made.encode(text)] for text in w.prose("train")):
+        whole += [ids[i : i + ROW] for i in range(0, len(ids), ROW)]
+    rows = pack_examples([Example(ids, [True] * len(ids)) for ids in whole], ROW)
 
     def batch(number: int) -> dict:
         draw = torch.Generator().manual_seed(1_000_003 * s.seed + number)
-        chosen = torch.randint(len(rows["ids"]), (BATCH,), generator=draw)
+        chosen = torch.randint(len(rows["ids"]), (s.pretrain_rows,), generator=draw)
         return {name: tensor[chosen] for name, tensor in rows.items()}
 
     torch.manual_seed(s.seed)
@@ -102,16 +124,16 @@ def pretrain(w: Workshop) -> dict[str, Any]:
     )  # fmt: skip
     model = Transformer(config)
     recipe = TrainConfig(
-        steps=s.pretrain_updates, batch_size=BATCH, seq_len=ROW, optimizer="muon", lr=0.02, embedding_lr=0.02,
+        steps=s.pretrain_updates, batch_size=s.pretrain_rows, seq_len=ROW, optimizer="muon", lr=0.02, embedding_lr=0.02,
         vector_lr=0.005, betas=(0.8, 0.95), schedule="wsd", warmup_steps=min(20, s.pretrain_updates),
         decay_fraction=0.5, final_lr=0.0, seed=s.seed, progress=False,
     )  # fmt: skip
     losses = w.train(model, recipe, batch)
-    save_packaged(model.cpu(), w.folder / "base.safetensors", torch.float32)
-    updates = s.pretrain_updates
+    save_packaged(model, w.folder / "base.safetensors", torch.float32)
+    read = s.pretrain_updates * s.pretrain_rows
     return dict(
-        parameters=model.num_parameters(), rows=len(rows["ids"]), epochs=round(updates * BATCH / len(rows["ids"]), 2),
-        loss=round(sum(losses[-20:]) / len(losses[-20:]), 3), flops=updates * BATCH * ROW * model.flops_per_token(ROW),
+        parameters=model.num_parameters(), rows=len(rows["ids"]), epochs=round(read / len(rows["ids"]), 2),
+        loss=round(sum(losses[-20:]) / len(losses[-20:]), 3), flops=read * ROW * model.flops_per_token(ROW),
     )  # fmt: skip
 
 
@@ -125,7 +147,7 @@ def sft(w: Workshop) -> dict[str, Any]:
     orders = [torch.randperm(len(examples), generator=draw) for _ in range(s.sft_epochs)]
     batches = [pad_examples([examples[i] for i in part.tolist()]) for order in orders for part in order.split(BATCH)]
     losses = w.train(model, _adaptation(len(batches), 1.5e-3), batches)
-    save_packaged(model.cpu(), w.folder / "sft.safetensors", torch.float32)
+    save_packaged(model, w.folder / "sft.safetensors", torch.float32)
     return dict(demonstrations=len(shown), updates=len(batches), loss=round(sum(losses[-10:]) / len(losses[-10:]), 3))
 
 
@@ -142,7 +164,6 @@ def reward(w: Workshop) -> dict[str, Any]:
         betas=(0.8, 0.95), weight_decay=0.0, warmup_steps=min(10, len(batches)), final_lr=0.05, progress=False,
     )  # fmt: skip
     w.train(judge, recipe, batches, ranking_loss)
-    judge = judge.cpu()
     judge.normalise(_scores(judge, rankings[:300], end).flatten())
     save_packaged(judge, w.folder / "reward.safetensors", torch.float32)
     held = _ranked(w, model, max(60, s.rankings // 12), "held-out rankings")
@@ -183,7 +204,7 @@ def align(w: Workshop) -> dict[str, Any]:
 
 def quantize(w: Workshop) -> dict[str, Any]:
     """The policy's linear layers in few bits, as a file of its own."""
-    s, model = w.settings, w.model("policy")
+    s, model = w.settings, w.model("policy").cpu()
     report = quantize_model(model, "rtn", bits=s.bits, group_size=s.group_size)
     path = w.folder / "policy_small.safetensors"
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}

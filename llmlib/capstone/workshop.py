@@ -20,7 +20,7 @@ from llmlib.data import Request, SupportDesk
 from llmlib.data.support_desk import GROUPS
 from llmlib.files import write_file
 from llmlib.hub.packaged import load_packaged, packaged_config
-from llmlib.model import Transformer
+from llmlib.model import Transformer, default_device
 from llmlib.text import BPETokenizer
 from llmlib.train import Checkpoint, SaveEvery, TrainConfig, Trainer
 from llmlib.train.losses import Loss, next_token_loss
@@ -28,7 +28,7 @@ from llmlib.train.losses import Loss, next_token_loss
 from .settings import CapstoneSettings
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-CONTEXT, ROW, BATCH, LONGEST_REPLY = 192, 128, 16, 48
+CONTEXT, ROW, BATCH, LONGEST_REPLY = 192, 128, 16, 48  # BATCH: of demonstrations
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,10 @@ class Workshop:
         """Random numbers of one purpose's own."""
         return random.Random(f"capstone {purpose} {self.settings.seed}")
 
+    def prose(self, part: str) -> list[str]:
+        """The prose of a part, train or report; none where the settings leave it out."""
+        return read_lines(self.folder / f"prose_{part}.jsonl") if self.settings.prose else []
+
     def held_out(self, part: str = "report") -> dict[str, list[Request]]:
         """Requests of each group that no stage trains on; those of "choose" are for choosing."""
         n, draws = self.settings.held_out, random.Random(f"capstone held out {part} {self.settings.world}")
@@ -59,10 +63,10 @@ class Workshop:
 
     def model(self, stage: str) -> Transformer:
         """The model as a stage left it: base, sft, policy."""
-        return load_packaged(self.folder / f"{stage}.safetensors", "cpu", torch.float32)
+        return load_packaged(self.folder / f"{stage}.safetensors", None, torch.float32)
 
     def reward(self) -> RewardModel:
-        return load_packaged(self.folder / "reward.safetensors", "cpu", torch.float32, RewardModel)
+        return load_packaged(self.folder / "reward.safetensors", None, torch.float32, RewardModel)
 
     def small_model(self) -> Transformer:
         """The quantized policy, read from its file."""
@@ -70,7 +74,7 @@ class Workshop:
         model = Transformer(packaged_config(path))
         quantize_model(model, "rtn", bits=s.bits, group_size=s.group_size)
         model.load_state_dict(load_file(path))
-        return model.eval()
+        return model.eval().to(default_device())
 
     def resumed(self, path: Path, load: Callable[[Path], Checkpoint]) -> Checkpoint | None:
         """What `load` makes of the checkpoint an earlier attempt left; None where there is none that can be used."""
@@ -99,7 +103,7 @@ def write_replies(
     model: Transformer, prompts: Sequence[list[int]], end: int, seed: int = 0, greedy: bool = False, at_once: int = 512
 ) -> list[list[int]]:
     """A reply to each prompt, as ids without the end."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(next(model.parameters()).device.type).manual_seed(seed)
     parts = [prompts[i : i + at_once] for i in range(0, len(prompts), at_once)]
     rollouts = [sample_replies(model, p, end, LONGEST_REPLY, greedy=greedy, generator=generator) for p in parts]
     return [reply for rollout in rollouts for reply in rollout.replies]

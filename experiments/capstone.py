@@ -1,0 +1,81 @@
+"""Record the capstone in full for lecture 20: `python experiments/capstone.py`.
+
+The ten stages of llmlib.capstone with the "full" preset, five seeds, each with a desk of its own: figures of every
+stage, the report card, what it took, and what four models reply to the same six requests. A quarter of an hour a seed
+on one core. Runs lie in build/capstone-full-SEED and go on where they were; `--only 3 4` makes those and records
+nothing, for a second process.
+"""
+
+import argparse
+from typing import Any
+
+import torch
+
+from llmlib.capstone import Pipeline, Workshop, capstone_preset
+from llmlib.capstone.report import answers
+from llmlib.data import Experiment
+from llmlib.evaluate import bootstrap_interval
+
+SEEDS = (0, 1, 2, 3, 4)
+MODULES = ["llmlib.capstone.stages", "llmlib.capstone.report", "llmlib.capstone.workshop", "llmlib.align.grpo",
+           "llmlib.align.reward_models", "llmlib.data.support_desk", "llmlib.train.loop"]  # fmt: skip
+
+
+def done(seed: int) -> Pipeline:
+    settings = capstone_preset("full").replace(seed=seed, world=seed)
+    pipeline = Pipeline(f"build/capstone-full-{seed}", settings, progress=lambda text: print(f"  {text}", flush=True))
+    for record in pipeline.run():
+        print(seed, record.name, f"{record.seconds:.0f} s", record.figures, flush=True)
+    return pipeline
+
+
+def one(seed: int) -> dict[str, Any]:
+    pipeline = done(seed)
+    records = {record.name: record for record in pipeline.records}
+    card = records["report"].figures
+    found: dict[str, Any] = {
+        name: {k: v for k, v in record.figures.items() if k != "gold"} for name, record in records.items()
+    }
+    found["report"]["gold"] = {name: {g: v[0] for g, v in each.items()} for name, each in card["gold"].items()}
+    found["seconds"] = {name: record.seconds for name, record in records.items()}
+    found["joules"] = {name: round(record.joules) for name, record in records.items()}
+    if seed == 0:
+        found["replies"] = replies(pipeline)
+    return found
+
+
+def replies(pipeline: Pipeline) -> list[dict[str, Any]]:
+    """What four models say to two requests of each group, with the gold reward."""
+    w = Workshop(pipeline.folder, pipeline.folder, pipeline.settings, print)
+    asked = [(group, request) for group, each in w.held_out("choose").items() for request in each[:2]]
+    rows: list[dict[str, Any]] = [dict(group=group, request=request.text) for group, request in asked]
+    models = {name: w.model(name) for name in ("base", "sft", "policy")} | {"small": w.small_model()}
+    for name, model in models.items():
+        written = answers(w, model, [request.text for _, request in asked], name == "base")
+        for row, (_, request), ids in zip(rows, asked, written):
+            text = w.tokenizer.decode(ids)
+            row[name] = [text, round(w.desk.gold(request, text), 2)]
+    return rows
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", type=int, nargs="*")
+    if only := parser.parse_args().only:
+        for seed in only:
+            done(seed)
+        return
+    experiment = Experiment("capstone_runs", script=__file__, modules=MODULES, seeds=SEEDS)
+    runs = [experiment.once(f"seed {seed}", one, seed) for seed in SEEDS]
+    pairs = runs[0]["report"]["wins"]
+    each = {pair: [r["report"]["wins"][pair][0] for r in runs] for pair in pairs}
+    wins = {pair: [round(v, 4) for v in bootstrap_interval(values)] for pair, values in each.items()}
+    kept = [r["report"]["wins"]["small against sft"][0] / r["report"]["wins"]["policy against sft"][0] for r in runs]
+    found = dict(runs={str(seed): run for seed, run in zip(SEEDS, runs)}, wins=wins, kept=[round(k, 4) for k in kept])
+    print(found["wins"], found["kept"])
+    experiment.save(found)
+
+
+if __name__ == "__main__":
+    main()
