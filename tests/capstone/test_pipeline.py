@@ -199,3 +199,43 @@ def test_the_terminal_says_what_is_wrong(tmp_path, capsys):
     (tmp_path / "letter.txt").write_text("mine")
     assert main(["--out", str(tmp_path), "--no-chat"]) == 2
     assert "no capstone run" in capsys.readouterr().err
+
+
+def test_with_prose_the_base_model_reads_both(tmp_path, monkeypatch):
+    from llmlib.capstone import stages
+    from llmlib.data import prose
+
+    some = prose("novels")[:40]
+    monkeypatch.setattr(stages, "prose", lambda: some + some[:3])
+    settings = TINY.replace(prose=True, pretrain_rows=4)
+    pipeline = Pipeline(tmp_path / "run", settings)
+    corpus, tokens, base = pipeline.run("pretrain")
+    assert corpus.figures["prose_documents"] == 43 and corpus.figures["prose_kept"] <= 40  # copies are left out
+    workshop = Workshop(pipeline.folder, tmp_path, settings, print)
+    train, report = workshop.prose("train"), workshop.prose("report")
+    assert set(train) | set(report) <= {document.text for document in some} and not set(train) & set(report)
+    without = Workshop(pipeline.folder, tmp_path, TINY, print)
+    assert without.prose("train") == []
+    long = sum(len(workshop.tokenizer.encode(text)) for text in train)
+    assert base.figures["rows"] > long / 128 and tokens.figures["round_trips"] == 1.0
+
+
+def test_the_preset_for_a_gpu_has_twelve_million_parameters():
+    from llmlib.model import ModelConfig, count_parameters
+
+    s = capstone_preset("gpu")
+    config = ModelConfig(s.vocab_size, s.layers, s.width, s.width // 16, d_ff=s.width * 5 // 2, max_seq_len=192)
+    assert 11.5e6 < count_parameters(config) < 12.5e6 and s.prose
+
+
+def test_the_report_counts_what_replies_do_and_what_is_promised_outside(finished):
+    pipeline, records = finished
+    card = records[-1].figures
+    assert set(card["tasks"]) == set(card["outside"]) == {"base", "sft", "policy", "small"}
+    assert all(0 <= share <= 1 for counted in card["tasks"].values() for share in counted.values())
+    workshop = Workshop(pipeline.folder, pipeline.folder, TINY, print)
+    from llmlib.capstone.report import NOBODYS
+
+    desk = workshop.desk
+    assert "wrong promise" in desk.findings(NOBODYS, "i will refund the lamp today .")
+    assert "wrong promise" not in desk.findings(NOBODYS, "sorry to hear about your lamp .")
