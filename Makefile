@@ -7,7 +7,7 @@ PYTHON ?= python3
 RUN = $(PYTHON) tasks.py
 
 TASKS = setup lab author test check demo lectures labs recorded mutation browser fresh update \
-	check-lab grade release gain assets badges adopt pages claims promises minutes run
+	check-lab grade release gain assets badges adopt pages claims promises minutes stability run
 .PHONY: help start $(TASKS)
 
 help:

@@ -309,6 +309,7 @@ TOOLS = {
     "claims": ("courseware claims", "collect the claims tables into docs/claims.md"),
     "promises": ("courseware promises", "collect what lectures promise of later ones into docs/promises.md"),
     "minutes": ("courseware minutes", "how long a lecture's sections take in class, by the course's rule: minutes 03"),
+    "stability": ("courseware stability", "run lectures on three seeds, into docs/stability.md (long): stability 03"),
     "run": ("courseware run", "run notebooks from an empty folder, as the tests do: run 03 lab03"),
 }
 

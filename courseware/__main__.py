@@ -18,6 +18,7 @@ COMMANDS = {  # command: (where its function is, what it does)
     "promises": ("authoring.promises:main", "collect what lectures promise of later ones into docs/promises.md"),
     "badges": ("authoring.badges:main", "write the repository's address into badges and the README"),
     "claims": ("authoring.claims:main", "collect the claims tables into docs/claims.md"),
+    "stability": ("authoring.stability:main", "run lectures on several seeds and compare what they claim"),
     "check": ("grading.command:check_main", "show what the public cases say about a lab notebook"),
     "grade": ("grading.command:main", "grade submissions in a sandbox"),
     "release": ("grading.release:main", "pack what students or staff get"),

@@ -82,15 +82,19 @@ def environment() -> dict[str, str]:
     return {**os.environ, **ONE_THREAD}
 
 
-def run(notebook: NotebookNode) -> Report:
-    """Execute a notebook in place, from an empty folder, and normalise it. Raises CellExecutionError."""
+def run(notebook: NotebookNode, cell_seconds: int = CELL_SECONDS, allow_errors: bool = False) -> Report:
+    """Execute a notebook in place, from an empty folder, and normalise it. Raises CellExecutionError.
+
+    cell_seconds: after which a cell counts as failed. allow_errors: go on after a cell that raised.
+    """
     cells = list(notebook.cells)
     probe = nbformat.v4.new_code_cell(PEAK_MB + "print(_peak_mb())")
     notebook.cells = [*cells, probe]
     with tempfile.TemporaryDirectory() as empty:
         client = NotebookClient(
             notebook,
-            timeout=CELL_SECONDS,
+            timeout=cell_seconds,
+            allow_errors=allow_errors,
             kernel_name="python3",
             resources={"metadata": {"path": empty}},
             extra_arguments=["--IPKernelApp.log_level=ERROR"],

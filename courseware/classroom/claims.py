@@ -13,6 +13,7 @@ from courseware.classroom.sources import short_names
 
 SPLITS = ("train", "choose", "report")
 VERDICTS = ("holds", "fails", "cannot be tested at this scale")
+CONTRADICTED = "not in this run, whose numbers contradict it"
 _HEAD = "| the lectures say | the paper says | measured here | verdict |\n| --- | --- | --- | --- |"
 
 
@@ -25,6 +26,8 @@ class Claim:
     measured: what the cells above found, with its spread.
     source:   the key of the source lecture that says it, or several (see `courseware.classroom.sources`).
     split:    which of SPLITS a measured number comes from; empty for numbers that come from no data.
+    rule:     for a verdict that rests on numbers of this run: the comparison it rests on, computed, so that another
+              seed or machine can contradict it. None where nothing in the run could.
     Each may hold Markdown and LaTeX, on one line. Raises ValueError for an unknown verdict, source or split, and for
     an empty field.
     """
@@ -35,6 +38,7 @@ class Claim:
     verdict: str
     source: str | Sequence[str] = ""
     split: str = ""
+    rule: bool | None = None
 
     def __post_init__(self) -> None:
         for field in ("says", "paper", "measured", "verdict"):
@@ -48,6 +52,8 @@ class Claim:
             raise ValueError(f"split={self.split!r}: choose one of {', '.join(map(repr, SPLITS))}, or leave it out")
         if self.source:
             short_names(self.source)
+        if self.rule is not None:
+            object.__setattr__(self, "rule", bool(self.rule))  # numpy's and torch's would not go into JSON
 
     @property
     def verdict_kind(self) -> str:
@@ -65,7 +71,8 @@ def claims_table(claims: Iterable[Claim]) -> None:
     if not claims:
         raise ValueError("claims is empty: give at least one Claim")
     plain = "\n".join(f"{c.verdict}: {c.says}" for c in claims)
-    metadata = {"courseware": {"claims": [asdict(c) for c in claims]}}
+    rows = [{k: v for k, v in asdict(c).items() if k != "rule" or v is not None} for c in claims]
+    metadata = {"courseware": {"claims": rows}}
     display({"text/markdown": markdown_table(claims), "text/plain": plain}, metadata=metadata, raw=True)
 
 
@@ -89,4 +96,5 @@ def _cell(text: str) -> str:
 
 def _rest(claim: Claim) -> str:
     rest = _cell(claim.verdict.removeprefix(claim.verdict_kind))
-    return rest if not rest or rest[0] in ";,:" else " " + rest
+    contradicted = f" ({CONTRADICTED})" if claim.rule is False else ""
+    return (rest if not rest or rest[0] in ";,:" else " " + rest) + contradicted
