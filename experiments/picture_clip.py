@@ -8,7 +8,7 @@ letter trigrams, through a linear layer ("own names"); or a frozen MiniLM as it 
 of whole families, on which each pair's rate and number of updates were chosen by recall@5; judged on emoji("test"):
 each picture's own name among the names of the test part, and among all 1,266; "back" is from names to pictures.
 Intervals draw families anew, all seeds together. Then the temperature held fixed at six values, for the two frozen
-towers, three seeds. Five seeds, of pixels three; three minutes.
+towers, three seeds. Five seeds, of pixels three; three minutes. picture_frozen.py goes on from the frozen pair.
 """
 
 import re

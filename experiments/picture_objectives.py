@@ -5,10 +5,11 @@ emoji, is trained without labels by each of: "next token" (a small decoder behin
 letter), "contrastive" (info_nce between its mean and the name's letter trigrams), "masked patches" (half of the patches
 covered, their pixels to be told, squared error) and "next unit" (each place sees those before it and tells which of 64
 k-means codes the next patch has). Beside them "untrained", and "the answers" (trained on colour and kind themselves).
-All have the same updates, pictures and two rates. Then a ridge regression from the mean of the trunk's places to the
-colour (10) or the kind (8), fitted on the training part, rate and penalty by the choose part, judged on emoji("test");
-"pixels" is the same from the picture itself, all its patches. Intervals draw families anew, all seeds together. Three
-seeds; three minutes.
+All have the same pictures and two rates, and the same cost: as many updates as 400 of the contrastive ones take
+floating-point operations, counted by torch ("next token", with its decoder, gets fewer than half as many). Then a ridge
+regression from the mean of the trunk's places to the colour (10) or the kind (8), fitted on the training part, rate and
+penalty by the choose part, judged on emoji("test"); "pixels" is the same from the picture itself, all its patches.
+Intervals draw families anew, all seeds together. Five seeds; five minutes of a free core.
 """
 
 from functools import cache
@@ -17,6 +18,7 @@ import torch
 from picture_fusion import parts, varied
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from llmlib.data import Experiment
 from llmlib.data.emoji import COLOURS, KINDS, colour_of, draw_emoji
@@ -25,7 +27,8 @@ from llmlib.model import ModelConfig, Transformer
 from llmlib.multimodal import info_nce, kmeans, nearest_codes, patchify
 from llmlib.train import AdamW
 
-SEEDS, RATES, PENALTIES, UPDATES, BATCH, WIDTH = (0, 1, 2), (1e-3, 3e-3), (1.0, 10.0, 100.0), 300, 64, 64
+SEEDS, RATES, PENALTIES, BATCH, WIDTH = (0, 1, 2, 3, 4), (1e-3, 3e-3), (1.0, 10.0, 100.0), 64, 64
+YARDSTICK, UPDATES = "contrastive", 400
 WAYS = ("next token", "contrastive", "masked patches", "next unit", "the answers")
 LETTERS = " abcdefghijklmnopqrstuvwxyz-"
 MODULES = ["experiments/picture_fusion.py", "llmlib.data.emoji", "llmlib.multimodal.patches",
@@ -111,15 +114,30 @@ def loss_of(model: Trunk, way: str, which: Tensor, rng: torch.Generator) -> Tens
     return loss
 
 
+@cache
+def operations(way: str) -> int:
+    """Floating-point operations of one update, forward and back."""
+    state = torch.get_rng_state()
+    model = Trunk(way)
+    with FlopCounterMode(display=False) as counter:
+        loss_of(model, way, torch.arange(BATCH), torch.Generator().manual_seed(0)).backward()
+    torch.set_rng_state(state)
+    return counter.get_total_flops()
+
+
+def updates(way: str) -> int:
+    return 0 if way == "untrained" else round(UPDATES * operations(YARDSTICK) / operations(way))
+
+
 def train(way: str, rate: float, seed: int) -> Trunk:
     """The rate rises over 30 updates and falls to 0 over the second half."""
     torch.manual_seed(seed)
-    rng, model = torch.Generator().manual_seed(seed), Trunk(way)
+    rng, model, steps = torch.Generator().manual_seed(seed), Trunk(way), updates(way)
     optimizer = AdamW(model.parameters(), lr=rate, weight_decay=0.05)
-    for step in range(UPDATES if way != "untrained" else 0):
+    for step in range(steps):
         loss = loss_of(model, way, torch.randperm(len(drawn("train")), generator=rng)[:BATCH], rng)
         for group in optimizer.param_groups:
-            group["lr"] = rate * min(1.0, (step + 1) / 30, 2 * (1 - step / UPDATES))
+            group["lr"] = rate * min(1.0, (step + 1) / 30, 2 * (1 - step / steps))
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -165,7 +183,7 @@ def judged(way: str, rate: float, seed: int, penalty: dict[str, float]) -> dict[
 def main() -> None:
     torch.set_num_threads(1)
     experiment = Experiment("picture_objectives", script=__file__, modules=MODULES, seeds=SEEDS)
-    found: dict = dict(updates=UPDATES, batch=BATCH, rates={}, read={}, constant={})
+    found: dict = dict(updates={way: updates(way) for way in WAYS}, batch=BATCH, rates={}, read={}, constant={})
     for of in ("colour", "kind"):
         told, asked = labels("train", of)[1], labels("test", of)[1]
         found["constant"][of] = [round(float((asked == told.mode().values).double().mean()), 4), len(asked)]

@@ -84,7 +84,7 @@ def _write(path: Path, recording: dict[str, Any]) -> Path:
 
 
 PARTS_KEPT, PARTS_SIZE = 2, 1_000  # so many, or fewer if they are longer than this in characters; one at least
-PARTS_LIST = 3  # the items kept of each of their lists
+PARTS_LIST, PARTS_DICT, PARTS_TEXT = 3, 8, 40  # the items, entries and letters kept of their lists, dicts and texts
 SAME = 5e-3  # recorded numbers are rounded, and sums are added up in another order on another machine
 
 
@@ -203,9 +203,11 @@ def _first_parts(done: dict[str, Any]) -> dict[str, Any]:
 
 
 def _beginnings(value: Any) -> Any:
-    """A JSON value with its long lists cut: enough to see whether a part comes out as it did."""
+    """A JSON value, what is long in it cut: enough to see whether a part comes out as it did."""
     if isinstance(value, dict):
-        return {key: _beginnings(each) for key, each in value.items()}
+        return {key: _beginnings(each) for key, each in list(value.items())[:PARTS_DICT]}
+    if isinstance(value, str):
+        return value[:PARTS_TEXT]
     return [_beginnings(each) for each in value[:PARTS_LIST]] if isinstance(value, list) else value
 
 

@@ -221,8 +221,11 @@ def test_differences_of_results(a, b, expected):
 
 def test_of_parts_the_beginnings_are_kept_and_compared(repository, monkeypatch, capsys):
     assert _first_parts({"a": {"x": [0.5] * 50, "y": "text"}}) == {"a": {"x": [0.5] * 3, "y": "text"}}
-    long = {str(i): "word" for i in range(500)}
-    assert list(_first_parts({"a": long, "b": 1, "c": 2})) == ["a"]
+    assert _first_parts({"a": {"x": "y" * 50, **{str(i): i for i in range(50)}}}) == {
+        "a": {"x": "y" * 40, **{str(i): i for i in range(7)}}
+    }
+    long = [["word" * 10] * 3] * 9
+    assert list(_first_parts({"a": [long] * 3, "b": 1, "c": 2})) == ["a"]
     assert list(_first_parts({"a": 1, "b": 2, "c": 3})) == ["a", "b"]
 
     def measure(values):
