@@ -6,9 +6,9 @@
 PYTHON ?= python3
 RUN = $(PYTHON) tasks.py
 
-TASKS = setup lab author test check demo lectures labs recorded mutation browser fresh update \
-	check-lab grade release gain assets badges adopt pages claims promises minutes stability run
-.PHONY: help start $(TASKS)
+TASKS = setup lab author test check demo lectures labs recorded mutation browser site fresh update \
+	check-lab grade release gain assets badges frames adopt pages claims promises minutes stability run
+.PHONY: help start slides $(TASKS)
 
 help:
 	@$(RUN) --help
@@ -18,3 +18,6 @@ $(TASKS):
 
 start:  # make start LAB=03
 	@$(RUN) start $(LAB)
+
+slides:  # make slides LECTURE=03
+	@$(RUN) slides $(LECTURE)

@@ -268,10 +268,32 @@ def task_mutation(options, rest) -> int:
     return python("tests/labs/mutation.py", *rest)
 
 
+def bring(extra: str, modules: str) -> None:
+    """Install the packages of one of pyproject.toml's extras, unless these modules are there already."""
+    if subprocess.run([PYTHON, "-c", f"import {modules}"], capture_output=True, cwd=ROOT).returncode:
+        say(f"installing what this needs (pyproject.toml's extra {extra!r})")
+        install([PYTHON, "-m", "pip", "install", "--disable-pip-version-check", *PINNED, "-e", f".[{extra}]"])
+
+
+SITE = "sphinx, myst_nb, sphinx_book_theme, mathjax, sphinx_revealjs"
+
+
+def task_site(options, rest) -> int:
+    """write the course as a site, in build/site/html: it needs no kernel and asks nothing of other hosts"""
+    bring("site", SITE)
+    return python("-m", "courseware", "site", *rest)
+
+
+def task_slides(options, rest) -> int:
+    """make slides of a lecture, in build/slides: slides 03"""
+    bring("site", SITE)
+    return python("-m", "courseware", "slides", *rest)
+
+
 def task_browser(options, rest) -> int:
-    """walk through JupyterLab in a real browser (needs Chromium; a few minutes)"""
-    if subprocess.run([PYTHON, "-c", "import playwright"], capture_output=True).returncode:
-        install([PYTHON, "-m", "pip", "install", "--disable-pip-version-check", *PINNED, "playwright"])
+    """walk through JupyterLab and the site in a real browser (needs Chromium; a few minutes)"""
+    bring("browser", "playwright, axe_playwright_python")
+    bring("site", SITE)
     os.environ["COURSE_BROWSER"] = "1"
     return python("-m", "pytest", "-v", "tests/browser", *rest)
 
@@ -304,6 +326,7 @@ TOOLS = {
     "gain": ("courseware gain", "what a class learned, from the concept tests its students kept"),
     "assets": ("llmlib.data.assets", "list or fetch the texts and models that the notebooks need"),
     "badges": ("courseware badges", "write badges, set-up cells and addresses from [tool.course] in pyproject.toml"),
+    "frames": ("courseware frames", "draw what sliders show on the site, for lectures whose code has changed"),
     "adopt": ("courseware adopt", "carry an edit made in a lecture's .ipynb back to its source"),
     "pages": ("courseware pages", "export an executed lecture to HTML and pictures"),
     "claims": ("courseware claims", "collect the claims tables into docs/claims.md"),

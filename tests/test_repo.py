@@ -36,7 +36,7 @@ def pins():
 
 def direct_requirements():
     extras = PROJECT["optional-dependencies"]
-    wanted = [*PROJECT["dependencies"], *extras["course"], *extras["test"], *extras["browser"]]
+    wanted = [*PROJECT["dependencies"], *extras["course"], *extras["test"], *extras["browser"], *extras["site"]]
     return [Requirement(text) for text in wanted]
 
 

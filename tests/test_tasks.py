@@ -125,7 +125,7 @@ def test_a_tools_options_are_its_own_and_its_files_are_named_from_where_you_are(
 
 def test_every_command_of_make_is_one_of_tasks(tasks):
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
-    listed = set(re.search(r"^TASKS = (.+)$", makefile, re.MULTILINE)[1].split()) | {"start"}
+    listed = set(re.search(r"^TASKS = (.+)$", makefile, re.MULTILINE)[1].split()) | {"start", "slides"}
     assert listed == {*tasks.TASKS, *tasks.TOOLS}
     assert all(tasks.TASKS[name].__doc__ for name in tasks.TASKS)
 
