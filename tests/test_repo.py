@@ -75,7 +75,7 @@ def test_conda_installs_the_same_as_tasks():
 
 def test_the_package_names_what_it_imports():
     known = {key(r.name) for r in direct_requirements()} | {"llmlib", "courseware"}
-    # What comes along with jupyterlab, nbconvert, ipykernel and matplotlib, and is part of using them.
+    # What comes along with jupyterlab, nbconvert, jupytext, ipykernel and matplotlib, and is part of using them.
     known |= {
         "ipython",
         "psutil",
@@ -86,6 +86,8 @@ def test_the_package_names_what_it_imports():
         "pil",
         "fonttools",
         "jinja2",
+        "markdown-it",
+        "mdit-py-plugins",
     }
     for path in [*(ROOT / "llmlib").rglob("*.py"), *(ROOT / "courseware").rglob("*.py")]:
         for name in re.findall(

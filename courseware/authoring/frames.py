@@ -5,7 +5,7 @@
     python -m courseware frames --check    which are missing or out of date; draws nothing
 
 A slider calls the notebook's own function, so its frames need the lecture to run: up to a minute, and too slow for a
-page. They are kept like a notebook's outputs, in docs/site/frames/NN.zip, beside a hash of the lecture's code. A
+page. They are kept like a notebook's outputs, in docs/site/frames/NN.frames, beside a hash of the lecture's code. A
 lecture whose prose changes keeps its frames; one whose code changes loses them until they are drawn again, and its page
 shows the static panels alone.
 
@@ -247,7 +247,7 @@ def webp(image: Image.Image) -> bytes:
 
 def archive(name: str, root: Path = ROOT) -> Path:
     """Where the frames of a lecture are kept; name: its number, or its file's stem."""
-    return root / "docs" / "site" / "frames" / f"{name.split('_')[0]}.zip"
+    return root / "docs" / "site" / "frames" / f"{name.split('_')[0]}.frames"
 
 
 def read(name: str, root: Path = ROOT) -> dict[str, Any] | None:

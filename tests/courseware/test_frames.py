@@ -11,6 +11,8 @@ from PIL import Image
 from courseware.authoring import frames
 from courseware.authoring.frames import FrameSet, code_hash, explored, pack, stepped, thinned, unpack, webp
 
+KEPT = sorted((frames.ROOT / "docs" / "site" / "frames").glob("*.frames"))
+
 
 def line(p):
     fig, ax = plt.subplots(figsize=(3.5, 2.0))
@@ -113,7 +115,7 @@ def test_a_lecture_without_frames_of_its_code_has_none(tmp_path):
     assert frames.views_of(notebook, "99_nothing", tmp_path) == ({}, {})
 
 
-@pytest.mark.parametrize("path", sorted((frames.ROOT / "docs" / "site" / "frames").glob("*.zip")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
 def test_kept_frames_are_whole(path):
     about = frames.read(path.stem)
     views = [view for cell in about["cells"].values() for view in cell]
@@ -125,3 +127,8 @@ def test_kept_frames_are_whole(path):
         for frame in fields.frames:
             assert frame["image"] in known if "image" in frame else frame["text"]
             assert frame["alt"].strip() or "text" in frame
+
+
+def test_all_kept_frames_together_stay_small():
+    sizes = [path.stat().st_size for path in KEPT]
+    assert sizes and max(sizes) <= 500_000 and sum(sizes) <= 4_000_000
