@@ -30,18 +30,23 @@ def done(seed: int) -> Pipeline:
 
 
 def one(seed: int) -> dict[str, Any]:
+    """What a seed comes to, whatever the machine."""
     pipeline = done(seed)
-    records = {record.name: record for record in pipeline.records}
-    card = records["report"].figures
-    found: dict[str, Any] = {
-        name: {k: v for k, v in record.figures.items() if k != "gold"} for name, record in records.items()
-    }
-    found["report"]["gold"] = {name: {g: v[0] for g, v in each.items()} for name, each in card["gold"].items()}
-    found["seconds"] = {name: record.seconds for name, record in records.items()}
-    found["joules"] = {name: round(record.joules) for name, record in records.items()}
-    if seed == 0:
-        found["replies"] = replies(pipeline)
-    return found
+    found = {record.name: dict(record.figures) for record in pipeline.records}
+    card = found["report"]
+    card["gold"] = {name: {g: v[0] for g, v in each.items()} for name, each in card["gold"].items()}
+    del card["tokens_per_second"]
+    return found | ({"replies": replies(pipeline)} if seed == 0 else {})
+
+
+def bill(seed: int) -> dict[str, Any]:
+    """What it took, all attempts and whatever else the machine had to do included."""
+    records = done(seed).records
+    return dict(
+        seconds={record.name: record.seconds for record in records},
+        joules={record.name: round(record.joules) for record in records},
+        tokens=records[-1].figures["tokens_per_second"],
+    )
 
 
 def replies(pipeline: Pipeline) -> list[dict[str, Any]]:
@@ -68,12 +73,17 @@ def main() -> None:
         return
     experiment = Experiment("capstone_runs", script=__file__, modules=MODULES, seeds=SEEDS)
     runs = [experiment.once(f"seed {seed}", one, seed) for seed in SEEDS]
+    for run, seed in zip(runs, SEEDS):
+        took = experiment.once(f"bill {seed}", bill, seed)
+        run["report"]["tokens_per_second"] = took.pop("tokens")
+        run |= took
     pairs = runs[0]["report"]["wins"]
     each = {pair: [r["report"]["wins"][pair][0] for r in runs] for pair in pairs}
     wins = {pair: [round(v, 4) for v in bootstrap_interval(values)] for pair, values in each.items()}
     kept = [r["report"]["wins"]["small against sft"][0] / r["report"]["wins"]["policy against sft"][0] for r in runs]
     found = dict(runs={str(seed): run for seed, run in zip(SEEDS, runs)}, wins=wins, kept=[round(k, 4) for k in kept])
     print(found["wins"], found["kept"])
+    experiment.took_before(sum(sum(run["seconds"].values()) for run in runs))
     experiment.save(found)
 
 

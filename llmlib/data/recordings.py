@@ -155,6 +155,10 @@ class Experiment:
         """What the experiment has taken so far, the interrupted runs up to their last result included."""
         return self._seconds + time.monotonic() - self._since
 
+    def took_before(self, seconds: float) -> None:
+        """Count what was computed outside this class, in a folder of its own that `once` only reads."""
+        self._seconds += seconds
+
     def save(self, results: Any) -> Path:
         """Write the recording; the results on the way are removed."""
         if self._confirming:

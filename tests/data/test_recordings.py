@@ -157,6 +157,15 @@ def test_an_interrupted_experiment_goes_on_where_it_stopped(repository, capsys, 
     assert list((repository / "build/experiments").iterdir()) == []
 
 
+def test_what_was_computed_in_a_folder_of_its_own_counts_to_the_time(repository, monkeypatch):
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(recordings.time, "monotonic", lambda: float(next(clock)))
+    experiment = Experiment("sweep", SCRIPT, ["llmlib.train.loop"])
+    experiment.took_before(500.0)
+    experiment.save([1])
+    assert recorded("sweep")["seconds"] == 510
+
+
 @pytest.mark.parametrize("file", ["llmlib/train/loop.py", SCRIPT])
 def test_results_of_other_code_are_not_used(repository, file):
     parts = []
