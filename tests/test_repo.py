@@ -248,7 +248,7 @@ def test_no_weights_no_corpora_and_no_big_files():
             continue  # tests/hub/test_base.py has a limit for them all
         limit = 0.4 * MB if path.suffix == ".ipynb" else 1 * MB
         assert path.stat().st_size <= limit, f"{path.relative_to(ROOT)} has {path.stat().st_size / MB:.2f} MB"
-    assert sum(path.stat().st_size for path in files) <= 40 * MB
+    assert sum(path.stat().st_size for path in files) <= 43 * MB  # of which sliders' frames for the site 3
 
 
 def test_ruff_finds_nothing():
