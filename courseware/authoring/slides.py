@@ -30,7 +30,7 @@ _LONGEST = 210  # characters of a point
 _HEADING = re.compile(r"^(?P<level>#{1,4}) (?P<title>.+)$", re.MULTILINE)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _SIZED = re.compile(r'(<img [^>]*?) width="\d+"')
-_END = re.compile(r"(?<=[.!?:])\s+(?=[A-Z*`$\"(])")
+_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z*`$\"(])")
 
 
 @dataclass
@@ -170,7 +170,7 @@ _PAGE = """\
 <script>
 Reveal.initialize({{
   width: {width}, height: {height}, margin: 0.03, hash: true, slideNumber: "c/t", transition: "none",
-  controls: true, center: false, plugins: [RevealNotes], pdfSeparateFragments: false,
+  controls: true, center: false, display: "flex", plugins: [RevealNotes], pdfSeparateFragments: false,
 }});
 </script>
 </body>
@@ -208,9 +208,8 @@ body { background: white; }
 .reveal { font: 26px/1.35 system-ui, "Segoe UI", Roboto, sans-serif; color: #1c1c1c; }
 .reveal .slides { text-align: left; }
 .reveal .slides section {
-  height: 100%; display: flex; flex-direction: column; padding: 8px 24px; box-sizing: border-box;
+  height: 700px; width: 100%; flex-direction: column; padding: 8px 24px; box-sizing: border-box;
 }
-.reveal .slides section:not(.present) { visibility: hidden; }
 .reveal h1 { font-size: 52px; line-height: 1.15; margin: 0 0 28px; color: #0b4f83; }
 .reveal h2 { font-size: 30px; line-height: 1.2; margin: 0 0 12px; color: #0b4f83; font-weight: 600; }
 .reveal section.title, .reveal section.section { justify-content: center; }
