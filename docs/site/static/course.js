@@ -122,6 +122,10 @@ function openPoll(poll) {
 }
 
 document.addEventListener("DOMContentLoaded", () => {
+  /* The theme's arrows that open a branch of the contents have no name for a screen reader. */
+  document.querySelectorAll("nav summary").forEach((summary) => {
+    if (!summary.textContent.trim()) summary.setAttribute("aria-label", "Show the pages below");
+  });
   document.querySelectorAll(".nt-view").forEach(openView);
   document.querySelectorAll(".nt-poll").forEach(openPoll);
 });
