@@ -605,7 +605,7 @@ visitors = {
     "unseen wishes": lambda n, seed: ask(n, seed, groups=("unseen",)),
 }
 SIZES, DRAWS = [5, 10, 20, 40, 80], 100                 # messages a look; looks
-bar_at = {n: drift(reference, ask(n, 0), draws=200).by_chance for n in SIZES}
+bar_at = {n: drift(reference, ask(n, 0)).by_chance for n in SIZES}
 
 
 def alarmed(texts):
