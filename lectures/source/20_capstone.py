@@ -76,7 +76,7 @@ last = None
 for x, name, what, color in kinds:
     d.label(x, 3.65, name, bold=True, size=12)
     d.label(x, 3.27, what, size=11)
-    boxes = [d.box(x, 2.6 - 0.85 * i, text, w=2.35 if x < 10 else 1.95, h=0.6, color=color, size=11) for i, text in enumerate(inside[x])]
+    boxes = [d.box(x, 2.6 - 0.85 * i, text, w=2.6 if x < 10 else 1.95, h=0.6, color=color, size=10.5) for i, text in enumerate(inside[x])]
     for i in range(1, len(boxes)):
         d.arrow(boxes[i - 1], boxes[i])
     if last is not None:
@@ -183,7 +183,7 @@ for what, content in (("as written:   ", whole), ("one byte more:", whole + b" "
                       ("mended:       ", whole)):
     vocabulary.write_bytes(content)
     assert finished(folder) == [r.name for r in pipeline.records]   # what llmlib says
-    print(what, "done are", finished(folder))
+    print(what, "done:", ", ".join(finished(folder)))
 
 # %% [markdown]
 # Now a power cut, in small: 24 updates, a checkpoint after every 8, and an exception that nothing catches in update 21. **Predict:** where does the second start go on, and will the weights be those of a run to which nothing happened?
@@ -212,7 +212,7 @@ try:
         list(Pipeline(folder.parent / "unlucky", tiny).run("pretrain"))
 except PowerCut:
     unlucky = Pipeline(folder.parent / "unlucky", tiny, progress=said.append)
-    print("cut; done so far:", finished(unlucky.folder))
+    print("cut; done:", ", ".join(finished(unlucky.folder)))
 list(unlucky.run("pretrain"))
 ends = [digest(p.folder / "base.safetensors") for p in (quiet, unlucky)]
 print("second start:", said[0], "| the same file:", ends[0] == ends[1])
@@ -222,7 +222,7 @@ assert ends[0] == ends[1]
 d = Diagram(12, 2.9)
 d.label(0.15, 2.1, "first start", align="left", size=11)
 d.label(0.15, 0.55, "second start", align="left", size=11)
-at = lambda update: 2.3 + 0.33 * update
+at = lambda update: 2.3 + 0.29 * update
 for begin, end, y, color in ((0, 21, 2.1, "sky"), (16, 24, 0.55, "green")):
     d.stream((at(begin), y), (at(end), y), "", color=color)
 for update in (8, 16):
@@ -338,12 +338,12 @@ print("the wish, plain above mistaken:  ", preferred("plain", "mistaken"))
 print("any promise, plain above evasive:", preferred("plain", "evasive"))
 
 # %% [markdown]
-# Manners it marks well, and evasions. Which of sixteen promises fits which of sixteen wishes it has hardly learned from 500 rankings. (The recorded judges saw 6,000, and order four pairs of five as their annotators do.) And all of this is about replies by agents. The policy will soon write what no agent ever wrote, and about that nobody has been asked.
+# Manners it marks well, and evasions. Which of sixteen promises fits which of sixteen wishes it has hardly learned from a few hundred rankings. (The recorded judges saw 6,000, and order four pairs of five as their annotators do.) And all of this is about replies by agents. The policy will soon write what no agent ever wrote, and about that nobody has been asked.
 #
 # Next comes GRPO (lecture 13): eight replies to a prompt, each pushed up or down by its score less the mean of its group, near the SFT model. Before you look at the next cells, a question about the examination.
 
 # %%
-poll("The short run of this page ranks 500 requests and then trains the policy on the judge's score for 20 updates. Against the base model on held-out requests, which result should worry you most?",
+poll("The short run of this page has a few hundred rankings, and then trains the policy on the judge's score for a few updates. Against the base model on held-out requests, which result should worry you most?",
      ["it wins most comparisons by gold reward, and solves hardly a request", "it wins only slightly more than half of the comparisons", "the reward model's score falls during training", "its replies are longer than the base model's"],
      "The gold reward is a sum: 1 for a solved request, 0.3 for politeness, 0.3 for a next step, less 0.3 for a wrong promise. A policy can win by manners alone, against a base model that evades, and then the win rate rises while customers get nothing. A weak result is at least visible; this one looks like success. The cells below show what happened here.")
 
@@ -384,7 +384,7 @@ for key, name in (("base", "base model"), ("sft", "after worked problems"), ("po
 steps(frames, panels=[0, 1, 2], name="model")
 
 # %% [markdown]
-# On this page, practice has made a courtier: sorry to hear about it, some promise, a next step, nearly the same to everybody, whatever the wish. That is what the judge above can mark, and the policy found it within 20 updates. The recorded policy answers the question far more often, and has a tic (*you you you*) that its judge does not mind. Both are what lecture 13 calls over-optimisation, and neither shows in the curve that was optimised.
+# On this page, practice has made a courtier: sorry to hear about it, some promise, a next step, nearly the same to everybody, whatever the wish. That is what the judge above can mark, and the policy found it within a few updates. The recorded policy answers the question far more often, and has a tic (*you you you*) that its judge does not mind. Both are what lecture 13 calls over-optimisation, and neither shows in the curve that was optimised.
 
 # %% [markdown]
 # ## V. After school: small, and with a book
@@ -401,7 +401,7 @@ matrix = next(p for n, p in shop.model("policy").named_parameters() if p.dim() =
 
 
 def in_bits(bits=4):
-    q = quantize(matrix, bits=bits, group_size=settings.group_size)
+    q = quantize(matrix, bits, settings.group_size, scale_dtype=torch.float16)
     fig, ax = plt.subplots(figsize=(3.5, 2.6))
     ax.plot(matrix[:6].flatten(), q.dequantize()[:6].flatten(), ".", markersize=3, color="#0072B2")
     ends = [float(matrix[:6].min()), float(matrix[:6].max())]
@@ -468,7 +468,7 @@ rows.append({"share of replies": "off-topic: promised something"} | {f"{name}, h
 table(rows, caption=f"{3 * settings.held_out} requests here, 600 a seed recorded (mean and range of five seeds); twenty off-topic questions")
 
 # %% [markdown]
-# There it is. The policy of this page wins against the base model and against SFT, with intervals clear of one half, and hardly solves a request. Twelve times the rankings and four times the updates make a policy that solves many; but look at the ranges: not in every desk does it solve more than its SFT model, and it wins all the same.
+# There it is. The policy of this page wins against the base model and against SFT, with intervals clear of one half, and hardly solves a request. With twenty times the rankings, five times the updates and four times the pre-training a policy solves many. But look at the ranges: not in every desk does it solve more than its SFT model, and it wins all the same.
 #
 # Off-topic, most questions get a promise, and after fine-tuning more than before. Nothing taught these models to refuse: no demonstration declines, and no ranking was about declining.
 
@@ -502,10 +502,11 @@ for name in ("base", "sft", "policy"):
     print(f"{name:>6}: gold {np.mean(worth[name][:n]):5.2f}; solved requests add "
           f"{solved:.2f}, manners {manners:.2f}")
 page = model_card(pipeline.records, settings)
-print("\nfrom its model card:", page.split("**Meant for.** ")[1].split("\n\n")[0])
+meant = page.split("**Meant for.** ")[1].split("\n\n")[0].replace("**", "")
+print("\nfrom its model card, what it is meant for:", meant, sep="\n")
 
 # %% [markdown]
-# Count solved requests alone, and another model is the best one here. The last lines are from the **model card** (Mitchell et al., 2019), which the pipeline writes when it is done: what was made, of what, how good it is, what it took, and what it is not for. It refuses to be written when a stage is missing.
+# Nearly all that the policy gained here is manners. The last lines are from the **model card** (Mitchell et al., 2019), which the pipeline writes when it is done: what was made, of what, how good it is, what it took, and what it is not for. It refuses to be written when a stage is missing.
 
 # %% [markdown]
 # ## VII. Talk to it
@@ -547,7 +548,8 @@ chat(smol_answer, name="SmolLM2", examples=[
 # The slide's last line is three words long. After deployment nobody knows the gold reward. What can be seen is what goes in, what comes out, and what is plainly wrong with it: a reply that is empty, cut off, says a sentence twice, or repeats the last reply. The monitor counts these and writes a line for each exchange.
 
 # %%
-print(json.loads((folder / "chats" / "log.jsonl").read_text().splitlines()[1]))
+for name, value in json.loads(monitor.path.read_text().splitlines()[1]).items():
+    print(f"{name:>8}: {value}")
 print(dict(monitor.counts))
 
 # %% [markdown]
@@ -694,19 +696,21 @@ table(rows, caption="sixty messages each; the last two columns are what nobody s
 # The alarm sees words that come in. It rings for another desk's customers, who are served no worse than the usual ones, and stays silent when the model is exchanged. The counters see that: in a frame it does not know, the base model runs on until it is cut off. Neither sees a polite wrong promise: it is well-formed, ends in time, and answers a usual question. To see *that* takes somebody who reads, and the log is there to be read. What is found there is the beginning of the next round: new rankings where people were served badly. On the slide the arrow ends at "collect misbehaviors"; in practice it goes back to "hire people".
 
 # %% tags=["diagram"]
-d = Diagram(12, 2.7)
+d = Diagram(12, 3.0)
 users = d.box(1.3, 1.9, "customers", w=2.0, h=0.7, color="grey")
 model_box = d.box(5.0, 1.9, "policy", w=2.0, h=0.7, color="blue")
 answer = d.box(8.9, 1.9, "replies", w=2.0, h=0.7, color="grey")
 drift_box = d.box(3.1, 0.6, "words in:\ndrift alarm", w=2.2, h=0.9, color="orange")
 count_box = d.box(7.2, 0.6, "form out:\ncounters", w=2.2, h=0.9, color="orange")
-read_box = d.box(10.8, 0.6, "sense: somebody\nwho reads", w=2.2, h=0.9, color="green")
+read_box = d.box(10.7, 0.6, "sense: someone\nwho reads", w=2.5, h=0.9, color="green")
 d.arrow(users, model_box)
 d.arrow(model_box, answer)
 d.arrow((3.1, 1.9), drift_box.top)
 d.arrow((7.2, 1.9), count_box.top)
 d.arrow(answer, read_box)
-d.arrow(read_box.top, (5.2, 2.28), "new rankings", bend=0.35, dashed=True)
+d.ax.plot([11.6, 11.6, 5.0], [1.1, 2.65, 2.65], color="0.3", linestyle="--", linewidth=1.5)
+d.arrow((5.0, 2.65), model_box.top, dashed=True)
+d.label(8.2, 2.85, "new rankings", size=11)
 d.show(alt="Customers write to the policy, which replies. A drift alarm sees the words that come in, counters see the form of what goes out, and only somebody who reads sees its sense. From there new rankings go back to the policy.")
 
 # %% [markdown]
@@ -776,14 +780,14 @@ def price(C):
 
 # %% tags=["figure"]
 PAGES = {"this page": base_figures["flops"], "recorded": full[0]["pretrain"]["flops"], "1e18": 1e18, "1e21": 1e21, "the slide, 40 % of peak": at_40, "1e25": 1e25}
-short = lambda v: f"{v:.2g}" if v < 1000 else next(f"{v / s:.3g}{u}" for s, u in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")) if v >= s)
+short = lambda v: f"{v:.3g}" if v < 1000 else next(f"{v / s:.3g}{u}" for s, u in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")) if v >= s)
 table([{"FLOPs": name} | {key.replace("_", " "): short(v) for key, v in price(C).items()} for name, C in PAGES.items()],
       caption=f"an A100 at {USED:.0%} of its peak, ${DOLLARS:.2f} an hour, 400 W and a tenth on top, the world's mean grid; parameters and tokens by 20 to 1")
 
 # %% [markdown]
 # The first two rows say what a GPU *would* take if it reached 40 % of its peak on such small matrices, which it would not, and what parameters the rule would choose: 70 thousand and 128 thousand; the page's model has 127,296.
 #
-# Three orders of magnitude are three different trades. $10^{18}$ is a few dollars: homework. $10^{21}$ is what SmolLM2-135M took, whose makers spent it on 2 trillion tokens for 135 million parameters ($1.6 \cdot 10^{21}$; Allal et al., 2025), 700 times the rule's ratio: a small model is cheap to *use*. $10^{25}$ is where the European Union's AI Act begins to presume "systemic risk"; Llama 3 405B took 3.8 of it (Dubey et al., 2024). For the slide's cluster the rule picks about 80 billion parameters: its GPUs, days and dollars are those of Llama-2-70B, as in lecture 07, and not of 100 billion.
+# Three orders of magnitude are three different trades. $10^{18}$ is a few dollars: homework. $10^{21}$ is what SmolLM2-135M took, whose makers spent it on 2 trillion tokens for 135 million parameters ($1.6 \cdot 10^{21}$; Allal et al., 2025), 700 times the rule's ratio: a small model is cheap to *use*. $10^{25}$ is where the European Union's AI Act begins to presume "systemic risk"; Llama 3 405B took $3.8 \cdot 10^{25}$ (Dubey et al., 2024). For the slide's cluster the rule picks about 80 billion parameters: its GPUs, days and dollars are those of Llama-2-70B, as in lecture 07, and not of 100 billion.
 #
 # Computing is one of three bills. The slide hires people for 100,000 answers and comparisons; at ten minutes each that is \$33,000 at \$2 an hour and \$667,000 at \$40 (both wages stand in the source lectures, lecture 07). And a model that is used writes: $n$ tokens of answers cost $2Nn$ operations, as many as the training once
 #
@@ -824,7 +828,7 @@ print(f"GPT-3: {gpt3:.1e} FLOPs, as much as {gpt3 / smol_flops:.0f} runs of Smol
 #
 # ## Scale warning
 #
-# > **What this page can and cannot tell you.** The order of the stages, the way to resume, the arithmetic of prices, the false alarms of a bar at one in twenty, and that a win rate can rise while the purpose is missed: these hold at every size. Sixteen wishes, some hundred sentences and a known gold reward do not: they make looking up unbeatable, memorisation harmless to look at and evaluation nearly free. Real customers cannot be drawn from a generator, annotators are people, and nobody hands out a gold reward. Our policy over-optimises within 20 updates because its judge saw 500 rankings; how soon a large one does was measured by Gao et al. (2023), not here. The shares of time and energy by stage are upside down against a large run. And the version for a GPU has been prepared and not run.
+# > **What this page can and cannot tell you.** The order of the stages, the way to resume, the arithmetic of prices, the false alarms of a bar at one in twenty, and that a win rate can rise while the purpose is missed: these hold at every size. Sixteen wishes, some hundred sentences and a known gold reward do not: they make looking up unbeatable, memorisation harmless to look at and evaluation nearly free. Real customers cannot be drawn from a generator, annotators are people, and nobody hands out a gold reward. Our policy over-optimises within a few updates, against a judge of a few hundred rankings; how soon a large one does was measured by Gao et al. (2023), not here. The shares of time and energy by stage are upside down against a large run. And the version for a GPU has been prepared and not run.
 #
 # ## Claims
 #
@@ -844,7 +848,7 @@ claims_table([
           "fails; the cluster and the dollars fit 70B", source="analytics"),
     Claim("compress the text into the parameters",
           "Karpathy's talk (2023): 10 TB into 140 GB, 'lossy'; Delétang et al. (2024): as a coder, weights not counted",
-          f"text {len(text) / 1e3:.0f} kB, zip {sizes['zip'] / 1e3:.0f}, coded by the model "
+          f"text {sizes['the text'] / 1e3:.0f} kB, zip {sizes['zip'] / 1e3:.0f}, coded by the model "
           f"{sizes['coded by the model'] / 1e3:.0f} and its weights {sizes['its weights, fp32'] / 1e3:.0f} kB",
           "fails; taken literally: with its weights it loses to zip here", source="analytics", split="report",
           rule=sizes["coded by the model"] < sizes["zip"] < sizes["its weights, fp32"]),
@@ -900,7 +904,7 @@ claims_table([
 #
 # 1. By hand: saves take 30 seconds and something breaks every 8 hours. How often should one save, and what is wasted?
 # 2. By hand: two lists of words that share half of their words, all equally frequent. What is their JS divergence?
-# 3. Give the `"class"` preset 2,000 rankings (`settings.replace(rankings=2000)`) and a folder of its own. Predict the share of solved requests first. How much longer does it take?
+# 3. Give the `"class"` preset 2,000 rankings and 40 updates of practice (`settings.replace(rankings=2000, align_updates=40)`) and a folder of its own. Predict the share of solved requests first. How much longer does it take?
 # 4. Teach the bot to refuse: write ten demonstrations that decline an off-topic question, add them to `demonstrations`, and measure both the promises to off-topic questions and the refusals of honest ones.
 # 5. Change the monitor to look after every tenth message with at most one false alarm in 400. Which bar does that need, and how much later does it notice one off-topic question in four?
 # 6. Deploy the book of cases instead of the policy. Which of the counters still mean something?
