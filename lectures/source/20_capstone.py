@@ -369,7 +369,7 @@ bars({name: {group: gold_of(key, group) for group in GROUPS} for key, name in ((
 show(fig, alt=f"Left: the reward model's score against the distance from the SFT model, first to last update; five recorded seeds rise from {min(r['align']['reward_first'] for r in full):.1f} to {max(r['align']['reward_first'] for r in full):.1f} up to {min(r['align']['reward_last'] for r in full):.1f} to {max(r['align']['reward_last'] for r in full):.1f} at {min(r['align']['kl'] for r in full):.0f} to {max(r['align']['kl'] for r in full):.0f} nats, this page's run to {policy_figures['reward_last']:.1f} at {policy_figures['kl']:.1f}. Right: gold reward of SFT and policy, means: " + "; ".join(f"{group} {np.mean(gold_of('sft', group)):.2f} and {np.mean(gold_of('policy', group)):.2f}" for group in GROUPS) + ".")
 
 # %% [markdown]
-# The scores rise in every run. In the full runs the gold reward follows: on what was demonstrated in every seed, on what was ranked and never demonstrated by very different amounts, and little on what nobody ranked. On this page the score rises, too. What is it worth?
+# The scores rise in every run. In the full runs the gold reward follows: on what was demonstrated in every seed; on what was ranked and never demonstrated by anything from nothing to a whole point; and little on what nobody ranked. On this page the score rises, too. What is it worth?
 
 # %% tags=["diagram"]
 live = {name: replies_of(name) for name in ("base", "sft", "policy")}
@@ -462,13 +462,13 @@ for a, b in (("sft", "base"), ("policy", "base"), ("policy", "sft")):
 over = lambda first, *rest: [reduce(lambda found, key: found[key], rest, run["report"][first]) for run in full]
 spread = lambda values, f=".0%": f"{np.mean(values):{f}}  ({min(values):{f}} to {max(values):{f}})"
 rows = []
-for label, path in (("solved", "solved"), ("promised something wrong", "wrong promise"), ("polite", "polite"), ("with a next step", "next step"), ("evasive", "evasive")):
+for label, path in (("solved", "solved"), ("right promise, other item", "half solved"), ("promised something wrong", "wrong promise"), ("polite", "polite"), ("with a next step", "next step"), ("evasive", "evasive")):
     rows.append({"share of replies": label} | {f"{name}, here": f"{card['tasks'][key][path]:.0%}" for key, name in (("base", "base"), ("sft", "SFT"), ("policy", "policy"))} | {f"{name}, recorded": spread(over("tasks", key, path)) for key, name in (("sft", "SFT"), ("policy", "policy"))})
 rows.append({"share of replies": "off-topic: promised something"} | {f"{name}, here": f"{card['outside'][key]:.0%}" for key, name in (("base", "base"), ("sft", "SFT"), ("policy", "policy"))} | {f"{name}, recorded": spread(over("outside", key)) for key, name in (("sft", "SFT"), ("policy", "policy"))})
 table(rows, caption=f"{3 * settings.held_out} requests here, 600 a seed recorded (mean and range of five seeds); twenty off-topic questions")
 
 # %% [markdown]
-# There it is. The policy of this page wins against the base model and against SFT, with intervals clear of one half, and hardly solves a request. With twenty times the rankings, five times the updates and four times the pre-training a policy solves many. But look at the ranges: not in every desk does it solve more than its SFT model, and it wins all the same.
+# There it is. The policy of this page wins against the base model and against SFT, with intervals clear of one half, and hardly solves a request. Is that the fault of a short run? The recorded ones have twenty times the rankings, five times the updates and four times the pre-training, and two of the five policies solve half of the requests. But look at the ranges. In one desk the policy wins 87 % of the comparisons with its SFT model and solves 2 %: it promises the right thing for another *item* in 28 %. Its base model hardly repeats a customer's item either. Copying a word from the text is what lecture 09's induction heads do; this base model, we take it, had not learned to, and neither worked problems nor practice made up for what exposition had left out.
 #
 # Off-topic, most questions get a promise, and after fine-tuning more than before. Nothing taught these models to refuse: no demonstration declines, and no ranking was about declining.
 
@@ -484,9 +484,9 @@ table([{"recorded": a, "value": b} for a, b in [("SFT against base, wins", sprea
 # %% [markdown]
 # Four things to notice.
 #
-# - In every recorded desk the policy is ahead of SFT, and SFT of the base model, on demonstrated requests. On unseen ones the differences are small.
-# - **The book of cases is about as good as the policy** on demonstrated requests, and on average better on compared ones; it trained nothing but its judge. In a world of sixteen wishes looking up is hard to beat; where wishes are endless, so is the book.
-# - Four bits keep nearly the whole win rate, in the mean over desks; in some a few per cent of it are gone. They are *slower* here: matrices of 64 by 64 give four bits no chance to gain (lecture 15).
+# - In every recorded desk the policy is ahead of SFT, and SFT of the base model, on demonstrated requests. On unseen ones the differences between models are small.
+# - **The book of cases is ahead of the policy in every desk**, on demonstrated and on compared requests, and trained nothing but its judge. In a world of sixteen wishes looking up is hard to beat; where wishes are endless, the book would have to be.
+# - Four bits cost a little: they win slightly less than half against the policy they were made from. Of its win rate against SFT they keep 99 % in the mean over desks, and 97 % in the worst. They are *slower* here; matrices of 64 by 64 give four bits little to gain from (lecture 15).
 # - Hardly a reply is a demonstration word for word. With a few hundred sentences to combine that is no privacy test; lecture 09's canaries are one.
 #
 # ### What the card cannot say
@@ -862,7 +862,7 @@ claims_table([
           f"gold on demonstrated requests: base {np.mean(over('gold', 'base', 'demonstrated')):.2f}, SFT "
           f"{np.mean(over('gold', 'sft', 'demonstrated')):.2f}, policy {np.mean(over('gold', 'policy', 'demonstrated')):.2f}; "
           f"book of cases {np.mean(over('gold', 'cases', 'demonstrated')):.2f}",
-          "holds; and looking up did as well or better here", source="analytics", split="report",
+          "holds; in all five desks, and looking up did better", source="analytics", split="report",
           rule=all(a < b < c for a, b, c in zip(*(over("gold", m, "demonstrated") for m in ("base", "sft", "policy"))))),
     Claim("exposition, worked problems, practice: pre-training, SFT, RL 'until you reach the correct answer'",
           "the post: practice problems come with the final answer; Ouyang et al. (2022): a model's opinion",
@@ -893,8 +893,8 @@ claims_table([
 # ## Summary
 #
 # 1. The slide's eleven lines are a chain of files. Each stage reads what the last one left; hashes and checkpoints let the chain be killed anywhere and lose less than one interval, to the last bit.
-# 2. Exposition teaches form, worked problems teach to answer, practice teaches what the judge pays for. That helped with wishes that were ranked, and little with those nobody thought of.
-# 3. A policy can win four comparisons of five and solve hardly a request. Look at samples, count findings apart, and put a cheap rival into the table: here a book of old cases did as well as the policy or better.
+# 2. Exposition teaches form, worked problems teach to answer, practice teaches what the judge pays for. That helped with wishes that were demonstrated, with ranked ones in some desks, and little with those nobody thought of.
+# 3. A policy can win four comparisons of five and solve hardly a request. Look at samples, count findings apart, and put a cheap rival into the table: here a book of old cases was ahead of the policy in every desk.
 # 4. After deployment words and form can be watched, sense only by reading. A bar at one in twenty, looked at often, rings on most days for nothing.
 # 5. A chat model of one's own took minutes and grams. Meant seriously it costs three bills, machines, people and use, and which is largest depends on size and success.
 #
