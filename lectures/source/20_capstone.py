@@ -13,7 +13,7 @@
 #
 # **Before this:** lectures 07, 11, 12, 13 and 15; 17 for search, 18 for intervals.
 #
-# **Time:** core 126 minutes, optional 5 minutes; two classes. All cells together: about a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
+# **Time:** core 128 minutes, optional 5 minutes; two classes. All cells together: about a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
 #
 # <!-- sources: analytics, day24, hlt -->
 
@@ -26,9 +26,7 @@ import tempfile
 import zlib
 from collections import Counter
 from dataclasses import replace
-from functools import reduce
 from pathlib import Path
-from unittest.mock import patch
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -70,7 +68,7 @@ table([{"Wrap it up says": a, "here": b, "from lecture": c} for a, b, c in [
 
 # %% tags=["diagram"]
 d = Diagram(12, 3.9)
-kinds = [(1.9, "exposition", "read it", "sky"), (5.0, "worked problems", "imitate it", "green"), (8.1, "practice problems", "try, be marked", "orange"), (10.85, "after school", "be examined, be used", "grey")]
+kinds = [(1.9, "exposition", "read it", "sky"), (5.0, "worked problems", "imitate it", "green"), (8.1, "practice problems", "try, be marked", "orange"), (10.85, "after school", "be examined", "grey")]
 inside = {1.9: ["transcripts", "tokenizer", "base model"], 5.0: ["200 demonstrations", "SFT model"], 8.1: ["rankings", "reward model", "policy"], 10.85: ["4 bits, cases", "report card", "chat, monitor"]}
 last = None
 for x, name, what, color in kinds:
@@ -113,7 +111,8 @@ def stage(name):
         ends = list(dict.fromkeys([in_words(min(values)), in_words(max(values))]))
         return " to ".join(ends)
     table([{"": what.replace("_", " "), "here": in_words(value),
-            "recorded, full": over_seeds(what)} for what, value in record.figures.items()],
+            "recorded, full": over_seeds(what)}
+           for what, value in record.figures.items()],
           caption=f"{name}: {record.seconds:.1f} s here; recorded: range of five seeds")
     return record.figures
 
@@ -189,6 +188,9 @@ for what, content in (("as written:   ", whole), ("one byte more:", whole + b" "
 # Now a power cut, in small: 24 updates, a checkpoint after every 8, and an exception that nothing catches in update 21. **Predict:** where does the second start go on, and will the weights be those of a run to which nothing happened?
 
 # %%
+from unittest.mock import patch
+
+
 class PowerCut(BaseException):
     """Nothing in the library catches this."""
 
@@ -254,7 +256,7 @@ for seed in (0, 1):
     print("Customer:\n" + tokenizer.decode(sample), end="\n\n")
 
 # %% [markdown]
-# It has the form down: a customer, an agent, this world's sentences. It also evades, as most agents do that it read: exposition teaches what *is* said, not what should be. And the agent talks of another thing than the customer.
+# It has the form down: a customer, an agent, this world's sentences. It also evades, as many agents do that it read: exposition teaches what *is* said, not what should be. And the agent talks of another thing than the customer.
 #
 # The slide says "compress the text into the parameters", a figure of speech of Karpathy's talk *Intro to large language models* (2023). Take it at its word: an arithmetic coder with a model that needs $b$ bits a byte writes a text in $b/8$ of its bytes, and whoever wants to read it needs the weights, too.
 
@@ -273,7 +275,7 @@ slide = 10e12 / (2 * 100e9)
 print(f"the slide: 10 TB in 100 billion weights of 2 bytes, {slide:.0f} to 1")
 
 # %% [markdown]
-# Without the weights the model beats zip clearly; with them it loses, for the weights are as large as the text. What is said to be compressed 50 to 1 is something else, and it cannot be unpacked: what stays is what predicts well, and of most documents no copy can be had back (lecture 09 says of which one can).
+# Without the weights the model beats zip clearly; with them it loses, for the weights are as large as the text. What is said to be compressed 50 to 1 is something else, and it cannot be unpacked: what stays is what predicts well, and most documents cannot be had back (lecture 09 found which can).
 
 # %% [markdown]
 # ## III. Worked problems
@@ -427,9 +429,9 @@ stage("cases")
 book = CaseBook(shop)
 for request in (asked[0], asked[1]):
     hit = book.index.search(request.text, 1)[0]
-    old_request, old_reply = book.cases[hit.document]
-    print(f"asked:    {request.text}\nfound:    {old_request}\nanswered: "
-          f"{book(request.text)}  [{shop.desk.gold(request, book(request.text)):.1f}]\n")
+    reply = book(request.text)
+    print(f"asked:    {request.text}\nfound:    {book.cases[hit.document][0]}\n"
+          f"answered: {reply}  [{shop.desk.gold(request, reply):.1f}]\n")
 
 # %% [markdown]
 # No training, no sampling, no grammar errors. Remember it for the examination: a contender that costs nothing belongs into every table.
@@ -459,7 +461,14 @@ for a, b in (("sft", "base"), ("policy", "base"), ("policy", "sft")):
     print(f"{a} against {b}: {{:.2f}} ({{:.2f}} to {{:.2f}})".format(*ours))
 
 # %% tags=["diagram"]
-over = lambda first, *rest: [reduce(lambda found, key: found[key], rest, run["report"][first]) for run in full]
+def over(*path):
+    """What the recorded report cards have at the end of a path of keys."""
+    found = [run["report"] for run in full]
+    for key in path:
+        found = [each[key] for each in found]
+    return found
+
+
 spread = lambda values, f=".0%": f"{np.mean(values):{f}}  ({min(values):{f}} to {max(values):{f}})"
 rows = []
 for label, path in (("solved", "solved"), ("right promise, other item", "half solved"), ("promised something wrong", "wrong promise"), ("polite", "polite"), ("with a next step", "next step"), ("evasive", "evasive")):
@@ -486,7 +495,7 @@ table([{"recorded": a, "value": b} for a, b in [("SFT against base, wins", sprea
 #
 # - In every recorded desk the policy is ahead of SFT, and SFT of the base model, on demonstrated requests. On unseen ones the differences between models are small.
 # - **The book of cases is ahead of the policy in every desk**, on demonstrated and on compared requests, and trained nothing but its judge. In a world of sixteen wishes looking up is hard to beat; where wishes are endless, the book would have to be.
-# - Four bits cost a little: they win slightly less than half against the policy they were made from. Of its win rate against SFT they keep 99 % in the mean over desks, and 97 % in the worst. They are *slower* here; matrices of 64 by 64 give four bits little to gain from (lecture 15).
+# - Four bits cost a little: in the mean they win slightly less than half against the policy they were made from. Of its win rate against SFT they keep 99 % in the mean over desks, and 97 % in the worst. They are *slower* here; matrices of 64 by 64 give four bits little to gain from (lecture 15).
 # - Hardly a reply is a demonstration word for word. With a few hundred sentences to combine that is no privacy test; lecture 09's canaries are one.
 #
 # ### What the card cannot say
@@ -685,15 +694,16 @@ for who, (desk, groups, which) in streams.items():
         watch.note(r.text, text, finished=len(ids) < LONGEST_REPLY)
     found = [shop.desk.findings(r, text) for r, text in zip(come, texts)]
     rows.append({
-        "": who, "drift alarm": "yes" if drift(reference, watch.messages).alarm else "no",
+        "": who,
+        "drift alarm": "yes" if drift(reference, watch.messages).alarm else "no",
         **{k.replace("_", " "): f"{v:.0%}" for k, v in watch.rates().items()},
         "wrong promise": f"{np.mean(['wrong promise' in f for f in found]):.0%}",
         "solved": f"{np.mean(['solved' in f for f in found]):.0%}"})
-table(rows, caption="sixty messages each; the last two columns are what nobody sees who "
-      "does not know the gold reward")
+table(rows, caption="sixty messages each; the last two columns are what only the gold "
+      "reward knows")
 
 # %% [markdown]
-# The alarm sees words that come in. It rings for another desk's customers, who are served no worse than the usual ones, and stays silent when the model is exchanged. The counters see that: in a frame it does not know, the base model runs on until it is cut off. Neither sees a polite wrong promise: it is well-formed, ends in time, and answers a usual question. To see *that* takes somebody who reads, and the log is there to be read. What is found there is the beginning of the next round: new rankings where people were served badly. On the slide the arrow ends at "collect misbehaviors"; in practice it goes back to "hire people".
+# The alarm sees words that come in. It rings for another desk's customers, who are served about as badly as the usual ones (sixty messages: give or take ten points), and stays silent when the model is exchanged. The counters see that: in a frame it does not know, the base model runs on until it is cut off. Neither sees a polite wrong promise: it is well-formed, ends in time, and answers a usual question. To see *that* takes somebody who reads, and the log is there to be read. What is found there is the beginning of the next round: new rankings where people were served badly. On the slide the arrow ends at "collect misbehaviors"; in practice it goes back to "hire people".
 
 # %% tags=["diagram"]
 d = Diagram(12, 3.0)
@@ -745,7 +755,7 @@ for what, grams in published.items():
     print(f"{what:>42}: {grams / each:11,.3g} of our full runs")
 
 # %% [markdown]
-# A whole chain from raw text to chat model emits less than the slide's page gives for a single query. What the bill leaves out: five seeds instead of one, every trial before them, making the laptop, and the people. Trials alone were many times the runs shown.
+# A whole chain from raw text to chat model emits less than the slide's page gives for a single query. What the bill leaves out: five seeds instead of one, every trial before them, making the laptop, and the people.
 #
 # In our chain practice took longer than exposition, the reward model most of it. In InstructGPT everything after pre-training was 2 % of the operations (64.9 of 3,640 petaflop/s-days; Ouyang et al., 2022). Small worlds distort this share more than any other number on the page.
 #
@@ -785,7 +795,7 @@ table([{"FLOPs": name} | {key.replace("_", " "): short(v) for key, v in price(C)
       caption=f"an A100 at {USED:.0%} of its peak, ${DOLLARS:.2f} an hour, 400 W and a tenth on top, the world's mean grid; parameters and tokens by 20 to 1")
 
 # %% [markdown]
-# The first two rows say what a GPU *would* take if it reached 40 % of its peak on such small matrices, which it would not, and what parameters the rule would choose: 70 thousand and 128 thousand; the page's model has 127,296.
+# The first two rows say what a GPU *would* take if it reached 40 % of its peak on such small matrices, which it would not, and what parameters the rule would choose: 64 and 128 thousand; the model of either has 127,296.
 #
 # Three orders of magnitude are three different trades. $10^{18}$ is a few dollars: homework. $10^{21}$ is what SmolLM2-135M took, whose makers spent it on 2 trillion tokens for 135 million parameters ($1.6 \cdot 10^{21}$; Allal et al., 2025), 700 times the rule's ratio: a small model is cheap to *use*. $10^{25}$ is where the European Union's AI Act begins to presume "systemic risk"; Llama 3 405B took $3.8 \cdot 10^{25}$ (Dubey et al., 2024). For the slide's cluster the rule picks about 80 billion parameters: its GPUs, days and dollars are those of Llama-2-70B, as in lecture 07, and not of 100 billion.
 #
@@ -820,8 +830,8 @@ explore(bills, log10_flops=(18, 26, 1), answers_served=[1e6, 1e9, 1e12], panels=
 
 # %%
 gpt3, smol_flops = 3.14e23, 6 * 135e6 * 2e12
-print(f"GPT-3: {gpt3:.1e} FLOPs, as much as {gpt3 / smol_flops:.0f} runs of SmolLM2-135M, "
-      f"{gpt3 / 1e21:.0f} of 1e21, {gpt3 / 1e18:,.0f} of 1e18")
+print(f"GPT-3: {gpt3:.1e} FLOPs, as much as {gpt3 / smol_flops:.0f} runs of "
+      f"SmolLM2-135M, {gpt3 / 1e21:.0f} of 1e21, {gpt3 / 1e18:,.0f} of 1e18")
 
 # %% [markdown]
 # A few hundred avoided runs of a small modern model, or 300,000 of homework size, before a query is served. Whether so many were avoided nobody has counted.
@@ -892,7 +902,7 @@ claims_table([
 # %% [markdown]
 # ## Summary
 #
-# 1. The slide's eleven lines are a chain of files. Each stage reads what the last one left; hashes and checkpoints let the chain be killed anywhere and lose less than one interval, to the last bit.
+# 1. The slide's eleven lines are a chain of files. Each stage reads what the last one left; with hashes and checkpoints it can be killed anywhere; less than one interval is lost, and the file at the end was the same to the last bit.
 # 2. Exposition teaches form, worked problems teach to answer, practice teaches what the judge pays for. That helped with wishes that were demonstrated, with ranked ones in some desks, and little with those nobody thought of.
 # 3. A policy can win four comparisons of five and solve hardly a request. Look at samples, count findings apart, and put a cheap rival into the table: here a book of old cases was ahead of the policy in every desk.
 # 4. After deployment words and form can be watched, sense only by reading. A bar at one in twenty, looked at often, rings on most days for nothing.
