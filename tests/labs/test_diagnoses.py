@@ -7,7 +7,18 @@ import pytest
 
 from llmlib.data import recorded
 
-QUESTIONS = ("lab05.q8", "lab06.q8", "lab09.q8", "lab10.q7", "lab15.q8", "lab16.q8", "lab17.q8", "lab18.q8", "lab19.q8")
+QUESTIONS = (
+    "lab05.q8",
+    "lab06.q8",
+    "lab09.q8",
+    "lab10.q7",
+    "lab15.q8",
+    "lab16.q8",
+    "lab17.q8",
+    "lab18.q8",
+    "lab19.q8",
+    "lab20.q8",
+)
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
