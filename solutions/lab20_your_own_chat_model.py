@@ -136,11 +136,11 @@ def choose(compared: list[tuple[str, str, str]], asked: list[str], offered: list
 
     def bag(pairs):
         rows = [[number[name] for name in features(*pair) if name in number] for pair in pairs]
-        starts = torch.tensor([0, *[len(row) for row in rows]]).cumsum(0)[:-1]
-        return torch.tensor([i for row in rows for i in row]), starts
+        which = [n for n, row in enumerate(rows) for _ in row]
+        return torch.tensor([i for row in rows for i in row]), torch.tensor(which), len(rows)
 
     def score(bags):
-        return F.embedding_bag(bags[0], weights, bags[1], mode="sum")[:, 0]
+        return torch.zeros(bags[2]).index_add(0, bags[1], F.embedding(bags[0], weights)[:, 0])
 
     better, worse = bag([(q, a) for q, a, _ in compared]), bag([(q, b) for q, _, b in compared])
     optimizer = torch.optim.Adam([weights], lr=0.05)

@@ -323,11 +323,11 @@ def _choosing(
 
     def bag(pairs):
         rows = [[number[name] for name in features(*pair) {known}] for pair in pairs]
-        starts = torch.tensor([0, *[len(row) for row in rows]]).cumsum(0)[:-1]
-        return torch.tensor([i for row in rows for i in row]), starts
+        which = [n for n, row in enumerate(rows) for _ in row]
+        return torch.tensor([i for row in rows for i in row]), torch.tensor(which), len(rows)
 
     def score(bags):
-        return F.embedding_bag(bags[0], weights, bags[1], mode="sum")[:, 0]
+        return torch.zeros(bags[2]).index_add(0, bags[1], F.embedding(bags[0], weights)[:, 0])
 
     better, worse = bag([(q, {better}) for q, a, b in compared]), bag([(q, {worse}) for q, a, b in compared])
     optimizer = torch.optim.Adam([weights], lr=0.05)
@@ -523,7 +523,7 @@ MUTANTS = [
     Mutant("lab20.q3", "request and reply side by side", _choosing(features='words + [f"asked {w}" for w in request.split()]'), "does the score look at request and reply together"),
     Mutant("lab20.q3", "better and worse exchanged", _choosing(better="b", worse="a"), "The worse ones are chosen"),
     Mutant("lab20.q3", "the lowest score", _choosing(best="argmin()"), "The worse ones are chosen"),
-    Mutant("lab20.q3", "unknown words", _choosing(known="").replace("dict.fromkeys(names)", 'dict.fromkeys(n for n in names if n != names[0])'), "leave them out of the score"),
+    Mutant("lab20.q3", "unknown words", _choosing(known=""), "leave them out of the score"),
     Mutant("lab20.q3", "the first", _choosing(given="[0 for _ in asked]"), "The same number is chosen every time"),
     Mutant("lab20.q3", "the longest", _choosing(given="[max(range(len(o)), key=lambda i: len(o[i].split())) for o in offered]"), "the longest reply is chosen"),
     Mutant("lab20.q3", "the shortest", _choosing(given="[min(range(len(o)), key=lambda i: len(o[i].split())) for o in offered]"), "the shortest reply is chosen"),

@@ -106,7 +106,7 @@ def judge_tokenizer(value, texts, size, special, unread, odd, rows):
         return "the last tokens are the special ones, in their order"
     if len(set(tokens)) < n:
         return f"{Counter(tokens).most_common(1)[0][0]!r} stands twice among the tokens"
-    for text, ids, back in zip([*unread, *odd], value["ids"], value["back"]):
+    for text, ids, back in zip([*unread, *odd], value["ids"], value["back"], strict=True):
         if not all(0 <= i < n for i in ids):
             return f"encode({text!r}) gives a number that no token has"
         if any(i >= n - len(special) for i in ids):
@@ -124,7 +124,7 @@ def judge_tokenizer(value, texts, size, special, unread, odd, rows):
         if back != text:
             return f"decode(encode({text!r})) is {back!r}"
     at = lambda row: [tokens[i] for i in row]
-    for row, got in zip(rows, value["decoded"]):
+    for row, got in zip(rows, value["decoded"], strict=True):
         wanted = b"".join(at(row)).decode("utf-8", "replace")
         if got != wanted:
             apart = "".join(piece.decode("utf-8", "replace") for piece in at(row))
@@ -257,8 +257,15 @@ KINDS = 4
 
 def _desk(draw: Draw, comparisons: int, requests: int) -> dict:
     """A desk whose words are invented anew: what is asked for, what is promised, what is liked."""
-    words = _words(draw, 2 * KINDS + 10, "aeiou")
-    keys, deeds, polite, evasive, filler = words[:4], words[4:8], words[8:10], words[10:12], words[12:]
+    words = _words(draw, 2 * KINDS + 13, "aeiou")
+    keys, deeds, polite, evasive, filler, late = (
+        words[:4],
+        words[4:8],
+        words[8:10],
+        words[10:12],
+        words[12:18],
+        words[18:],
+    )
 
     def request() -> tuple[int, str]:
         kind = draw.integer(0, KINDS)
@@ -285,6 +292,7 @@ def _desk(draw: Draw, comparisons: int, requests: int) -> dict:
         first = draw.numpy.random() < 1 / (1 + math.exp((b - a) / 0.2))
         compared.append((text, one, other) if first else (text, other, one))
     asked, offered, gold = [], [], []
+    filler += late  # words that no comparison held
     for _ in range(requests):
         kind, text = request()
         values, replies = zip(*(reply(kind) for _ in range(5)))
@@ -312,7 +320,7 @@ def judge_choose(value, compared, asked, offered):
         return f"{len(value)} choices for {len(asked)} requests: one number for each"
     if not all(0 <= i < len(o) for i, o in zip(value, offered)):
         return f"a choice is the number of a reply, 0 to {len(offered[0]) - 1}"
-    won = [(v[i] > v[0]) + 0.5 * (v[i] == v[0]) for i, (v, _) in zip(value, gold)]
+    won = [(v[i] > v[0]) + 0.5 * (v[i] == v[0]) for i, (v, _) in zip(value, gold, strict=True)]
     rate = sum(won) / len(won)
     if rate >= WIN:
         return None
@@ -621,7 +629,11 @@ def on_the_edge(draw: Draw) -> tuple:
     run = _run(draw)
     run["wins"]["policy against sft"] = [0.5642, 0.5031, 0.6253]
     run["wins"]["sft against base"] = [0.4417, 0.3871, 0.4963]
-    run["wins"]["small against policy"] = [0.5621, 0.4978, 0.6264]
+    run["wins"] |= {
+        "small against policy": [0.5621, 0.4978, 0.6264],
+        "small against base": [0.42, 0.34, 0.5],
+        "policy against base": [0.58, 0.5, 0.66],
+    }
     return run, 380
 
 
@@ -648,7 +660,7 @@ def run_cards_without(student, run, grams_per_kwh):
 
 def judge_without(value, run, grams_per_kwh):
     """A run that lacks a stage is refused, and the stage named."""
-    for entry, found in zip(run["stages"], value):
+    for entry, found in zip(run["stages"], value, strict=True):
         if "refused" not in found:
             return (
                 f"the stage {entry['stage']!r} is missing in the run: raise a ValueError that names it, for a card that "
@@ -863,6 +875,8 @@ OBSERVATIONS = {
 LAB = Lab(
     id="lab20",
     title="From raw text to your own chat model",
+    preload=("numpy", "torch", "torch._dynamo"),  # the first optimizer imports it, a second that counts for no answer
+    call_seconds=30.0,
     questions=(
         Question(
             id="lab20.q1",
@@ -913,8 +927,8 @@ LAB = Lab(
             cases=(Case("a desk", inputs=a_desk, judge=judge_choose),),
             mistakes=(
                 Mistake(
-                    "the requests hold words that no comparison held: leave them out of the score",
-                    error="KeyError: '[a-z]+'",
+                    "the requests and replies hold words that no comparison held: leave them out of the score",
+                    error="KeyError: [('\"]",
                 ),
             ),
         ),
@@ -1029,7 +1043,7 @@ LAB = Lab(
             name="best_gold",
             kind="challenge",
             number=Number(-4, 1.6, unit="gold reward"),
-            baseline=1.0,
+            baseline=1.3,
             better="higher",
             seconds=60,
         ),
