@@ -9,7 +9,8 @@ All have the same pictures and two rates, and the same cost: as many updates as 
 floating-point operations, counted by torch ("next token", with its decoder, gets fewer than half as many). Then a ridge
 regression from the mean of the trunk's places to the colour (10) or the kind (8), fitted on the training part, rate and
 penalty by the choose part, judged on emoji("test"); "pixels" is the same from the picture itself, all its patches.
-Intervals draw families anew, all seeds together. Five seeds; five minutes of a free core.
+Intervals draw families anew, all seeds together; "more" is against "untrained", of the same emoji and seeds. Five
+seeds; five minutes of a free core.
 """
 
 from functools import cache
@@ -183,7 +184,10 @@ def judged(way: str, rate: float, seed: int, penalty: dict[str, float]) -> dict[
 def main() -> None:
     torch.set_num_threads(1)
     experiment = Experiment("picture_objectives", script=__file__, modules=MODULES, seeds=SEEDS)
-    found: dict = dict(updates={way: updates(way) for way in WAYS}, batch=BATCH, rates={}, read={}, constant={})
+    found: dict = dict(
+        updates={way: updates(way) for way in WAYS}, batch=BATCH, rates={}, read={}, more={}, constant={}
+    )
+    kept: dict[str, list] = {}
     for of in ("colour", "kind"):
         told, asked = labels("train", of)[1], labels("test", of)[1]
         found["constant"][of] = [round(float((asked == told.mode().values).double().mean()), 4), len(asked)]
@@ -196,12 +200,18 @@ def main() -> None:
         penalty = {of: v[0] for of, v in tried[rate].items()}
         seeds = SEEDS if way != "pixels" else SEEDS[:1]
         rows = [experiment.once(f"{way} {s}", judged, way, rate, s, penalty) for s in seeds]
-        found["read"][way] = {}
+        found["read"][way], kept[way] = {}, rows
         for of in ("colour", "kind"):
             families = [parts()["test"][i].family for i in labels("test", of)[0].tolist()] * len(rows)
             value = bootstrap_interval([float(c) for row in rows for c in row[of]], groups=families)
             each = [round(row[of].count("1") / len(row[of]), 4) for row in rows]
-            found["read"][way][of] = [round(v, 4) for v in value] + each
+            found["read"][way][of] = [round(v, 3) for v in [*value, *each]]
+            if way in WAYS:
+                pairs = [
+                    (int(a), int(b)) for one, two in zip(rows, kept["untrained"]) for a, b in zip(one[of], two[of])
+                ]
+                value = bootstrap_interval([float(a - b) for a, b in pairs], groups=families)
+                found["more"].setdefault(way, {})[of] = [round(v, 3) for v in value]
         print(way, rate, penalty, found["read"][way], flush=True)
     experiment.save(found)
 
