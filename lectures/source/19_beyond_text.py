@@ -317,8 +317,7 @@ print(f"by chance, of {n}:    {1 / n:.2f}, {5 / n:15.2f}; temperature "
 # *Recorded, five seeds:* the same with towers that learned elsewhere, the frozen EfficientNet for pictures, through one linear layer, and the frozen MiniLM of lecture 05 for names, its vectors centred and otherwise as they are. In the rows "curved" the eyes are finer (192 pixels, three of the network's layers), and between eyes and names stands no line but a weighted sum of *how alike the picture is to each training picture*, fitted to the names' vectors by least squares (kernel ridge regression, nothing random) or by InfoNCE.
 
 # %% tags=["figure"]
-clip = recorded("picture_clip")["results"]
-curved = recorded("picture_frozen")["results"]
+clip, curved = (recorded(f"picture_{name}")["results"] for name in ("clip", "frozen"))
 triple = lambda v: "{:.3f} ({:.3f} to {:.3f})".format(*v[:3])
 pairs = clip["pairs"] | {"frozen, curved, least squares": curved["squares"], "frozen, curved, InfoNCE": curved["contrast"]}
 table([{"pictures, names": pair, f"@1 of {clip['sizes']['test']}": triple(one["test"]["1"]), "@5": triple(one["test"]["5"]), f"@5 of {clip['sizes']['full']:,}": triple(one["full"]["5"]), "@5, trained on": f"{np.mean(one['seen']):.2f}"} for pair, one in pairs.items()] + [{"pictures, names": "chance", f"@1 of {clip['sizes']['test']}": f"{clip['chance']['test']['1']:.3f}", "@5": f"{clip['chance']['test']['5']:.3f}", f"@5 of {clip['sizes']['full']:,}": f"{clip['chance']['full']['5']:.3f}", "@5, trained on": ""}],
@@ -503,9 +502,9 @@ table([{"tells the next token by": name, "nats a token": f"{v:.2f}"} for name, v
 
 # %% tags=["figure"]
 written = torch.frombuffer(bytearray(base64.b64decode(tokens["codebook"])), dtype=torch.uint8).view(-1, 48) / 255
-fig, axes = panels(12, titles=[f"update {at}" for at in tokens["samples"] for _ in range(4)], height=1.1)
-for ax, row in zip(axes, [row for some in tokens["samples"].values() for row in some]):
-    ax.imshow(unpatchify(written[torch.tensor(row)][None], 32, 32, 4)[0].permute(1, 2, 0)), ax.axis("off")
+fig, axes = plt.subplots(3, 4, figsize=(4.4, 3.8))
+for ax, at, row in zip(axes.flat, [at for at in tokens["samples"] for _ in range(4)], sum(tokens["samples"].values(), [])):
+    ax.imshow(unpatchify(written[torch.tensor(row)][None], 32, 32, 4)[0].permute(1, 2, 0)), ax.axis("off"), ax.set_title(f"update {at}", fontsize=8)
 show(fig, alt="Recorded: twelve pictures written token by token, four each after " + ", ".join(tokens["samples"]) + " updates, from the same seed: early ones are scattered patches of colour, late ones outlined shapes with flat fills on white that resemble no emoji in particular.")
 
 # %% [markdown]
@@ -736,7 +735,7 @@ table([{"trained by": way, "needs": needs, "updates": str(goals["updates"].get(w
       caption=f"recorded: share right of {goals['constant']['colour'][1]} and {goals['constant']['kind'][1]} held-out emoji, 95 % intervals over families; differences of the same emoji and seeds")
 
 # %% [markdown]
-# *Colour:* the contrastive and the next-unit trunk know much more of it than the untrained one, with intervals far above zero; covered patches teach a little, and writing names can't be told from no training, in less than half as many updates. Neither of the first two is ahead for certain. And next unit has used no text at all: that language modelling to the letter, on pictures, teaches what a colour is, is the page's nearest answer to Day 24. *Kind:* none is clearly above the untrained trunk (next unit's interval begins at zero), and the trunk trained on the answers isn't either. None of them got what an animal looks like out of a thousand drawings; eyes trained elsewhere brought it along (part II).
+# *Colour:* the contrastive and the next-unit trunk know much more of it than the untrained one, with intervals far above zero; covered patches teach a little, and writing names can't be told from no training, in less than half as many updates. Neither of the first two is ahead for certain. And next unit has used no text at all: language modelling to the letter, on pictures alone, leaves colour in the trunk, which is the page's nearest answer to Day 24. *Kind:* none is clearly above the untrained trunk (next unit's interval begins at zero), and the trunk trained on the answers isn't either. None of them got what an animal looks like out of a thousand drawings; eyes trained elsewhere brought it along (part II).
 
 # %% [markdown]
 # ## Scale warning
