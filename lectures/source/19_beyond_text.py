@@ -503,7 +503,7 @@ table([{"tells the next token by": name, "nats a token": f"{v:.2f}"} for name, v
 # %% tags=["figure"]
 written = torch.frombuffer(bytearray(base64.b64decode(tokens["codebook"])), dtype=torch.uint8).view(-1, 48) / 255
 fig, axes = plt.subplots(3, 4, figsize=(4.4, 3.8))
-for ax, at, row in zip(axes.flat, [at for at in tokens["samples"] for _ in range(4)], sum(tokens["samples"].values(), [])):
+for ax, at, row in zip(axes.flat, [at for at in tokens["samples"] for _ in range(4)], [row for some in tokens["samples"].values() for row in some]):
     ax.imshow(unpatchify(written[torch.tensor(row)][None], 32, 32, 4)[0].permute(1, 2, 0)), ax.axis("off"), ax.set_title(f"update {at}", fontsize=8)
 show(fig, alt="Recorded: twelve pictures written token by token, four each after " + ", ".join(tokens["samples"]) + " updates, from the same seed: early ones are scattered patches of colour, late ones outlined shapes with flat fills on white that resemble no emoji in particular.")
 
