@@ -197,7 +197,7 @@ ACTS: dict[str, str] = {
     ),
     "symbolic links and other processes' folders": (
         "import glob, os\nfound = ''\n"
-        "for n, target in enumerate([*PATHS, '/proc/1/root', '/proc/1/cwd', '/proc/2/root', '/proc/self/root/..']):\n"
+        "for n, target in enumerate([*PATHS, '/proc/1/root', '/proc/1/cwd', '/proc/2/root', '/proc/self/root']):\n"
         "    link = f'/tmp/link{n}'\n    os.symlink(target, link)\n"
         "    for path in (link, link + '/work', link + '/root'):\n"
         "        try:\n            if os.path.isfile(path) and open(path).read(): found += path + '=' + target + ' '\n"
