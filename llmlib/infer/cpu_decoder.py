@@ -16,8 +16,8 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.module import _has_any_global_hook
 
+from llmlib.infer.global_hooks import has_any_global_hook as _has_any_global_hook
 from llmlib.model.attention import Attention
 from llmlib.model.cache import KVCache
 from llmlib.model.config import ModelConfig
