@@ -378,13 +378,17 @@ def _student(bench: Bench, ids: Sequence[str] | None) -> tuple[object, str, str]
     return student, "", f"{STUDENT} is {shown(student)}, but this was handed in by {owner}: the run is drawn from it"
 
 
-def judge_all(bench: Bench, staff: StaffFiles, salt: str, student: object = "") -> list[Result]:
-    """Results of all questions: first on the answers alone, then carrying earlier mistakes forward.
+def judge_all(
+    bench: Bench, staff: StaffFiles, salt: str, student: object = "", only: Sequence[Question] | None = None
+) -> list[Result]:
+    """Results of all questions (or of ``only`` some, the others taken for right): first on the answers alone, then
+    carrying earlier mistakes forward.
 
     All public cases come before all hidden ones: what an answer says of a public case its student may read. What builds
     on an answer that hung would hang as well, for its whole time: there the reference comes first.
     """
     lab = bench.lab
+    questions = lab.questions if only is None else only
     results: dict[str, Result] = {}
     begun: dict[str, Iterator[Result | None]] = {}
     dead: set[str] = set()
@@ -398,13 +402,13 @@ def judge_all(bench: Bench, staff: StaffFiles, salt: str, student: object = "") 
                 dead.add(question.id)
 
     # The implementations that a student's test is tried on are hidden ones, too: such questions come last.
-    for question in sorted(lab.questions, key=lambda q: q.kind == "test"):
+    for question in sorted(questions, key=lambda q: q.kind == "test"):
         begun[question.id] = _judge_in_two(bench, staff, question, salt, student)
         go_on(question)
-    for question in lab.questions:
+    for question in questions:
         if question.id not in results:
             go_on(question)
-    for question in lab.questions:
+    for question in questions:
         result = results.get(question.id)
         if result is None or not (result.passed or result.refused):
             carried = _judge_carried(bench, staff, question, salt, student, results)
@@ -414,14 +418,15 @@ def judge_all(bench: Bench, staff: StaffFiles, salt: str, student: object = "") 
                 bench.stand_alone()
                 results[question.id] = judge_question(bench, staff, question, salt, student)
             # otherwise the first messages stand: nothing about the reference is shown
-    return [results[question.id] for question in lab.questions]
+    return [results[question.id] for question in questions]
 
 
 def _judge_carried(
     bench: Bench, staff: StaffFiles, question: Question, salt: str, student: object, results: Mapping[str, Result]
 ) -> Result | None:
     """The result with the reference in place of the wrong answers it builds on, if it is right then."""
-    names = [name for q in _all_uses(bench.lab, question) if not results[q.id].passed for name in q.names]
+    wrong = [q for q in _all_uses(bench.lab, question) if q.id in results and not results[q.id].passed]
+    names = [name for q in wrong for name in q.names]
     if not names or not all(map(staff.reference_definition, names)):
         return None
     if not all([bench.stand_in(name) for name in names]):
@@ -482,17 +487,29 @@ def _all_uses(lab: Lab, question: Question) -> list[Question]:
 MUTANT_SECONDS = 3.0  # a mutant is small and its loop may never end: nobody need wait for it as for a student
 
 
-def judge_mutants(lab: Lab, staff: StaffFiles, *, salt: str, unsafe: bool = False) -> list[tuple[Mutant, list[Result]]]:
-    """What the grader says of every mutant, all in one sandbox session with the reference answers loaded."""
+def judge_mutants(
+    lab: Lab, staff: StaffFiles, *, salt: str, unsafe: bool = False, zygote: Zygote | None = None
+) -> list[tuple[Mutant, list[Result]]]:
+    """What the grader says of every mutant, all in one sandbox session with the reference answers loaded.
+
+    The first mutant of each question is judged on the whole lab, the further ones on their own question and on those
+    that say they build on it.
+    """
     found, lab = [], replace(lab, call_seconds=min(lab.call_seconds, MUTANT_SECONDS))
+    judged: set[str] = set()
     reference = {name: staff.reference_definition(name) for q in lab.questions for name in q.names}
-    with Bench(lab, staff.reference, reference=staff.reference, unsafe=unsafe, budget=3600.0) as bench:
+    options = {"unsafe": unsafe, "budget": 3600.0, "zygote": zygote}
+    with Bench(lab, staff.reference, reference=staff.reference, **options) as bench:
         for mutant in staff.mutants:
             bench.overlay.clear()
             bench.stand_ins.clear()
             bench.run_trusted("\n\n".join(filter(None, reference.values())))
             bench.run_trusted(mutant.source)
-            found.append((mutant, judge_all(bench, staff, salt, bench.variable(STUDENT))))
+            only = None
+            if mutant.question in judged:
+                only = [q for q in lab.questions if mutant.question in (q.id, *(u.id for u in _all_uses(lab, q)))]
+            judged.add(mutant.question)
+            found.append((mutant, judge_all(bench, staff, salt, bench.variable(STUDENT), only)))
             stray = set(definitions(mutant.source)) - set(reference)
             for name in stray:  # a mutant may bring helpers; the next one must not meet them
                 bench.run_trusted(staff.reference_definition(name) or f"globals().pop({name!r}, None)")

@@ -11,6 +11,7 @@ import itertools
 from pathlib import Path
 
 import pytest
+from warm_labs import ready
 
 from courseware.classroom import cases
 from courseware.grading.grader import grade_cells
@@ -65,7 +66,7 @@ def test_an_answer_made_of_what_the_lab_forbids_earns_nothing(lab_id):
     for sources in itertools.zip_longest(*FILES[lab_id].REFUSED.values()):  # one answer to each question at a time
         given = {q: source for q, source in zip(FILES[lab_id].REFUSED, sources) if source}
         more = [dataclasses.replace(staff.reference[-1], source=source) for source in given.values()]
-        report = grade_cells(lab, staff, [*staff.reference, *more], salt=SALTS[0])
+        report = grade_cells(lab, staff, [*staff.reference, *more], salt=SALTS[0], zygote=ready(lab_id))
         refused = {r.question.id: r.message for r in report.results if not r.passed}
         assert set(refused) == set(given)
         for message in refused.values():

@@ -1,5 +1,6 @@
 """Every lab, proven: the reference earns everything, the untouched lab nothing, each mutant costs its own question."""
 
+import ast
 import contextlib
 import functools
 import importlib.util
@@ -11,6 +12,7 @@ import traceback
 from pathlib import Path
 
 import pytest
+from warm_labs import ready
 
 from courseware import check
 from courseware.classroom import cases
@@ -38,7 +40,7 @@ def staff_of(lab_id):
 
 @functools.cache
 def mutants_of(lab_id):
-    found = judge_mutants(cases.load_lab(lab_id), staff_of(lab_id), salt=SALT)
+    found = judge_mutants(cases.load_lab(lab_id), staff_of(lab_id), salt=SALT, zygote=ready(lab_id))
     return {(mutant.question, mutant.name): (mutant, results) for mutant, results in found}
 
 
@@ -68,7 +70,7 @@ def test_lab_is_complete(lab_id):
 @pytest.mark.parametrize("lab_id", LABS)
 def test_reference_solution_gets_full_marks(lab_id):
     lab, staff = cases.load_lab(lab_id), staff_of(lab_id)
-    report = grade_cells(lab, staff, staff.reference, salt=SALT)
+    report = grade_cells(lab, staff, staff.reference, salt=SALT, zygote=ready(lab_id))
     assert {r.question.id: r.message for r in report.results} == {q.id: "correct" for q in lab.questions}
     assert report.score == lab.points
     assert report.notes == ()
@@ -78,7 +80,7 @@ def test_reference_solution_gets_full_marks(lab_id):
 @pytest.mark.parametrize("lab_id", LABS)
 def test_untouched_lab_gets_nothing_and_runs_through(lab_id):
     lab = cases.load_lab(lab_id)
-    report = grade_cells(lab, staff_of(lab_id), untouched_cells(lab), salt=SALT)
+    report = grade_cells(lab, staff_of(lab_id), untouched_cells(lab), salt=SALT, zygote=ready(lab_id))
     assert report.score == 0
     assert {r.message for r in report.results} == {"not started yet"}
     assert report.notes == ()
@@ -109,6 +111,22 @@ def test_mutant_loses_its_question_and_is_named(lab_id, key):
     mutant, results = mutants_of(lab_id)[key]
     assert [r.question.id for r in results if not r.passed] == [mutant.question]
     assert mutant.message in next(r.message for r in results if r.question.id == mutant.question)
+
+
+@pytest.mark.parametrize("lab_id", LABS)
+def test_a_reference_builds_on_no_question_but_those_it_names(lab_id):
+    """So a mutant can change the verdict on its own question and on those that name it, and on no other."""
+    lab = cases.load_lab(lab_id)
+    owner = {name: question.id for question in lab.questions for name in question.names}
+    for question in lab.questions:
+        allowed, todo = {question.id}, list(question.uses)
+        while todo:
+            allowed.add(used := todo.pop())
+            todo += lab.question(used).uses
+        for name in question.names:
+            tree = ast.parse(staff_of(lab_id).reference_definition(name) or "")
+            read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} & set(owner)
+            assert {owner[n] for n in read} <= allowed, (question.id, name)
 
 
 # ------------------------------------------------------------------------------------------- what a lab promises
