@@ -6,6 +6,7 @@ playwright.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -153,13 +154,14 @@ def page(chromium, server, request):
     """A screen of 1280 x 720 on the page that `make lab` opens."""
     context = chromium.new_context(viewport={"width": 1280, "height": 720})
     page = context.new_page()
-    page.set_default_timeout(60_000)
-    page.goto(server.address("work/README.md", request.node.name))
+    page.set_default_timeout(180_000)  # a busy machine
+    name = re.sub(r"\W+", "-", request.node.name).strip("-")
+    page.goto(server.address("work/README.md", name))
     page.locator(".jp-RenderedMarkdown table").first.wait_for()
     failed = request.session.testsfailed
     yield page
     if request.session.testsfailed > failed:
-        shot = ROOT / "build" / "browser" / f"{request.node.name}.png"
+        shot = ROOT / "build" / "browser" / f"{name}.png"
         page.screenshot(path=shot)
         print(f"what the browser showed: {shot.relative_to(ROOT)}")
     context.close()
