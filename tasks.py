@@ -295,7 +295,14 @@ def task_browser(options, rest) -> int:
     bring("browser", "playwright, axe_playwright_python")
     bring("site", SITE)
     os.environ["COURSE_BROWSER"] = "1"
-    return python("-m", "pytest", "-v", "tests/browser", *rest)
+    # Lectures go to whichever worker is free; what shares a page or a site stays together.
+    spread = ["-n", str(options.workers), "--dist", "loadgroup"]
+    return python("-m", "pytest", "-v", *spread, "tests/browser", *rest)
+
+
+def task_colab(options, rest) -> int:
+    """run notebooks as Colab would, from an empty folder: colab --python OTHER/bin/python 03 lab03 (takes long)"""
+    return python("tests/colab/on_colab.py", *rest)
 
 
 def task_fresh(options, rest) -> int:

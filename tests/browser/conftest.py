@@ -31,13 +31,16 @@ FLAGS = [
 ]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Skipped, with the reason, unless asked for by `make browser`."""
-    if os.environ.get("COURSE_BROWSER"):
-        return
+    """Skipped, with the reason, unless `make browser` asks; there a module shares one worker, lectures do not."""
     for item in items:
-        if Path(item.path).is_relative_to(Path(__file__).parent):
+        if not Path(item.path).is_relative_to(Path(__file__).parent):
+            continue
+        if not os.environ.get("COURSE_BROWSER"):
             item.add_marker(pytest.mark.skip(reason="needs a browser: make browser"))
+        elif item.path.stem != "test_every_lecture":
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 class Course:
@@ -59,6 +62,8 @@ class Course:
         settings.mkdir(parents=True)
         (settings / "plugin.jupyterlab-settings").write_text('{"autosave": false}')
         self.environment = {**os.environ, **private, "PYTHONPATH": str(folder), "OMP_WAIT_POLICY": "passive"}
+        if "PYTEST_XDIST_WORKER" in os.environ:  # two lectures at a time on two cores
+            self.environment["OMP_NUM_THREADS"] = "1"
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
         command = [sys.executable, *arguments]
