@@ -52,11 +52,14 @@ def _leaf(value, how):
 
 def _spoilt(thing, how):
     if isinstance(thing, type):
-        def method(name):
+        def method(name, kind):
             inner = getattr(thing, name)
+            if kind is staticmethod:
+                return staticmethod(lambda *a, **k: _leaf(inner(*a, **k), how))
             return _functools.wraps(inner)(lambda self, *a, **k: _leaf(inner(self, *a, **k), how))
-        names = [n for n, f in vars(thing).items() if type(f) is type(_leaf) and (n[0] != "_" or n == "__call__")]
-        return type(thing.__name__, (thing,), {name: method(name) for name in names})
+        kinds = {name: type(f) for name, f in vars(thing).items() if name[0] != "_" or name == "__call__"}
+        spoilt = {name: method(name, k) for name, k in kinds.items() if k in (type(_leaf), staticmethod)}
+        return type(thing.__name__, (thing,), spoilt)
     if type(thing) is type(_leaf):
         return _functools.wraps(thing)(lambda *a, **k: _leaf(thing(*a, **k), how))
     return _leaf(thing, how)
