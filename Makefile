@@ -7,7 +7,8 @@ PYTHON ?= python3
 RUN = $(PYTHON) tasks.py
 
 TASKS = setup lab author test check demo lectures labs recorded mutation browser colab site fresh update \
-	check-lab grade release gain assets badges frames adopt pages claims promises minutes stability run
+	check-lab grade autograder summary answers moodle convert release gain \
+	assets badges frames adopt pages claims promises minutes stability run
 .PHONY: help start slides $(TASKS)
 
 help:

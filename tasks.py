@@ -329,6 +329,11 @@ def task_fresh(options, rest) -> int:
 TOOLS = {
     "check-lab": ("courseware check", "what the public cases say about a lab notebook of yours"),
     "grade": ("courseware grade", "grade submissions in a sandbox (Linux)"),
+    "autograder": ("courseware autograder", "write a lab's grader as a zip for Gradescope: autograder 03"),
+    "summary": ("courseware summary", "a page on how a class did: scores, questions, mistakes, and likenesses"),
+    "answers": ("courseware answers", "collect written answers to read, and put the points of a person back"),
+    "moodle": ("courseware moodle", "write a lab's points as a file that Moodle imports"),
+    "convert": ("courseware convert", "write a lab as an nbgrader or an otter assignment"),
     "release": ("courseware release", "write the students' copy of the course"),
     "gain": ("courseware gain", "what a class learned, from the concept tests its students kept"),
     "assets": ("llmlib.data.assets", "list or fetch the texts and models that the notebooks need"),
@@ -358,7 +363,7 @@ def main(argv: list) -> int:
         prog="tasks.py",
         description="The course's commands. What follows the command's own options is handed on to the tool it runs; "
         "`tasks.py COMMAND --help` shows the options of the tools.",
-        epilog="commands:\n" + "\n".join(f"  {name:9} {what}" for name, what in lines.items()),
+        epilog="commands:\n" + "\n".join(f"  {name:10} {what}" for name, what in lines.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

@@ -24,6 +24,11 @@ COMMANDS = {  # command: (where its function is, what it does)
     "stability": ("authoring.stability:main", "run lectures on several seeds and compare what they claim"),
     "check": ("grading.command:check_main", "show what the public cases say about a lab notebook"),
     "grade": ("grading.command:main", "grade submissions in a sandbox"),
+    "autograder": ("grading.autograder:main", "write a lab's grader as a zip for Gradescope"),
+    "summary": ("grading.summary:main", "a page on how a class did: scores, questions, mistakes, and likenesses"),
+    "answers": ("grading.answers:main", "collect written answers to read, and put the points of a person back"),
+    "moodle": ("grading.moodle:main", "write a lab's points as a file that Moodle imports"),
+    "convert": ("authoring.convert:main", "write a lab as an nbgrader or an otter assignment"),
     "release": ("grading.release:main", "pack what students or staff get"),
     "gain": ("classroom.concept_test:main", "what a class learned, from the concept tests its students kept"),
 }
@@ -33,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in {"-h", "--help"}:
         print("usage: python -m courseware COMMAND ...\n")
-        print("\n".join(f"  {name:9} {what}" for name, (_, what) in COMMANDS.items()))
+        print("\n".join(f"  {name:10} {what}" for name, (_, what) in COMMANDS.items()))
         return 0
     if argv[0] not in COMMANDS:
         print(f"unknown command {argv[0]!r}: choose one of {', '.join(COMMANDS)}", file=sys.stderr)

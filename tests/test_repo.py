@@ -126,7 +126,15 @@ def test_the_readme_lists_every_lecture_and_lab_and_promises_no_other():
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "CONTRIBUTING.md", "docs/instructor_guide.md", "docs/writing_a_lecture.md", "docs/sources.md"],
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/instructor_guide.md",
+        "docs/writing_a_lecture.md",
+        "docs/sources.md",
+        "docs/grading.md",
+        "docs/grading_elsewhere.md",
+    ],
 )
 def test_links_between_pages_lead_somewhere(page):
     path = ROOT / page
@@ -136,7 +144,7 @@ def test_links_between_pages_lead_somewhere(page):
     assert not missing, f"{page} links to {missing}"
 
 
-PAGES = ["README.md", "CONTRIBUTING.md", "docs/instructor_guide.md", "docs/writing_a_lecture.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "docs/instructor_guide.md", "docs/writing_a_lecture.md", "docs/grading.md"]
 
 
 def commands_in(page):
@@ -194,7 +202,9 @@ def test_commands_in_the_pages_exist_and_take_what_is_given_to_them(page, capsys
 
 
 @pytest.mark.parametrize(
-    "tool", ["check", "grade", "release", "badges", "gain", "adopt", "pages", "claims", "run", "lab", "start"]
+    "tool",
+    ["check", "grade", "autograder", "summary", "answers", "moodle", "convert", "release"]
+    + ["badges", "gain", "adopt", "pages", "claims", "run", "lab", "start"],
 )
 def test_every_tool_explains_itself(tool, capsys):
     assert "usage" in options_of(tool_main(f"courseware {tool}"), capsys)

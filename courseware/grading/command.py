@@ -8,6 +8,7 @@ when one could not be, 2 when nothing could be graded (no sandbox, no hidden cas
 import argparse
 import contextlib
 import functools
+import getpass
 import secrets
 import sys
 import time
@@ -16,10 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from courseware.classroom import cases
-from courseware.grading import batch, exports, feedback, grader
+from courseware.grading import batch, exports, feedback, grader, records
 from courseware.grading.grader import Report, clean, grade_cells
 from courseware.grading.staff_files import StaffFiles, StaffFilesMissing, load_staff_files
 from courseware.grading.submission import (
+    Identity,
     Reader,
     SubmissionError,
     collisions,
@@ -42,13 +44,17 @@ def grade_file(
     unsafe: bool = False,
     public_only: bool = False,
     zygote: Zygote | None = None,
+    only: Sequence[str] = (),
+    checksum: str = "",
+    who: Identity | None = None,
 ) -> Report:
     """Grade one notebook. A file that cannot be graded gives a report with ``error``; missing staff files raise.
 
     ``lab_id``: the lab it was handed in for; a notebook of another lab is refused. ``zygote``: of that lab
-    (:func:`.grader.warm`).
+    (:func:`.grader.warm`). ``only``: the questions to judge. ``checksum``: what the file must have, if that is known.
+    ``who``: whose it is, where something better than the file's name says so.
     """
-    who = identify(path)
+    who = who or identify(path)
     nothing = Report(who.student, number=who.number)
     try:
         if lab_id is not None:
@@ -60,6 +66,8 @@ def grade_file(
         lab = cases.load_lab(lab_id or named)
         if found.named not in ("", lab.id):
             raise SubmissionError(f"is the notebook of {found.named}, handed in for {lab.id}")
+        if checksum not in ("", found.checksum):
+            raise SubmissionError("has changed since it was graded: grade it as a whole, without --only")
     except SubmissionError as error:
         return replace(nothing, error=clean(str(error)))
     except KeyError as error:
@@ -69,7 +77,7 @@ def grade_file(
     try:
         salt, ids = salt or secrets.token_hex(4), None if public_only else ids
         report = grade_cells(
-            lab, staff, found.cells, salt=salt, name=who.student, ids=ids, unsafe=unsafe, zygote=zygote
+            lab, staff, found.cells, salt=salt, name=who.student, ids=ids, unsafe=unsafe, zygote=zygote, only=only
         )
         return replace(report, number=who.number, checksum=found.checksum, public_only=public_only)
     except SandboxUnavailable as error:
@@ -125,11 +133,23 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--hidden", type=Path, metavar="FOLDER", help="use staff's own labNN_hidden.py from here")
     parser.add_argument("--salt", help="draw the inputs of an earlier report again")
     parser.add_argument("--resume", action="store_true", help="leave out what an earlier batch graded into --out")
+    parser.add_argument(
+        "--only", metavar="q3", help="grade this question (or several, q3,q5) of graded submissions again; needs --why"
+    )
+    parser.add_argument("--why", help="the reason for grading again, kept with the points")
+    parser.add_argument("--by", default="", help="who grades again (default: your login)")
     parser.add_argument("--workers", type=int, default=batch.workers_here(), help="submissions at a time")
     parser.add_argument("--unsafe", action="store_true", help="grade without a sandbox where none works")
     options = parser.parse_args(list(argv))
     options.lab = f"lab{options.lab.removeprefix('lab').zfill(2)}" if options.lab else None
-    options.salt = options.salt or secrets.token_hex(4)
+    options.given_salt, options.salt = options.salt, options.salt or secrets.token_hex(4)
+    options.only = tuple(filter(None, (options.only or "").replace(" ", "").split(",")))
+    if options.only and not (options.out and options.why and options.why.strip()):
+        parser.error("--only needs --out, the gradebook with the other points, and --why, the reason")
+    if options.why and not options.only:
+        parser.error("--why is the reason for --only: name the question to grade again")
+    if options.only and options.resume:
+        parser.error("--only grades again what was graded: leave out --resume")
     if options.workers < 1:
         parser.error(f"--workers {options.workers}: at least 1")
     if options.resume and not options.out:
@@ -144,6 +164,15 @@ def _grade(options: argparse.Namespace) -> int:
     book = exports.read_gradebook(options.out) if options.out else exports.Table([])
     details = exports.read_details(exports.details_path(options.out)) if options.out else exports.Table([])
     lab_id, done = _look_over(paths, options, details)
+    if lab_id:
+        exports.lab_column(book, lab_id)  # two columns that would do are told before anything is graded
+    if options.only:
+        lab = _known_lab(lab_id)
+        options.only = tuple(q if "." in q else f"{lab_id}.{q}" for q in options.only)
+        if unknown := [q for q in options.only if q not in {known.id for known in lab.questions}]:
+            raise SubmissionError(
+                f"--only: {lab_id} has no {', '.join(unknown)}; it has {', '.join(q.id for q in lab.questions)}"
+            )
     refused = collisions(paths)
     refused |= _one_row(book, [path for path in paths if path not in refused])
     zygote = None
@@ -165,37 +194,53 @@ def _grade_all(
     done: Container[Path],
     zygote: Zygote | None,
 ) -> int:
-    jobs, names = [], []
+    jobs, names, files = [], [], []
     bad = 0
     for path in paths:
         who = identify(path)
         if path in refused:
             bad += 1
-            _write(options, Report(who.student, number=who.number, error=refused[path]), store=False)
+            _write(options, Report(who.student, number=who.number, error=refused[path]), path, store=False)
         elif path not in done:
+            earlier = None
+            if options.only:
+                try:
+                    earlier = records.read_record(records.record_path(options.out, lab_id, who.student, who.number))
+                except records.RecordError as error:
+                    bad += 1
+                    _write(options, Report(who.student, number=who.number, error=str(error)), path, store=False)
+                    continue
             names.append(who)
+            files.append(path)
             ids = exports.roster_ids(book, who.student, who.number)
             keywords = {"hidden_folder": options.hidden, "salt": options.salt, "ids": ids, "unsafe": options.unsafe}
             keywords["zygote"] = zygote
+            if earlier is not None:  # the inputs of the first time: what has changed is the lab, not the draw
+                salt = options.given_salt or earlier.report.salt
+                keywords |= {"only": options.only, "checksum": earlier.report.checksum, "salt": salt}
             jobs.append(functools.partial(grade_file, path, lab_id, **keywords))
     if done:
         print(f"{len(done)} of {len(paths)} were graded before and have not changed")
-    start, graded = time.monotonic(), 0
+    start, graded, changed = time.monotonic(), 0, 0
 
     def lost(number: int, why: str) -> Report:
         who = names[number]
         return Report(who.student, number=who.number, error=f"{why}; not scored")
 
     try:
-        for _, report in batch.reports(jobs, lost, workers=options.workers):
-            _write(options, report)
+        for number, report in batch.reports(jobs, lost, workers=options.workers):
+            changed += _write(options, report, files[number])
             graded += 1
             bad += bool(report.error)
     except KeyboardInterrupt:
         again = "; the same command with --resume goes on from here" if options.out else ""
         print(f"\nstopped: {graded} of {len(jobs)} are graded and written{again}", file=sys.stderr)
         return 130
-    print(f"{graded} submissions in {time.monotonic() - start:.0f} s; inputs drawn with --salt {options.salt}")
+    took = f"{graded} submissions in {time.monotonic() - start:.0f} s"
+    if options.only:
+        print(f"{took}: {', '.join(options.only)} graded again, {changed} of them with other points than before")
+    else:
+        print(f"{took}; inputs drawn with --salt {options.salt}")
     return 1 if bad else 0
 
 
@@ -247,19 +292,52 @@ def _look_over(paths: Sequence[Path], options: argparse.Namespace, details: expo
     return options.lab or lab_of_batch(labs), done
 
 
-def _write(options: argparse.Namespace, report: Report, *, store: bool = True) -> None:
-    """Print a report and put it where the options say, at once."""
+def _write(options: argparse.Namespace, report: Report, path: Path, *, store: bool = True) -> bool:
+    """Print a report and put it where the options say, at once. True if it changed points that were given before."""
+    if options.only and report.error:
+        store = False  # what was graded before stands
+    record, entries, reopened = None, [], False
+    if options.only and store:
+        earlier = records.read_record(records.record_path(options.out, report.lab.id, report.name, report.number))
+        record = records.regraded(earlier, report, by=options.by or login(), why=options.why)
+        entries, report = record.regrades[len(earlier.regrades) :], replace(record.report, seconds=report.seconds)
     print_report(report)
     sys.stdout.flush()
     if not store:  # two files of one name: whose row, whose page would it be?
-        return
+        return False
+    if record is not None:
+        records.write_record(options.out, record)
+        exports.log_regrades(exports.regrades_path(options.out), report, entries)
+    elif options.out and not report.error:
+        record = records.keep(options.out, report, path)
+        reopened = len(record.report.notes) > len(report.notes)  # a person's points are no longer for this text
+        report = replace(record.report, seconds=report.seconds)
     if options.out:
         exports.update_gradebook(options.out, [report])
+        if reopened:
+            points = record.written_points() if record.written else None
+            exports.update_written(options.out, report.lab, [(report.name, report.number, points)])
         exports.update_details(exports.details_path(options.out), [report])
     if options.json:
         exports.write_gradescope(options.json / f"{exports.file_name(report.name, report.number)}.json", report)
     if options.feedback:
-        feedback.write_feedback(options.feedback, report)
+        feedback.write_feedback(options.feedback, report, record.written if record else None)
+    return any(entry["before"] != entry["after"] for entry in entries)
+
+
+def login() -> str:
+    """Who is at the keyboard, for what is kept with points."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container without a name for its user
+        return "unknown"
+
+
+def _known_lab(lab_id: str | None) -> cases.Lab:
+    try:
+        return cases.load_lab(lab_id or "")
+    except KeyError as error:
+        raise SubmissionError(error.args[0]) from None
 
 
 def check_notebook(path: Path) -> int:

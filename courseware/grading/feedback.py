@@ -5,6 +5,7 @@ It holds nothing of a hidden case but that one failed, and nothing of anybody el
 
 import html
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from courseware.grading.exports import file_name
@@ -29,11 +30,14 @@ td:nth-child(2) {{ white-space: nowrap; }}
 """
 
 
-def write_feedback(folder: Path, report: Report) -> list[Path]:
-    """``NAME.html`` and ``NAME.md`` in ``folder``, which is made if it is not there."""
+def write_feedback(folder: Path, report: Report, written: Mapping[str, dict] | None = None) -> list[Path]:
+    """``NAME.html`` and ``NAME.md`` in ``folder``, which is made if it is not there.
+
+    written: the points and comments that a person gave, as a record holds them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     stem = file_name(report.name, report.number)
-    pages = {".html": as_html(report), ".md": as_markdown(report)}
+    pages = {".html": as_html(report, written), ".md": as_markdown(report, written)}
     return [write_file(folder / f"{stem}{ending}", text) for ending, text in pages.items()]
 
 
@@ -42,39 +46,47 @@ def title(report: Report) -> str:
     return f"{lab}: {report.name}"
 
 
-def summary(report: Report) -> str:
+def summary(report: Report, written: Mapping[str, dict] | None = None) -> str:
     if report.error:
         return f"This submission could not be graded: {report.error}"
     text = f"{report.score} of {report.lab.points} points."
-    if report.lab.staff_points:
+    if written:
+        given = sum(entry["points"] for entry in written.values())
+        text += f" For what you wrote: {given:g} of {report.lab.staff_points}."
+    elif report.lab.staff_points:
         text += f" Up to {report.lab.staff_points} more are given by a person, for what you wrote."
     return text
 
 
-def as_markdown(report: Report) -> str:
-    lines = [f"# {_plain(title(report))}", "", _plain(summary(report)), ""]
+def rows(report: Report, written: Mapping[str, dict] | None = None) -> list[tuple[str, str, str]]:
+    """(question, points, message) of each question, then of each text that a person has read."""
+    found = [(r.question.title, f"{r.score} of {r.question.points}", r.public_message) for r in report.results]
+    for entry in report.lab.ungraded if report.lab else ():
+        if given := (written or {}).get(entry.id):
+            found.append((entry.title, f"{given['points']:g} of {entry.points}", given["comment"]))
+    return found
+
+
+def as_markdown(report: Report, written: Mapping[str, dict] | None = None) -> str:
+    lines = [f"# {_plain(title(report))}", "", _plain(summary(report, written)), ""]
     if report.results:
         lines += ["| question | points | |", "| --- | --- | --- |"]
-        lines += [
-            f"| {_plain(r.question.title)} | {r.score} of {r.question.points} | {_plain(r.public_message)} |"
-            for r in report.results
-        ]
+        lines += [f"| {_plain(name)} | {points} | {_plain(text)} |" for name, points, text in rows(report, written)]
     if report.notes:
         lines += ["", *(f"- {_plain(note)}" for note in report.notes)]
     return "\n".join(lines) + "\n"
 
 
-def as_html(report: Report) -> str:
-    rows = "".join(
-        f"<tr><td>{html.escape(r.question.title)}</td><td>{r.score} of {r.question.points}</td>"
-        f"<td>{html.escape(r.public_message)}</td></tr>\n"
-        for r in report.results
+def as_html(report: Report, written: Mapping[str, dict] | None = None) -> str:
+    lines = "".join(
+        f"<tr><td>{html.escape(name)}</td><td>{points}</td><td>{html.escape(text)}</td></tr>\n"
+        for name, points, text in rows(report, written)
     )
-    table = f"<table>\n<tr><th>Question</th><th>Points</th><th></th></tr>\n{rows}</table>\n" if rows else ""
+    table = f"<table>\n<tr><th>Question</th><th>Points</th><th></th></tr>\n{lines}</table>\n" if lines else ""
     items = "".join(f"<li>{html.escape(note)}</li>\n" for note in report.notes)
     notes = f"<ul>\n{items}</ul>\n" if items else ""
     return _PAGE.format(
-        title=html.escape(title(report)), summary=html.escape(summary(report)), table=table, notes=notes
+        title=html.escape(title(report)), summary=html.escape(summary(report, written)), table=table, notes=notes
     )
 
 

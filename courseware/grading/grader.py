@@ -58,6 +58,13 @@ class Result:
         return self._said([v for v in self.verdicts if not v.passed])
 
     @property
+    def mistakes(self) -> tuple[str, ...]:
+        """What was wrong, one line for each different failure; staff read it."""
+        if self.refused:
+            return (self.refused,)
+        return tuple(dict.fromkeys(clean(v.message) for v in self.verdicts if not v.passed))
+
+    @property
     def public_message(self) -> str:
         """What the student may read, one line: nothing of a hidden case but a mistake that is named in public."""
         named = {mistake.message for mistake in self.question.mistakes}
@@ -340,13 +347,16 @@ def grade_cells(
     unsafe: bool = False,
     budget: float = BUDGET,
     zygote: Zygote | None = None,
+    only: Sequence[str] = (),
 ) -> Report:
     """Grade one submission. ``salt`` decides the random inputs: a fresh one at every grading, printed in the report.
 
     ``ids``: what the roster knows the student by; a lab that draws something per student refuses what was drawn for
     anybody else. If the roster knows nothing (no ids) the notebook is believed and a note says so; None: no such note.
+    ``only``: ids of the questions to judge, with what they build on; the others are left out of the results.
     """
-    start = time.monotonic()
+    start, whole = time.monotonic(), lab
+    lab = narrowed(lab, only) if only else lab
     with Bench(lab, cells, reference=staff.reference, unsafe=unsafe, budget=budget, zygote=zygote) as bench:
         # Before any case: no answer can leave a trace of what it was shown in what is read here.
         ungraded = {entry.id: _ungraded(entry, bench.variable(entry.name)) for entry in lab.ungraded}
@@ -358,7 +368,14 @@ def grade_cells(
         notes += [f"{r.question.id}: {r.refused}" for r in results if r.refused.startswith(UNJUDGED)]
     seconds = time.monotonic() - start
     said = shown(student, 80).strip("'\"") if isinstance(student, str | int) else ""
-    return Report(name, lab, tuple(results), tuple(notes), ungraded, salt, seconds, student=said)
+    results = [r for r in results if not only or r.question.id in only]
+    return Report(name, whole, tuple(results), tuple(notes), ungraded, salt, seconds, student=said)
+
+
+def narrowed(lab: Lab, only: Sequence[str]) -> Lab:
+    """The lab with these questions and those they build on. KeyError names a question that it has not."""
+    needed = set(only) | {used.id for question in only for used in _all_uses(lab, lab.question(question))}
+    return replace(lab, questions=tuple(q for q in lab.questions if q.id in needed))
 
 
 def _student(bench: Bench, ids: Sequence[str] | None) -> tuple[object, str, str]:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from courseware.grading import reader
+from courseware.grading import fingerprint, reader
 from courseware.grading.reader import runnable
 from llmlib.sandbox import CodeError, Limits, SandboxDied, SandboxUnavailable, Session, UnsupportedValue, Zygote
 
@@ -24,6 +24,8 @@ MAX_BYTES = 40 << 20
 READ_SECONDS = 20.0
 # The name Canvas gives a downloaded submission: adalovelace_LATE_12345_67890_lab03.ipynb
 _CANVAS_NAME = re.compile(r"(?P<student>[^_]+)(_LATE)?_(?P<id>\d+)_\d+_.*", re.IGNORECASE | re.DOTALL)
+# The name Moodle gives a submission, or its folder: Ada Lovelace_12345_assignsubmission_file_lab03.ipynb
+_MOODLE_NAME = re.compile(r"(?P<student>.+)_(?P<id>\d+)_assignsubmission_(file|onlinetext)(_.*)?", re.DOTALL)
 # The names under which students get a lab, and what browsers make of them: lab03.ipynb, lab03_attention (1).ipynb
 _LAB_NAME = re.compile(r"lab_?\d\d(?P<topic>_[a-z_]*)?(-copy)?(-?\d| ?\(\d+\))?", re.IGNORECASE)
 
@@ -51,7 +53,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who handed a file in: a name, Canvas's number where it is known, and whether the file itself says so."""
+    """Who handed a file in: a name, Canvas's or Moodle's number if known, and whether the file itself says so."""
 
     student: str
     number: str = ""
@@ -68,21 +70,28 @@ def identify(path: Path) -> Identity:
     """Who handed ``path`` in, by the first rule that fits.
 
     1. Canvas's name for a download, ``adalovelace_LATE_12345_67890_lab03.ipynb``: its name and number.
-    2. A file still called as students get it (``lab03.ipynb``, ``lab03_attention_to_gpt.ipynb``): the folder's name.
-    3. Any other file: its name without ``.ipynb``; nobody has confirmed it (``stated`` is False).
+    2. Moodle's, ``Ada Lovelace_12345_assignsubmission_file_lab03.ipynb``, of the file or of its folder: the same.
+    3. A file still called as students get it (``lab03.ipynb``, ``lab03_attention_to_gpt.ipynb``): the folder's name.
+       A folder that is called as a lab itself is passed over, as in nbgrader's ``submitted/ada/lab03/lab03.ipynb``.
+    4. Any other file: its name without ``.ipynb``; nobody has confirmed it (``stated`` is False).
     """
     stem = visible(path.name.removesuffix(".ipynb"))
-    if found := _CANVAS_NAME.fullmatch(stem):
-        return Identity(found["student"], found["id"])
-    if _LAB_NAME.fullmatch(stem) and _is_a_labs_name(stem) and path.absolute().parent.name:
-        return Identity(visible(path.absolute().parent.name))
+    folders = [visible(folder.name) for folder in path.absolute().parents if folder.name]
+    for pattern, name in ((_CANVAS_NAME, stem), (_MOODLE_NAME, stem), (_MOODLE_NAME, "".join(folders[:1]))):
+        if found := pattern.fullmatch(name):
+            return Identity(found["student"], found["id"])
+    owners = [name for name in folders[:2] if not _is_a_labs_name(name)]
+    if _is_a_labs_name(stem) and owners:
+        return Identity(owners[0])
     return Identity(stem, stated=False)
 
 
 def _is_a_labs_name(stem: str) -> bool:
-    topic = _LAB_NAME.fullmatch(stem)["topic"]
+    found = _LAB_NAME.fullmatch(stem)
+    if found is None or not found["topic"]:
+        return found is not None
     names = {p.stem for folder in ("labs", "solutions") for p in (ROOT / folder).glob("lab*")}
-    return not topic or any(stem.lower().startswith(name.lower()) for name in names)
+    return any(stem.lower().startswith(name.lower()) for name in names)
 
 
 def collisions(paths: Sequence[Path]) -> dict[Path, str]:
@@ -167,15 +176,21 @@ class Reader:
     def read(self, path: Path) -> Submission:
         """The submission in a file. SubmissionError says in one line why there is none."""
         data = read_bytes(path)
+        found = self.call("read", (data,))
+        if "error" in found:
+            raise SubmissionError(found["error"])
+        cells = tuple(Cell(int(number), str(source)) for number, source in found["cells"])
+        return Submission(cells, str(found["lab"]), hashlib.sha256(data).hexdigest())
+
+    def call(self, name: str, inputs: tuple) -> dict:
+        """What a function of :mod:`.reader` or :mod:`.fingerprint` says of a student's text. SubmissionError if it
+        breaks the process."""
         if self._session is None or not self._session.alive:
             self._session = self._start()
-            self._session.run(Path(reader.__file__).read_text(encoding="utf-8"))
+            for module in (reader, fingerprint):
+                self._session.run(Path(module.__file__).read_text(encoding="utf-8"))
         try:
-            found = self._session.call("read", (data,), seconds=READ_SECONDS)
-            if "error" in found:
-                raise SubmissionError(found["error"])
-            cells = tuple(Cell(int(number), str(source)) for number, source in found["cells"])
-            return Submission(cells, str(found["lab"]), hashlib.sha256(data).hexdigest())
+            return self._session.call(name, inputs, seconds=READ_SECONDS)
         except (SandboxDied, CodeError, UnsupportedValue) as error:
             self._session.close()
             self._session = None
