@@ -55,7 +55,7 @@ def unpacked(folder, *, public=False):
 def run(root, **more):
     env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     env |= {"AUTOGRADER_ROOT": str(root), "COURSE_PYTHON": sys.executable, **more}
-    return subprocess.run([root / "run_autograder"], cwd="/", env=env, capture_output=True, text=True, timeout=280)
+    return subprocess.run([root / "run_autograder"], cwd="/", env=env, capture_output=True, text=True, timeout=900)
 
 
 def results(root):
