@@ -203,8 +203,10 @@ def test_commands_in_the_pages_exist_and_take_what_is_given_to_them(page, capsys
 
 @pytest.mark.parametrize(
     "tool",
-    ["check", "grade", "autograder", "summary", "answers", "moodle", "convert", "release"]
-    + ["badges", "gain", "adopt", "pages", "claims", "run", "lab", "start"],
+    [
+        *("check", "grade", "autograder", "summary", "answers", "moodle", "convert", "release"),
+        *("badges", "gain", "adopt", "pages", "claims", "run", "lab", "start"),
+    ],
 )
 def test_every_tool_explains_itself(tool, capsys):
     assert "usage" in options_of(tool_main(f"courseware {tool}"), capsys)
