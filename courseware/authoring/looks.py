@@ -5,6 +5,7 @@ reversed and hues kept, since lines, boxes and letters mean the same in light on
 not: its light and dark are what it says.
 """
 
+import colorsys
 import io
 
 import numpy as np
@@ -15,6 +16,7 @@ from courseware.classroom.pictures import PALETTE, TINTS
 INK, CARD = "nt-ink", "nt-card"
 _CHROMA = 24  # of 255: below this a pixel is grey
 _NEAR = 26  # of 255, from the colours that a drawing is made of
+_SHADES = 4  # of one hue, each on at least 0.4 % of the picture: a heat map; a drawing has a line, its band, a box
 
 
 def kind(picture: bytes) -> str:
@@ -25,7 +27,19 @@ def kind(picture: bytes) -> str:
     spread = pixels.max(1) - pixels.min(1)
     grey = (spread < _CHROMA) & (pixels.mean(1) > 60) & (pixels.mean(1) < 215)
     strange = (spread >= _CHROMA) & (_distance(pixels) > _NEAR)
-    return CARD if strange.mean() > 0.04 or grey.mean() > 0.08 or (pixels.min(1) > 235).mean() < 0.25 else INK
+    if strange.mean() > 0.04 or grey.mean() > 0.08 or (pixels.min(1) > 235).mean() < 0.25:
+        return CARD
+    return CARD if _most_shades(pixels[spread >= _CHROMA], len(pixels)) >= _SHADES else INK
+
+
+def _most_shades(coloured: np.ndarray, of: int) -> int:
+    """How many shades the hue has that comes in most of them, counting those on at least 0.4 % of all pixels."""
+    found, counts = np.unique(coloured >> 4, axis=0, return_counts=True)
+    large = found[counts >= 0.004 * of].astype(float)
+    if not len(large):
+        return 0
+    hues = [colorsys.rgb_to_hsv(*(shade / 15))[0] for shade in large]
+    return int(np.bincount((np.array(hues) * 12).round().astype(int) % 12).max())
 
 
 def _distance(pixels: np.ndarray) -> np.ndarray:

@@ -356,7 +356,11 @@ def build(root: Path = ROOT, quick: bool = False) -> int:
     took = time.monotonic() - began
     for name in pages.still:
         print(f"{name}: its sliders stand still; run python -m courseware frames {name.split('_')[0]}")
-    heavy = {page: size for page, size in sizes(pages, out / "html").items() if size > PAGE_LIMIT}
+    found = sizes(pages, out / "html")
+    heavy = {page: size for page, size in found.items() if size > PAGE_LIMIT}
+    if found:
+        largest = max(found, key=found.__getitem__)
+        print(f"largest page with its figures and frames: {largest}, {found[largest] / 1e6:.2f} MB")
     for page, size in heavy.items():
         print(f"error: {page} takes {size:,} bytes, over {PAGE_LIMIT:,}", file=sys.stderr)
     where = (out / "html" / "index.html").relative_to(root)

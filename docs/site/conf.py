@@ -46,6 +46,7 @@ toc_object_entries_show_parents = "hide"
 
 html_theme = "sphinx_book_theme"
 html_title = "Next Token"
+html_favicon = "static/icon.svg"
 html_static_path = ["static", "vendored"]
 html_css_files = ["course.css"]
 html_js_files = [("course.js", {"defer": "defer"})]
