@@ -27,6 +27,7 @@ SCHEMA = 3  # of nbgrader's metadata
 CONFIG = f"""\
 c = get_config()
 c.ClearSolutions.code_stub = {{"python": "# YOUR CODE HERE\\n{STUB.replace('"', chr(92) + '"')}"}}
+c.ExecutePreprocessor.timeout = 600  # seconds a cell: some train for a minute, and nbgrader stops at 30
 """
 
 

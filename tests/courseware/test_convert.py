@@ -139,7 +139,7 @@ def test_the_command_writes_the_folders_of_the_tools(tmp_path, capsys):
     assert [p.name for p in (tmp_path / "n" / "source" / "lab03").iterdir()] == [f"{SOURCES['lab03'].stem}.ipynb"]
     config = (tmp_path / "n" / "nbgrader_config.py").read_text()
     compile(config, "config", "exec")
-    assert convert.STUB.split("(")[0] in config
+    assert convert.STUB.split("(")[0] in config and "timeout = 600" in config
     assert convert.main(["03", "--to", "otter", "--out", str(tmp_path / "o")]) == 0
     assert convert.main(["77", "--to", "otter", "--out", str(tmp_path / "x")]) == 2
     assert "lab77" in capsys.readouterr().err and not (tmp_path / "x").exists()
