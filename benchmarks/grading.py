@@ -1,13 +1,15 @@
-"""How long the grader takes for a class: 30 submissions of one lab, right, half right, wrong and hostile.
+"""How long the grader takes for a class: submissions of one lab, right, half right, wrong, hanging and not begun.
 
-``python benchmarks/grading.py [--lab 03] [--submissions 30] [--workers 2]`` prints seconds, seconds per submission and
-processor seconds; the target is 60 s for 30 submissions on two cores.
+``python benchmarks/grading.py [--lab 03] [--submissions 100] [--workers 2]`` prints seconds, seconds per submission,
+processor seconds, the peak memory of the process that hands out the work, and what the same command with ``--resume``
+takes when all is graded. The targets are 180 s for 100 submissions on two cores and 500 MB.
 """
 
 import argparse
 import contextlib
 import io
 import os
+import resource
 import tempfile
 import threading
 import time
@@ -64,7 +66,7 @@ class Processors(threading.Thread):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lab", default="03")
-    parser.add_argument("--submissions", type=int, default=30)
+    parser.add_argument("--submissions", type=int, default=100)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -76,13 +78,21 @@ def main() -> None:
         said = io.StringIO()
         with contextlib.redirect_stdout(said):
             arguments = [str(folder), "--lab", options.lab, "--workers", str(options.workers)]
-            status = command.main([*arguments, "--out", str(folder / "grades.csv")])
-        seconds = time.perf_counter() - start
+            arguments += ["--out", str(folder / "grades.csv")]
+            status = command.main(arguments)
+        seconds, used = time.perf_counter() - start, processors.total()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        again, start = io.StringIO(), time.perf_counter()
+        with contextlib.redirect_stdout(again):
+            command.main([*arguments, "--resume"])
+        resumed = time.perf_counter() - start
     points = [line.split(": ")[1].split(" points")[0] for line in said.getvalue().splitlines() if " points (" in line]
     print(f"lab{options.lab}: {options.submissions} submissions, {options.workers} at a time, exit status {status}")
     print(f"points: {', '.join(points)}")
     each = f"{seconds / options.submissions:.2f} s a submission"
-    print(f"{seconds:.1f} s, {each}; {processors.total():.1f} processor seconds")
+    print(f"{seconds:.1f} s, {each}; {used:.1f} processor seconds; load {os.getloadavg()[0]:.1f}")
+    print(f"peak memory of the process that hands out the work: {peak:.0f} MB")
+    print(f"again with --resume: {resumed:.1f} s; {again.getvalue().splitlines()[0]}")
 
 
 if __name__ == "__main__":
