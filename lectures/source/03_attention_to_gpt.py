@@ -1269,12 +1269,15 @@ claims_table([
           "Vaswani et al. (2017): illegal connections are set to minus infinity before the softmax",
           f"influence of the future: 0 masked before the softmax, "
           f"{moved['after the softmax'].triu(1).max():.1f} masked after it",
-          "holds; if it is done before the softmax", source="hlt"),
+          "holds; if it is done before the softmax", source="hlt",
+          rule=moved["before the softmax"].triu(1).max() == 0
+          and moved["after the softmax"].triu(1).max() > 0.1),
     Claim("language models are self-supervised",
           "Radford et al. (2018): the text itself is the target",
           f"without a label: {bigram_bits:.2f} bits (bigram), {gpt_bits:.2f} (GPT, seconds), "
           f"{kneser_ney_some:.2f} (table), {mixed_bits:.2f} (both)",
-          "holds", source="hlt", split="report"),
+          "holds", source="hlt", split="report",
+          rule=mixed_bits < kneser_ney_some < gpt_bits < bigram_bits),
     Claim("a decoder-only transformer is just the decoder of a transformer",
           "Liu et al. (2018) drop the encoder and with it the attention to it",
           "our block has one attention layer; a translation decoder's has two",
@@ -1282,12 +1285,14 @@ claims_table([
     Claim("the number of tokens in the input is the context length",
           "usually the largest number a model accepts",
           f"one model works from 1 character ({means['1']:.2f} bits) to 64 ({means['33-64']:.2f})",
-          "holds; as an upper limit", source="day24", split="report"),
+          "holds; as an upper limit", source="day24", split="report",
+          rule=means["33-64"] < means["1"]),
     Claim("P(output | input) becomes P(output | input, task)",
           "Radford et al. (2019), section 2",
           f"right: {sum(told_right[False]) / 3:.0f} % not told the task, "
           f"{sum(told_right[True]) / 3:.0f} % told (3 seeds)",
-          "holds; on two toy tasks", source="11785"),
+          "holds; on two toy tasks", source="11785",
+          rule=min(told_right[True]) > max(told_right[False])),
 ])
 
 # %% [markdown]

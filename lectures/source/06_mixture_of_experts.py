@@ -707,7 +707,7 @@ print(f"rumoured GPT-4: 16 x 111 + 55 = {16 * 111 + 55:,} billion; "
 # %% [markdown]
 # "47B parameters, 12B active" on the slide: the first is 46.7 rounded, the second should be **12.9**, that is 13. (Cut off after the point it is 12; Mistral's announcement says 12.9, the paper 13.) And *8 x 7B* is a name and no sum: a 7B model is an FFN of 5.6 billion and 1.6 billion of everything else, and only the FFN is there eight times. Nor is an expert a model: it cannot read a word by itself.
 #
-# GPT-4's numbers are a **rumour** (the slide says so, and names SemiAnalysis). They add up: $16 \cdot 111 + 55 = 1{,}831$ billion. The same report has two experts at work per token, so 277 billion active. That may be where the upper end of "around 175B to 280B" comes from, which another slide of the same lecture gives as GPT-4's size: the active part, taken for the whole. OpenAI has confirmed neither.
+# GPT-4's numbers are a **rumour** (the slide says so, and names SemiAnalysis). They add up: $16 \cdot 111 + 55 = 1{,}831$ billion. The same report has two experts at work per token, so $2 \cdot 111 + 55 = 277$ billion active, which it rounds to 280. That may be where the upper end of "around 175B to 280B" comes from, which another slide of the same lecture gives as GPT-4's size: the active part, taken for the whole. OpenAI has confirmed neither.
 #
 # ### "Experts (4 to 32)" (*optional*)
 

@@ -626,10 +626,11 @@ for i, (a, b) in itertools.product(range(len(s)), itertools.combinations(range(6
         same.append((i, (truth * (s[i, a] - s[i, b]) > 0).item()))
         other.append((i, (truth * (s[i, a] - s[j, k]) > 0).item()))
 within, across = (np.array([right for _, right in each], float) for each in (same, other))
-low, high = bootstrap_interval(lambda a, b: float((a - b).mean()), within, across,
-                               groups=[i for i, _ in same], times=300)
+gap_low, gap_high = bootstrap_interval(
+    lambda a, b: float((a - b).mean()), within, across,
+    groups=[i for i, _ in same], times=300)
 print(f"right order, replies to one request: {within.mean():.1%}, to two: {across.mean():.1%}"
-      f"\ndifference {within.mean() - across.mean():.1%} (95 % {low:.1%} to {high:.1%})")
+      f"\ndifference {within.mean() - across.mean():.1%} (95 % {gap_low:.1%} to {gap_high:.1%})")
 
 # %% [markdown]
 # The order across two requests is right less often, though the gaps in gold reward are exactly the same. So scores of different prompts compare to some degree, since a copy of one network gives them all; less than scores of one prompt; and nothing in the loss promises even that. Lecture 13 puts scores of many prompts into one batch, and has to subtract something for each.
@@ -860,7 +861,8 @@ claims_table([
           f"compared intents: writes {writes['compared']:.0%}, chooses of four "
           f"{likeliest['compared'].mean():.0%} before rankings ({known[0]:.0%} without guessing), "
           f"{points['compared'].mean():.0%} after",
-          "holds; once it has read rankings; of people not measured", source="analytics", split="report"),
+          "holds; once it has read rankings; of people not measured", source="analytics", split="report",
+          rule=points["compared"].mean() > max(likeliest["compared"].mean(), writes["compared"])),
     Claim("higher rank for that pair, higher reward of the response to the prompt",
           "Ouyang et al. (2022), eq. 1",
           f"pairs ordered as gold: {np.mean(of('compared', 'gold_accuracy')):.0%} with {MANY:,} rankings; "
@@ -870,12 +872,13 @@ claims_table([
           "Ouyang et al. (2022): normalised by a bias, since the loss leaves shifts free",
           f"any number added to a prompt's scores leaves the loss; order within a prompt {within.mean():.0%}, "
           f"across {across.mean():.0%}",
-          "fails; there is no zero and no ten", source="analytics", split="report"),
+          "fails; there is no zero and no ten", source="analytics", split="report", rule=gap_low > 0),
     Claim("loss of the reward model: mean over pairs of -log sigmoid(r_w - r_l)",
           "Ouyang et al. (2022), eq. 1; Bradley and Terry (1952)",
           f"equal to the library's; errors claimed / real {honest[0.3, 'pairs']:.2f}, by the full likelihood "
           f"{honest[0.3, 'ranking']:.2f}",
-          "holds; a composite likelihood", source="analytics"),
+          "holds; a composite likelihood", source="analytics",
+          rule=honest[0.3, "pairs"] < 0.9 < honest[0.3, "ranking"]),
     Claim("annotators rank the generated responses from the LM",
           "Ouyang et al. (2022), section 3: so",
           f"promise told, demonstrated: from own replies {values['promise, demonstrated']['six of its own'][0]:.0%} "
@@ -885,7 +888,7 @@ claims_table([
     Claim("train a model to rank possible outputs, turn these rankings into rewards",
           "Christiano et al. (2017), Stiennon et al. (2020)",
           f"best of {N}, compared intents: {lines['compared only'][0]:.2f} to {lines['compared only'][-1]:.2f} gold",
-          "holds", source="day24", split="report"),
+          "holds", source="day24", split="report", rule=lines["compared only"][-1] > lines["compared only"][0]),
     Claim("reward model structure: the next-token model with another end",
           "Stiennon et al. (2020): a linear head with a scalar output",
           "ours equals the library's; padding on either side the same score",
@@ -893,7 +896,8 @@ claims_table([
     Claim("steps 1 to 3: smaller dataset, less computationally expensive",
           "Ouyang et al. (2022): PPO-ptx 60, SFT 4.9, GPT-3 3,640 petaflop/s-days; a 6B reward model",
           f"tokens read: shipped reward model {read_by_judge / 1e6:.1f} million, pre-training {read_before / 1e6:.1f} million",
-          "holds; for theirs (their reward model's cost is not given), not at our size", source="day24"),
+          "holds; for theirs (their reward model's cost is not given), not at our size", source="day24",
+          rule=read_by_judge > read_before),
     Claim("reward-model dataset: 33k prompts; PPO: 31k", "Ouyang et al. (2022), table 6: 33,207 and 31,144",
           "not measured", "holds", source="analytics"),
 ])
