@@ -2,7 +2,7 @@
 
 The ten stages of llmlib.capstone with the "full" preset, five seeds, each with a desk of its own: figures of every
 stage, the report card, what it took, and what four models reply to the same six requests. A quarter of an hour a seed
-on one core. Runs lie in build/capstone-full-SEED and go on where they were; `--only 3 4` makes those and records
+on one core. Runs lie in build/capstone-full-CODE-SEED and go on where they were; `--only 3 4` makes those and records
 nothing, for a second process.
 """
 
@@ -23,7 +23,10 @@ MODULES = ["llmlib.capstone.stages", "llmlib.capstone.report", "llmlib.capstone.
 
 def done(seed: int) -> Pipeline:
     settings = capstone_preset("full").replace(seed=seed, world=seed)
-    pipeline = Pipeline(f"build/capstone-full-{seed}", settings, progress=lambda text: print(f"  {text}", flush=True))
+    code = Experiment("capstone_runs", script=__file__, modules=MODULES).code
+    pipeline = Pipeline(
+        f"build/capstone-full-{code}-{seed}", settings, progress=lambda text: print(f"  {text}", flush=True)
+    )
     for record in pipeline.run():
         print(seed, record.name, f"{record.seconds:.0f} s", record.figures, flush=True)
     return pipeline

@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     folder = Path(args.out or f"build/capstone-{args.preset}-{args.seed}")
     try:
-        pipeline = Pipeline(folder, capstone_preset(args.preset).replace(seed=args.seed), progress=_say)
+        pipeline = Pipeline(folder, capstone_preset(args.preset).replace(seed=args.seed), progress=_say, bars=True)
         records = []
         for number, record in enumerate(pipeline.run(args.until), start=1):
             records.append(record)

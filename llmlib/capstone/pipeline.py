@@ -42,11 +42,14 @@ class Pipeline:
 
     A folder belongs to one setting: ValueError for another one, and nothing there is touched. A stage that is done is
     not done again, one that was killed goes on from its last checkpoint. A file of a finished stage that is missing or
-    isn't what was written makes this stage and those after it run again.
+    isn't what was written makes this stage and those after it run again. progress: is told what happens within a stage;
+    bars: long stages show a bar with the time left.
     """
 
-    def __init__(self, folder: str | Path, settings: CapstoneSettings, *, progress: Progress | None = None) -> None:
-        self.folder, self.settings, self.progress = Path(folder), settings, progress
+    def __init__(
+        self, folder: str | Path, settings: CapstoneSettings, *, progress: Progress | None = None, bars: bool = False
+    ) -> None:
+        self.folder, self.settings, self.progress, self.bars = Path(folder), settings, progress, bars
         self._manifest = self._read()
 
     @property
@@ -76,7 +79,7 @@ class Pipeline:
         self._write()
         partial = self.folder / "partial" / name
         partial.mkdir(parents=True, exist_ok=True)
-        workshop = Workshop(self.folder, partial, self.settings, self.progress or (lambda _: None))
+        workshop = Workshop(self.folder, partial, self.settings, self.progress or (lambda _: None), self.bars)
         before = {path.name: path.stat().st_mtime_ns for path in self.folder.iterdir() if path.is_file()}
         meter = EnergyMeter()
         try:

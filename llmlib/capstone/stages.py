@@ -190,7 +190,9 @@ def align(w: Workshop) -> dict[str, Any]:
     while done < s.align_updates:
         updates = min(RL_CHUNK, s.align_updates - done)
         config = GRPOConfig(updates=updates, lr=3e-4, kl_coef=s.kl_coef, seed=1000 * s.seed + done)
-        history += train_grpo(policy, score, prompts, config, end=end, reference=reference)
+        with w.bar(updates) as bar:
+            drawn = lambda _, metrics, bar=bar: bar(metrics["update"], f"reward {metrics['reward']:.2f}")
+            history += train_grpo(policy, score, prompts, config, end=end, reference=reference, callbacks=[drawn])
         done += updates
         save_checkpoint(path, policy, step=done, state=history)
         w.tell(f"update {done} of {s.align_updates}: reward {history[-1]['reward']:.2f}, KL {history[-1]['kl']:.2f}")
@@ -244,7 +246,9 @@ def _ranked(w: Workshop, model: Transformer, n: int, purpose: str) -> list[tuple
     requests = desk.requests(n, rng, COMPARED)
     annotators = desk.annotators(5, rng)
     prompts = [chat_prompt(made, request.text) for request in requests]
-    sampled = write_replies(model, [p for p in prompts for _ in range(SAMPLED)], end_of_turn(made), w.settings.seed)
+    asked = [prompt for prompt in prompts for _ in range(SAMPLED)]
+    with w.bar(len(asked)) as bar:
+        sampled = write_replies(model, asked, end_of_turn(made), w.settings.seed, done=bar)
     rankings = []
     for i, (request, prompt) in enumerate(zip(requests, prompts)):
         agents = [made.encode(desk.reply(request, rng, style)) for style in AGENTS]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +24,7 @@ from llmlib.files import write_file
 from llmlib.hub.packaged import load_packaged, packaged_config
 from llmlib.model import Transformer, default_device
 from llmlib.text import BPETokenizer
-from llmlib.train import Checkpoint, SaveEvery, TrainConfig, Trainer
+from llmlib.train import Checkpoint, ProgressBar, SaveEvery, TrainConfig, Trainer
 from llmlib.train.losses import Loss, next_token_loss
 
 from .settings import CapstoneSettings
@@ -33,12 +35,16 @@ CONTEXT, ROW, BATCH, LONGEST_REPLY = 192, 128, 16, 48  # BATCH: of demonstration
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where a stage works: the run's folder, a folder for what is unfinished, the settings, somebody to tell."""
+    """Where a stage works: the run's folder, a folder for what is unfinished, the settings, somebody to tell.
+
+    bars: whether long stages show a bar with the time left.
+    """
 
     folder: Path
     partial: Path
     settings: CapstoneSettings
     tell: Callable[[str], None]
+    bars: bool = False
 
     @cached_property
     def desk(self) -> SupportDesk:
@@ -76,6 +82,18 @@ class Workshop:
         model.load_state_dict(load_file(path))
         return model.eval().to(default_device())
 
+    @contextmanager
+    def bar(self, total: int) -> Iterator[Callable[[int, str], None]]:
+        """A bar of so many steps, to be told how many are done; nothing is drawn without `bars`."""
+        if not self.bars:
+            yield lambda done, note="": None
+            return
+        bar = ProgressBar(total)
+        try:
+            yield bar.update
+        finally:
+            bar.close()
+
     def resumed(self, path: Path, load: Callable[[Path], Checkpoint]) -> Checkpoint | None:
         """What `load` makes of the checkpoint an earlier attempt left; None where there is none that can be used."""
         if not path.with_suffix(".safetensors").exists():
@@ -90,7 +108,7 @@ class Workshop:
 
     def train(self, model: nn.Module, config: TrainConfig, batches: Any, loss: Loss = next_token_loss) -> list[float]:
         """Train with a checkpoint every so many updates, from the last one if there is one; the losses."""
-        path = self.partial / "training"
+        path, config = self.partial / "training", dataclasses.replace(config, progress=self.bars)
         trainer = Trainer(model, config, batches, loss=loss, callbacks=[SaveEvery(path, self.settings.save_every)])
         self.resumed(path, trainer.resume)
         losses = trainer.run().train_loss
@@ -100,13 +118,18 @@ class Workshop:
 
 
 def write_replies(
-    model: Transformer, prompts: Sequence[list[int]], end: int, seed: int = 0, greedy: bool = False, at_once: int = 512
-) -> list[list[int]]:
-    """A reply to each prompt, as ids without the end."""
+    model: Transformer, prompts: Sequence[list[int]], end: int, seed: int = 0, greedy: bool = False, at_once: int = 512,
+    done: Callable[[int, str], None] | None = None,
+) -> list[list[int]]:  # fmt: skip
+    """A reply to each prompt, as ids without the end. done: told how many are written, and nothing."""
     generator = torch.Generator(next(model.parameters()).device.type).manual_seed(seed)
     parts = [prompts[i : i + at_once] for i in range(0, len(prompts), at_once)]
-    rollouts = [sample_replies(model, p, end, LONGEST_REPLY, greedy=greedy, generator=generator) for p in parts]
-    return [reply for rollout in rollouts for reply in rollout.replies]
+    replies: list[list[int]] = []
+    for part in parts:
+        replies += sample_replies(model, part, end, LONGEST_REPLY, greedy=greedy, generator=generator).replies
+        if done is not None:
+            done(len(replies), "")
+    return replies
 
 
 def write_lines(path: Path, items: Sequence[Any]) -> None:

@@ -155,6 +155,11 @@ class Experiment:
         """What the experiment has taken so far, the interrupted runs up to their last result included."""
         return self._seconds + time.monotonic() - self._since
 
+    @property
+    def code(self) -> str:
+        """A name for the code that the numbers depend on, for folders that must not be used by other code."""
+        return hashlib.sha256(json.dumps(self._code, sort_keys=True).encode()).hexdigest()[:8]
+
     def took_before(self, seconds: float) -> None:
         """Count what was computed outside this class, in a folder of its own that `once` only reads."""
         self._seconds += seconds

@@ -189,6 +189,19 @@ def test_settings_are_checked(changes, says):
         TINY.replace(**changes)
 
 
+def test_the_terminal_shows_bars_and_goes_on(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(PRESETS, "class", TINY)
+    command = ["--out", str(tmp_path / "run"), "--no-chat"]
+    assert main([*command, "--until", "reward"]) == 0
+    first = capsys.readouterr().out
+    assert "3/9 pretrain" in first and "step 12/12" in first, "training has a bar"
+    assert "step 24/24" in first, "and so has writing three replies for each of eight rankings"
+    assert main(command) == 0
+    second = capsys.readouterr().out
+    assert "step 12/12" not in second and "9/9 report" in second and "model card" in second
+    assert "promises something all the same" in (tmp_path / "run" / "model_card.md").read_text()
+
+
 def test_presets_are_named():
     assert all(capstone_preset(name) == settings for name, settings in PRESETS.items())
     with pytest.raises(ValueError, match="preset='huge'"):
