@@ -67,3 +67,13 @@ def test_the_notes_name_no_question_that_a_lab_does_not_have():
             has = set(re.findall(r'check\("lab\d\d\.q(\d)"', lab.read_text(encoding="utf-8")))
             part = path.read_text(encoding="utf-8").partition("**In the lab.**")[2].partition("\n\n")[0]
             assert set(re.findall(r"[Qq]uestion (\d)", part)) <= has, f"{path.name} names a question that is not there"
+
+
+def test_the_glossary_is_in_order_and_names_lectures_that_exist():
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    line = r"^- \*\*(.+?)\*\* \(\[(\d\d)\]\(\.\./lectures/(.+?)\.ipynb\)\): (.+)$"
+    terms = re.findall(line, text, flags=re.MULTILINE)
+    names = [name.lower().replace("-", "") for name, _, _, _ in terms]
+    assert 100 <= len(terms) <= 160 and names == sorted(names) and len(set(names)) == len(names)
+    assert {number for _, number, _, _ in terms} == set(NUMBERS)
+    assert all((ROOT / "lectures" / "source" / f"{stem}.py").exists() for _, _, stem, _ in terms)
