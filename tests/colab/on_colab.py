@@ -80,8 +80,8 @@ def run(notebook: Path, command: Sequence[str], folder: Path, env: dict[str, str
     )
     try:
         client.execute(env=env, cwd=str(home))
-    except (CellExecutionError, DeadKernelError, TimeoutError) as error:
-        return " ".join(str(error).split())[-400:]
+    except (CellExecutionError, DeadKernelError, TimeoutError, AssertionError) as error:  # the last: a kernel gone
+        return " ".join(f"{type(error).__name__}: {error}".split())[-400:]
     if not list(home.glob(f"{badges.home(ROOT).slug.replace('/', '-')}*/llmlib")):
         return "the course was not cloned: the set-up cell did not see google.colab"
     return ""
