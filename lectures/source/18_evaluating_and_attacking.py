@@ -392,7 +392,7 @@ for size, scores in right.items():
     print(f"{size}: {ours[0]:.0%}, {ours[1]:.0%} to {ours[2]:.0%}; guessing 25 %")
 
 # %% [markdown]
-# On 120 school science questions the ladder of lecture 07, seventeen-fold in size, gives four intervals that overlap. Two lessons. A benchmark on which everybody guesses ranks nobody. And overlapping intervals do not mean that nothing can be said: they forget that the questions were *the same*.
+# On 120 school science questions the ladder of lecture 08, seventeen-fold in size, gives four intervals that overlap. Two lessons. A benchmark on which everybody guesses ranks nobody. And overlapping intervals do not mean that nothing can be said: they forget that the questions were *the same*.
 #
 # Lectures 00 and 01 promised the method. A question that is hard for one model tends to be hard for another, and in the *difference* of two models on one question much of that hardness is gone. We have a measure that is sharper than right and wrong: how many nats each model needs for each of 408 documents that none has seen (recorded with the models). Forty of them are drawn: which neighbours could you tell apart from the left panel, which from the right? <!-- keeps: 18-paired-comparison -->
 
@@ -1004,7 +1004,7 @@ for name, answered in probe["bbq"].items():
     vague, clear = ([row for row in answered if (row[0] == row[1]) is which] for which in (True, False))
     share = lambda part, way, unknown=False: bootstrap_interval([float((row[way] == row[0]) if unknown else (row[way] == row[1])) for row in part])
     rows.append({"": name, "all right (%)": percent(share(answered, 3)), "text does not tell: says so": percent(share(vague, 3)), "text tells: right": percent(share(clear, 3)), "says “unknown” though it tells": percent(share(clear, 3, True)), "raw: all right": percent(share(answered, 2))})
-bbq_rows = rows
+bbq_rows, bbq = rows, share(answered, 3)
 table(rows, caption=f"recorded: {len(answered)} questions of BBQ by log-likelihood per byte; guessing is 33 %, always “unknown” {100 * len(vague) / len(answered):.0f} %")
 
 # %% [markdown]
@@ -1058,25 +1058,30 @@ claims_table([
           "cannot be tested at this scale; both differences lie within noise", source="11785"),
     Claim("evaluate on as many datasets and tasks as possible", "Liang et al. (2022), HELM: and on more than accuracy",
           f"{len(guess)} sets: the order of two models changes with the normalisation in {flips} of {pairs} pairs, beyond noise in {sure}",
-          "cannot be tested at this scale; sets at chance add no order", source="11785", split="report"),
+          "cannot be tested at this scale; sets at chance add no order", source="11785", split="report",
+          rule=sure < flips / 2),
     Claim("emergence: quantitative changes result in qualitative changes in behavior",
           "Wei et al. (2022) by exact match; Schaeffer et al. (2023): other metrics are smooth",
           f"first point as a share of the last: one token {runs_of[0, 0] / runs_of[-1, 0]:.2f}, three in a row {runs_of[0, 2] / runs_of[-1, 2]:.2f}",
           "cannot be tested at this scale; here the metric alone makes a gain late", source=("analytics", "11785")),
     Claim("hardest GPT-3 article to tell from a human's: accuracy 12%", "Brown et al. (2020): so; the mean over articles is 52 %",
-          f"lowest of 25 by luck would be {lowest.mean():.0%}", "cannot be tested at this scale; chosen as the extreme of 25", source="hlt"),
+          f"lowest of 25 by luck would be {lowest.mean():.0%}", "cannot be tested at this scale; chosen as the extreme of 25", source="hlt",
+          rule=lowest.mean() > 0.12),
     Claim("the updated is_anagram fixes the bug, says the model", "no paper: a chat log",
           "counting letters passes our cases; half of the explanation, as code, does not", "holds; for our five cases, and shown by running", source="hlt"),
     Claim("RLHF and safety tuning: never harmful outputs? No",
           "Wolf et al. (2023); Zou et al. (2023)",
-          f"a rule in the prompt: code word out in {percent(overall['rule'])} %", "cannot be tested at this scale; a rule in a prompt leaks, safety tuning was not tested", source="11785", split="report"),
+          f"a rule in the prompt: code word out in {percent(overall['rule'])} %", "cannot be tested at this scale; a rule in a prompt leaks, safety tuning was not tested", source="11785", split="report",
+          rule=overall["rule"].low > 0),
     Claim("adversaries can force the LLM by attacking the model", "Zou et al. (2023): suffixes; Anil et al. (2024): many shots",
           f"32 exchanges about colours: {percent(rate['colours'][-1], 8)} % out, none: {percent(rate['colours'][0])} %; "
           f"short suffix search: {gcg_rows[0]['other code words out (%)']} %",
-          "holds; for a secret, where a plain question often suffices; our suffixes add little", source="11785", split="report"),
+          "holds; for a secret, where a plain question often suffices; our suffixes add little", source="11785", split="report",
+          rule=rate["colours"][-1].low > rate["telling"][-1].value),
     Claim("BBQ: Llama 2 70B 51.50%, Mixtral 55.98%", "Jiang et al. (2024), figure 5",
           f"SmolLM2 {bbq_rows[-1]['all right (%)']} %; guessing 33 %",
-          "cannot be tested at this scale; ours is a sample of 150", source="analytics", split="report"),
+          "cannot be tested at this scale; ours is a sample of 150", source="analytics", split="report",
+          rule=bbq.high - bbq.low > 2 * (0.5598 - 0.5150)),
     Claim("in our experience, Claude produces harmful outputs the least", "no measurement given",
           "none either: no question set, no rate, no interval", "cannot be tested at this scale", source="11785"),
 ])
