@@ -60,6 +60,10 @@ class Pages:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
 
+    def names(self) -> list[str]:
+        """The pages of this tree."""
+        return sorted(p.relative_to(self.out).as_posix() for p in self._written if p.suffix in {".md", ".ipynb"})
+
     def clean(self) -> None:
         """Remove from the tree what an earlier build wrote and this one did not."""
         for path in sorted(self.out.rglob("*")):
@@ -346,6 +350,9 @@ def build(root: Path = ROOT, quick: bool = False) -> int:
     began = time.monotonic()
     pages = assemble(out / "source", root)
     gathered = time.monotonic() - began
+    names, before = "\n".join(pages.names()), out / "pages.txt"
+    quick = quick and before.exists() and before.read_text(encoding="utf-8") == names  # links lead to what was there
+    before.write_text(names, encoding="utf-8")
     from sphinx.cmd.build import main as sphinx
 
     if not quick:

@@ -143,7 +143,10 @@ def test_the_tree_holds_every_page_and_forgets_the_ones_that_went(course, monkey
     first = nbformat.v4.new_markdown_cell("# 01 · First\n\n**The question of this lecture.** Why *this*?\n\nMore.")
     path = lecture(course, first)
     (course / "labs" / "lab01_first.ipynb").write_text(nbformat.writes(nbformat.v4.new_notebook()))
-    site.assemble(course / "out", course)
+    pages = site.assemble(course / "out", course)
+    assert pages.names() == [
+        "api/index.md", "api/room.md", "docs/notation.md", "index.md", "labs/lab01_first.ipynb", "lectures/01_first.ipynb"
+    ]  # fmt: skip
     index = (course / "out" / "index.md").read_text(encoding="utf-8")
     assert "| [01 · First](lectures/01_first.ipynb) | Why *this*? | [lab 01](labs/lab01_first.ipynb) |" in index
     for name in ("lectures/01_first", "labs/lab01_first", "docs/notation", "api/index"):
