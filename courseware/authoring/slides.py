@@ -104,7 +104,7 @@ def _outputs(cell: NotebookNode) -> Iterator[tuple[str, str]]:
         elif data.get("text/markdown", "").startswith("**Poll.**"):
             yield "poll", data["text/markdown"]
         elif data != NO_SLIDER and "\n| --- " in data.get("text/markdown", "") and len(data["text/markdown"]) < 2500:
-            yield "table", markdown(data["text/markdown"])
+            yield "table long" if len(data["text/markdown"]) > 900 else "table", markdown(data["text/markdown"])
 
 
 def _point(cells: Sequence[NotebookNode]) -> str:
@@ -224,6 +224,8 @@ body { background: white; }
 .reveal section.poll li { margin: 8px 0; }
 .reveal section.poll .point { border-left: 5px solid #1b7f4b; padding-left: 16px; }
 .reveal table { border-collapse: collapse; margin: 0 auto; font-size: 22px; }
+.reveal section.long .body { display: block; overflow-y: auto; }
+.reveal section.long table { font-size: 16px; }
 .reveal th, .reveal td { padding: 4px 14px; border-bottom: 1px solid #c8c8c8; text-align: left; }
 .reveal code { font-family: ui-monospace, Consolas, monospace; font-size: 0.9em; background: #f1f1f1; padding: 0 4px; }
 .reveal strong { font-weight: 650; }

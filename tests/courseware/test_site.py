@@ -144,9 +144,8 @@ def test_the_tree_holds_every_page_and_forgets_the_ones_that_went(course, monkey
     path = lecture(course, first)
     (course / "labs" / "lab01_first.ipynb").write_text(nbformat.writes(nbformat.v4.new_notebook()))
     pages = site.assemble(course / "out", course)
-    assert pages.names() == [
-        "api/index.md", "api/room.md", "docs/notation.md", "index.md", "labs/lab01_first.ipynb", "lectures/01_first.ipynb"
-    ]  # fmt: skip
+    api, notebooks = ["api/index.md", "api/room.md"], ["labs/lab01_first.ipynb", "lectures/01_first.ipynb"]
+    assert pages.names() == [*api, "docs/notation.md", "index.md", *notebooks]
     index = (course / "out" / "index.md").read_text(encoding="utf-8")
     assert "| [01 · First](lectures/01_first.ipynb) | Why *this*? | [lab 01](labs/lab01_first.ipynb) |" in index
     for name in ("lectures/01_first", "labs/lab01_first", "docs/notation", "api/index"):
