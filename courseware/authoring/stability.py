@@ -171,7 +171,7 @@ def report(kept: dict[str, tuple[str, list[Run]]], missing: Sequence[str] = ()) 
     page = [
         "# A term's drift",
         "",
-        "Every lecture run on several seeds, and what its claims table says each time. Written by "
+        "Lectures run on several seeds, and what its claims table says each time. Written by "
         f"`python -m courseware stability --seeds {seeds}` (`make stability`) "
         f"on {' to '.join(dict.fromkeys((dates[0], dates[-1]))) if dates else 'no day'}, "
         f"with torch {version('torch').split('+')[0]} and Python {platform.python_version()}, one thread each; do not "
