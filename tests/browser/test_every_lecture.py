@@ -1,5 +1,5 @@
 """Every lecture in JupyterLab: no cell fails, every slider changes its picture, every poll answers, and the browser's
-console stays silent. LECTURE=03 walks one only."""
+console stays silent. LECTURES="03 04" walks some only."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from courseware.authoring import build
 from courseware.classroom.polls import poll_arguments, unsealed_poll
 
 NUMBERS = [path.stem[:2] for path in build.lecture_sources(build.ROOT)]
-WANTED = [os.environ["LECTURE"]] if "LECTURE" in os.environ else NUMBERS
+WANTED = os.environ.get("LECTURES", "").split() or NUMBERS
 PRESSES = 12  # a picture may stay as it is for a step or two (a temperature of 0.1 more, the same greedy reply)
 
 
