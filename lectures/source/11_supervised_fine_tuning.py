@@ -416,7 +416,7 @@ def wasted(row=128, batch=16):
     return fig
 
 
-explore(wasted, batch=[1, 4, 16, 64], row=[96, 128, 192, 512], panels=[dict(batch=16, row=96), dict(batch=16, row=512)],
+explore(wasted, batch=[1, 4, 16, 64], row=[max(lengths), 128, 192, 512], panels=[dict(batch=16, row=max(lengths)), dict(batch=16, row=512)],
         alt=f"Share of positions that hold no token of the 200 demonstrations, of {min(lengths)} to {max(lengths)} tokens: padded to the longest of each batch, and packed into rows.")
 
 # %% [markdown]
@@ -769,7 +769,9 @@ claims_table([
           "Ouyang et al. (2022), step 1",
           f"a prose model answers in form; {sum(right for _, right, _ in shape.values())} "
           f"of {sum(n for *_, n in shape.values())} held-out answers are right",
-          "holds; for the form", source="day24", split="report"),
+          "holds; for the form", source="day24", split="report",
+          rule=sum(right for _, right, _ in shape.values()) < 12
+          and shape["when"][0] > 2 * shape["who"][0]),
     Claim("loss only on target tokens in SFT, on all in pre-training",
           "common practice; not in every paper",
           f"covered, greedy: replies {np.mean(by_arm['covered greedy']['replies']):.2f}, "
