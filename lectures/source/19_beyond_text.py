@@ -492,7 +492,7 @@ print(f"{len(many)} drawings: {obeyed(many):.2f} hold most of the colour asked f
 # %% [markdown]
 # It draws blots with edges and some patches of one colour on white, after twenty updates scattered bits. What it draws has *not* the colour that was asked for: own orders are met hardly more often than another's, while the rule used to judge agrees on most real emoji. One loss for reading and drawing is there; that the words steer the drawing would take more training or more pictures than this, and we don't know which.
 #
-# *Recorded, three seeds:* a decoder that does nothing else but write pictures without words, 64 tokens from left to right and top to bottom. Does it know more of a new emoji's next token than counting would?
+# *Recorded, three seeds:* a decoder that does nothing else but write pictures without words, 64 tokens from left to right and top to bottom. Does it know more of a new emoji's next token than counting would, with one neighbour (recorded) or with two (counted here)?
 
 # %% tags=["figure"]
 tokens = recorded("picture_tokens")["results"]
@@ -514,8 +514,10 @@ def counted(learn, ask, strength=20):    # by the tokens before and above
 
 written = torch.frombuffer(bytearray(base64.b64decode(tokens["codebook"])),
                            dtype=torch.uint8).view(-1, 48) / 255
-nats = counted(nearest_codes(fine, written), nearest_codes(held_fine, written))
-print(f"counts after the tokens before and above, these emoji: {nats:.2f} nats a token")
+here = nearest_codes(held_fine, written)
+nats, white = counted(nearest_codes(fine, written), here), here.flatten().mode().values
+print(f"counts after the tokens before and above, here: {nats:.2f} nats a token;\n"
+      f"{(here == white).double().mean():.0%} of the tokens are the commonest, white")
 
 # %% tags=["figure"]
 fig, axes = plt.subplots(3, 4, figsize=(4.4, 3.8))
@@ -769,7 +771,7 @@ claims_table([
           "colour read from the trunk: " + ", ".join(f"{way} {goals['read'][way]['colour'][0]:.2f}" for way in ("contrastive", "next unit", "masked patches", "next token", "untrained")) + "; kind, at best " + f"{goals['read']['next unit']['kind'][0]:.2f}, untrained {goals['read']['untrained']['kind'][0]:.2f}",
           "cannot be tested at this scale as a choice; two of four objectives leave much more colour in the trunk than no training, none clearly more kind", source="day24", split="report"),
     Claim("Multimodality from pre-training (Gemini) or from instruction-tuning (AudioGPT, Flamingo)",
-          "Gemini (2023): trained on text, pictures and sound together; Alayrac et al. (2022): Flamingo's language model stays frozen, what connects it learns from web pages and pairs; AudioGPT (2023): ChatGPT calls audio models as tools",
+          "Gemini (2023): trained on all together; Flamingo (2022): language model frozen, its link learns from web pages and pairs; AudioGPT (2023) calls tools",
           f"colour, mixed {means(fusion['ways']['mixed']['own'])}; after, frozen {means(fusion['ways']['after, frozen']['own'])}",
           "holds for the two times; fails for the examples, neither of which was instruction-tuned to see or hear", source="11785", split="report"),
     Claim("Continuous embeddings, concatenated with the embeddings of text; pre-trained independently, e.g. CLIP",
