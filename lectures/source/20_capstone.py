@@ -13,7 +13,7 @@
 #
 # **Before this:** lectures 07, 11, 12, 13 and 15; 17 for search, 18 for intervals.
 #
-# **Time:** core 128 minutes, optional 5 minutes; two classes. All cells together: about a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
+# **Time:** core 128 minutes, optional 5 minutes; two classes (parts I to VI, then VII to X). All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
 #
 # <!-- sources: analytics, day24, hlt -->
 
@@ -55,7 +55,7 @@ torch.manual_seed(0);
 # %% [markdown]
 # ## I. A page of eleven lines
 #
-# The world is the support desk of lectures 11 to 13: generated customers and agents, in which the true worth of every reply is known, the *gold reward*. No stage is trained on it; it is for measuring. Here is the slide, and what stands for its lines on this page.
+# The world is the support desk of lectures 11 to 13: generated customers and agents, in which the true worth of every reply is known, the *gold reward*. No stage is trained on it; it is for measuring. (The simulated annotators weigh the same things as it does, each a little differently and with noise, so that a reward model sees its shadow.) Here is the slide, and what stands for its lines on this page.
 
 # %% tags=["figure"]
 table([{"Wrap it up says": a, "here": b, "from lecture": c} for a, b, c in [
@@ -347,7 +347,7 @@ print("any promise, plain above evasive:", preferred("plain", "evasive"))
 # %%
 poll("The short run of this page has a few hundred rankings, and then trains the policy on the judge's score for a few updates. Against the base model on held-out requests, which result should worry you most?",
      ["it wins most comparisons by gold reward, and solves hardly a request", "it wins only slightly more than half of the comparisons", "the reward model's score falls during training", "its replies are longer than the base model's"],
-     "The gold reward is a sum: 1 for a solved request, 0.3 for politeness, 0.3 for a next step, less 0.3 for a wrong promise. A policy can win by manners alone, against a base model that evades, and then the win rate rises while customers get nothing. A weak result is at least visible; this one looks like success. The cells below show what happened here.")
+     "The gold reward is a sum: 1 for a solved request, 0.3 for politeness, 0.3 for a next step, less 0.3 for a wrong promise. A policy can win by manners alone, against a base model that evades, and then the win rate rises while customers get nothing. A weak result is at least visible; this one looks like success. The cells below show what happened here.", draw=4)
 
 # %%
 policy_figures = stage("align")
@@ -371,7 +371,7 @@ bars({name: {group: gold_of(key, group) for group in GROUPS} for key, name in ((
 show(fig, alt=f"Left: the reward model's score against the distance from the SFT model, first to last update; five recorded seeds rise from {min(r['align']['reward_first'] for r in full):.1f} to {max(r['align']['reward_first'] for r in full):.1f} up to {min(r['align']['reward_last'] for r in full):.1f} to {max(r['align']['reward_last'] for r in full):.1f} at {min(r['align']['kl'] for r in full):.0f} to {max(r['align']['kl'] for r in full):.0f} nats, this page's run to {policy_figures['reward_last']:.1f} at {policy_figures['kl']:.1f}. Right: gold reward of SFT and policy, means: " + "; ".join(f"{group} {np.mean(gold_of('sft', group)):.2f} and {np.mean(gold_of('policy', group)):.2f}" for group in GROUPS) + ".")
 
 # %% [markdown]
-# The scores rise in every run. In the full runs the gold reward follows: on what was demonstrated in every seed; on what was ranked and never demonstrated by anything from nothing to a whole point; and little on what nobody ranked. On this page the score rises, too. What is it worth?
+# The scores rise in every run. In the full runs the gold reward follows in every seed on requests that were *demonstrated*. On those that were *compared*, ranked but never demonstrated, it rises by 0.29 to 0.95 in four desks, and in the fifth it falls a little: there the policy is behind its own SFT model. On what nobody ranked it changes by anything from −0.05 to +0.42. On this page the score rises, too. What is it worth?
 
 # %% tags=["diagram"]
 live = {name: replies_of(name) for name in ("base", "sft", "policy")}
@@ -386,7 +386,7 @@ for key, name in (("base", "base model"), ("sft", "after worked problems"), ("po
 steps(frames, panels=[0, 1, 2], name="model")
 
 # %% [markdown]
-# On this page, practice has made a courtier: sorry to hear about it, some promise, a next step, nearly the same to everybody, whatever the wish. That is what the judge above can mark, and the policy found it within a few updates. The recorded policy answers the question far more often, and has a tic (*you you you*) that its judge does not mind. Both are what lecture 13 calls over-optimisation, and neither shows in the curve that was optimised.
+# On this page, practice has made a courtier: sorry to hear about it, some promise, a next step, nearly the same to everybody, whatever the wish. That is what the judge above can mark, and the policy found it within a few updates. The recorded policy answers the question far more often, and has a tic: *you you you you*. Its judge does not mind. The gold reward does, a little: 1.4 where 1.6 was to be had. Hardly a reply of the SFT model doubles a word, so annotators can hardly have taught the judge that it is bad. These are lecture 13's blind spots: a policy finds what its judge likes without reason, or does not mind, and the curve that is optimised shows neither.
 
 # %% [markdown]
 # ## V. After school: small, and with a book
@@ -434,7 +434,7 @@ for request in (asked[0], asked[1]):
           f"answered: {reply}  [{shop.desk.gold(request, reply):.1f}]\n")
 
 # %% [markdown]
-# No training, no sampling, no grammar errors. Remember it for the examination: a contender that costs nothing belongs into every table.
+# No training of its own, no sampling, the grammar of whoever wrote the old reply. Remember it for the examination: a cheap contender belongs into every table.
 #
 # ## VI. The report card
 #
@@ -477,7 +477,7 @@ rows.append({"share of replies": "off-topic: promised something"} | {f"{name}, h
 table(rows, caption=f"{3 * settings.held_out} requests here, 600 a seed recorded (mean and range of five seeds); twenty off-topic questions")
 
 # %% [markdown]
-# There it is. The policy of this page wins against the base model and against SFT, with intervals clear of one half, and hardly solves a request. Is that the fault of a short run? The recorded ones have twenty times the rankings, five times the updates and four times the pre-training, and two of the five policies solve half of the requests. But look at the ranges. In one desk the policy wins 87 % of the comparisons with its SFT model and solves 2 %: it promises the right thing for another *item* in 28 %. Its base model hardly repeats a customer's item either. Copying a word from the text is what lecture 09's induction heads do; this base model, we take it, had not learned to, and neither worked problems nor practice made up for what exposition had left out.
+# There it is. The policy of this page wins against the base model and against SFT, with intervals clear of one half, and hardly solves a request. Is that the fault of a short run? The recorded ones have twenty-five times the rankings, five times the updates and five times the pre-training, and two of the five policies solve half of all requests. But look at the ranges. In one desk the policy wins 87 % of the comparisons with its SFT model and solves 2 %: it promises the right thing for another *item* in 28 %. Where its base model names an item at all, it is the customer's in 7 % of the replies, about what chance gives with sixteen items; for the other base models it is 71 to 97 %. Copying a word from the text is what lecture 09's induction heads do; this base model, we take it, had not learned to, and neither worked problems nor practice made up for what exposition had left out.
 #
 # Off-topic, most questions get a promise, and after fine-tuning more than before. Nothing taught these models to refuse: no demonstration declines, and no ranking was about declining.
 
@@ -491,16 +491,33 @@ table([{"recorded": a, "value": b} for a, b in [("SFT against base, wins", sprea
       caption="report cards of five desks: mean and range")
 
 # %% [markdown]
-# Four things to notice.
+# Three things to notice.
 #
-# - In every recorded desk the policy is ahead of SFT, and SFT of the base model, on demonstrated requests. On unseen ones the differences between models are small.
-# - **The book of cases is ahead of the policy in every desk**, on demonstrated and on compared requests, and trained nothing but its judge. In a world of sixteen wishes looking up is hard to beat; where wishes are endless, the book would have to be.
-# - Four bits cost a little: in the mean they win slightly less than half against the policy they were made from. Of its win rate against SFT they keep 99 % in the mean over desks, and 97 % in the worst. They are *slower* here; matrices of 64 by 64 give four bits little to gain from (lecture 15).
+# - In every recorded desk the policy is ahead of SFT, and SFT of the base model, on demonstrated requests. On compared ones the policy is ahead in four desks of five.
+# - Four bits cost a little: in the mean they win slightly less than half against the policy they were made from. Of its win rate against SFT they keep 99.0 % in the mean over desks, 96.8 % in the lowest, and in two desks more than all of it, which we take for chance. They are *slower* here; matrices of 64 by 64 give four bits little to gain from (lecture 15).
 # - Hardly a reply is a demonstration word for word. With a few hundred sentences to combine that is no privacy test; lecture 09's canaries are one.
+#
+# ### What it was gained by, and who else can do it
+#
+# The gold reward is a sum, so a gain can be taken apart. And the book of cases has a judge: what is a book worth that has none? Both *recorded*, on the same requests.
+
+# %% tags=["figure"]
+habits = recorded("capstone_habits")["results"]
+PARTS = ("requests solved, in full or half", "manners", "wrong promises", "the rest: debris, repetitions, evasions")
+table([{"policy less SFT, gold": part} | {group: spread([h["gold"]["policy"][group][i] - h["gold"]["sft"][group][i] for h in habits], "+.2f") for group in GROUPS} for i, part in enumerate(PARTS)], caption="what practice changed: mean and range of five desks")
+table([{"gold reward": label} | {group: spread(values(group), ".2f") for group in GROUPS} for label, values in [("policy", lambda g: gold_of("policy", g)), ("book of cases, chosen by the judge", lambda g: gold_of("cases", g)), ("book of the 200 demonstrations", lambda g: [h["books"]["demonstrations"][g] for h in habits]), ("book of 500 old replies, as they come", lambda g: [h["books"]["old"][g] for h in habits])]], caption="looking up, with and without a judge")
+table([{"by desk": label} | {str(i + 1): f"{h[what][model]:.0%}" for i, h in enumerate(habits)} for label, what, model in [("a doubled word or a sentence said twice: SFT", "tic", "sft"), ("the same: policy", "tic", "policy"), ("names the customer's item, of replies that name one: base", "item", "base"), ("the same: SFT", "item", "sft"), ("the same: policy", "item", "policy")]], caption="habits: share of 600 replies")
+
+# %% [markdown]
+# On demonstrated requests nearly all of the gain is manners. On compared ones two of the five policies learned to solve, and the other three did not. On unseen ones manners are nearly all that was gained; four desks of five solve fewer of them than before.
+#
+# The last row of the first table and the third table belong together. Before practice about one reply in a hundred doubles a word or says a sentence twice; after it, in four desks, a third to nine tenths do. In the desk whose gold reward fell, this costs as much as the new manners bring. The reward model's score rose there by 1.2 all the same. That is over-optimisation, and here it is found by a counter that knows nothing of gold.
+#
+# **The book of cases is ahead of the policy in every desk**, narrowly on demonstrated requests (by 0.05 to 0.19), on compared ones by 0.18 to 1.32, on unseen ones in three desks. It is not free: its judge took longer than all other stages together. Without a judge old replies are worth little, since most of them evade or err. But the 200 demonstrations, looked up and repeated with no training at all, are ahead of the policy in four desks of five where the wish was demonstrated, and worth nothing elsewhere. In a world of sixteen wishes looking up is hard to beat; where wishes are endless, the book would have to be.
 #
 # ### What the card cannot say
 #
-# It knows what somebody thought of counting: not the tic, not whether a promise is *kept*, not what other customers would get. Its intervals are about customers drawn from the generator that wrote the training text. Tokens a second are those of one machine on one day. And the gold reward is itself a choice of weights. How much of it are manners?
+# It knows what somebody thought of counting: not whether a promise is *kept*, not what other customers would get. Its intervals are about customers drawn from the generator that wrote the training text. Tokens a second are those of one machine on one day. And the gold reward is itself a choice of weights. How much of it are manners?
 
 # %%
 for name in ("base", "sft", "policy"):
@@ -515,7 +532,7 @@ meant = page.split("**Meant for.** ")[1].split("\n\n")[0].replace("**", "")
 print("\nfrom its model card, what it is meant for:", meant, sep="\n")
 
 # %% [markdown]
-# Nearly all that the policy gained here is manners. The last lines are from the **model card** (Mitchell et al., 2019), which the pipeline writes when it is done: what was made, of what, how good it is, what it took, and what it is not for. It refuses to be written when a stage is missing.
+# On this page, too, nearly all that the policy gained is manners. The last lines are from the **model card** (Mitchell et al., 2019), which the pipeline writes when it is done: what was made, of what, how good it is, what it took, and what it is not for. It refuses to be written when a stage is missing.
 
 # %% [markdown]
 # ## VII. Talk to it
@@ -726,7 +743,7 @@ d.show(alt="Customers write to the policy, which replies. A drift alarm sees the
 # %% [markdown]
 # ## IX. The bill
 #
-# Every stage ran under a meter (lecture 07). Where a processor's own counters may be read, the joules are theirs; elsewhere they are an estimate of 30 W, and the source says so.
+# Every stage ran under a meter (lecture 07). Where a processor's own counters may be read, the joules are theirs; elsewhere they are an *estimate*, 30 W times the clock time, and the source says so.
 
 # %%
 bill = pipeline.records
@@ -744,7 +761,7 @@ bars({name: minutes_of(name) for name in costly}, x="minutes of a recorded full 
      alt="Minutes by stage of the recorded full runs, mean and range of five seeds: " + ", ".join(f"{name} {np.mean(minutes_of(name)):.1f}" for name in costly) + ".")
 
 # %% [markdown]
-# (Clock time, two runs at once on two cores with other work beside them: the joules are an upper estimate.) Day 24 passes on 4.32 g of CO2 for *one* query to a large model, 70 g for a kettle, and lecture 07 found the first number high. In these coins, and in training runs that were published:
+# (Clock time, two runs at once on two cores with other work beside them. The joules of these runs are that time times 30 W: each run is charged for what its neighbours did, and nobody put a meter to the plug.) Day 24 passes on 4.32 g of CO2 for *one* query to a large model, 70 g for a kettle, and lecture 07 found the first number high. In these coins, and in training runs that were published:
 
 # %%
 each = co2_grams(np.mean(recorded_j))
@@ -755,9 +772,9 @@ for what, grams in published.items():
     print(f"{what:>42}: {grams / each:11,.3g} of our full runs")
 
 # %% [markdown]
-# A whole chain from raw text to chat model emits less than the slide's page gives for a single query. What the bill leaves out: five seeds instead of one, every trial before them, making the laptop, and the people.
+# By that estimate a whole chain from raw text to chat model emits less than the slide's page gives for a single query. What the bill leaves out: five seeds instead of one, every trial before them, making the laptop, and the people.
 #
-# In our chain practice took longer than exposition, the reward model most of it. In InstructGPT everything after pre-training was 2 % of the operations (64.9 of 3,640 petaflop/s-days; Ouyang et al., 2022). Small worlds distort this share more than any other number on the page.
+# In our chain practice took longer than exposition, the reward model most of it. In InstructGPT supervised fine-tuning and PPO took 64.9 petaflop/s-days, and pre-training 3,640: 2 % (Ouyang et al., 2022; the reward model not counted). Such a share does not carry over from a small world to a large one.
 #
 # ## X. What would it cost to mean it?
 #
@@ -795,9 +812,9 @@ table([{"FLOPs": name} | {key.replace("_", " "): short(v) for key, v in price(C)
       caption=f"an A100 at {USED:.0%} of its peak, ${DOLLARS:.2f} an hour, 400 W and a tenth on top, the world's mean grid; parameters and tokens by 20 to 1")
 
 # %% [markdown]
-# The first two rows say what a GPU *would* take if it reached 40 % of its peak on such small matrices, which it would not, and what parameters the rule would choose: 64 and 128 thousand; the model of either has 127,296.
+# The first two rows say what a GPU *would* take if it reached 40 % of its peak on such small matrices, which it would not, and what parameters the rule would choose: 57 and 128 thousand; the model of either has 127,296.
 #
-# Three orders of magnitude are three different trades. $10^{18}$ is a few dollars: homework. $10^{21}$ is what SmolLM2-135M took, whose makers spent it on 2 trillion tokens for 135 million parameters ($1.6 \cdot 10^{21}$; Allal et al., 2025), 700 times the rule's ratio: a small model is cheap to *use*. $10^{25}$ is where the European Union's AI Act begins to presume "systemic risk"; Llama 3 405B took $3.8 \cdot 10^{25}$ (Dubey et al., 2024). For the slide's cluster the rule picks about 80 billion parameters: its GPUs, days and dollars are those of Llama-2-70B, as in lecture 07, and not of 100 billion.
+# Three orders of magnitude are three different trades. $10^{18}$ is a few dollars: homework. $10^{21}$ is what SmolLM2-135M took, whose makers spent it on 2 trillion tokens for 135 million parameters ($1.6 \cdot 10^{21}$; Allal et al., 2025), some 740 times the rule's ratio: a small model is cheap to *use*. $10^{25}$ is where the European Union's AI Act begins to presume "systemic risk"; Llama 3 405B took $3.8 \cdot 10^{25}$ (Dubey et al., 2024). For the slide's cluster the rule picks about 80 billion parameters: its GPUs, days and dollars are those of Llama-2-70B, as in lecture 07, and not of 100 billion.
 #
 # Computing is one of three bills. The slide hires people for 100,000 answers and comparisons; at ten minutes each that is \$33,000 at \$2 an hour and \$667,000 at \$40 (both wages stand in the source lectures, lecture 07). And a model that is used writes: $n$ tokens of answers cost $2Nn$ operations, as many as the training once
 #
@@ -824,7 +841,7 @@ explore(bills, log10_flops=(18, 26, 1), answers_served=[1e6, 1e9, 1e12], panels=
         alt=lambda log10_flops, answers_served: f"Dollars at 1e{log10_flops} FLOPs: training {short(price(10.0 ** log10_flops)['dollars'])}; people 33k to 667k; serving {short(answers_served)} answers of 500 tokens at a tenth of the peak {short(2 * price(10.0 ** log10_flops)['parameters'] * answers_served * 500 / (3600 * 0.1 * PEAK) * DOLLARS)}.")
 
 # %% [markdown]
-# Up to $10^{21}$ the people are the largest bill for training, and a billion answers cost more than the training they come from. At $10^{25}$ the machines are. A slide that prices "an LLM" without its size and its use prices one of these.
+# With a billion answers: up to $10^{21}$ making the model costs more for people than for machines, and the answers cost more than the training they come from. At $10^{25}$ training is by far the largest bill, until somebody asks for a trillion answers. A slide that prices "an LLM" without its size and its use prices one of these.
 #
 # HLT remarks that while a model like GPT-3 costs a lot, its existence prevents the training of many mediocre ones, so that the net cost may be negative. How many would that have to be?
 
@@ -834,11 +851,11 @@ print(f"GPT-3: {gpt3:.1e} FLOPs, as much as {gpt3 / smol_flops:.0f} runs of "
       f"SmolLM2-135M, {gpt3 / 1e21:.0f} of 1e21, {gpt3 / 1e18:,.0f} of 1e18")
 
 # %% [markdown]
-# A few hundred avoided runs of a small modern model, or 300,000 of homework size, before a query is served. Whether so many were avoided nobody has counted.
+# Some two hundred avoided runs of a small modern model, or 300,000 of homework size, before a query is served. Whether so many were avoided nobody has counted.
 #
 # ## Scale warning
 #
-# > **What this page can and cannot tell you.** The order of the stages, the way to resume, the arithmetic of prices, the false alarms of a bar at one in twenty, and that a win rate can rise while the purpose is missed: these hold at every size. Sixteen wishes, some hundred sentences and a known gold reward do not: they make looking up unbeatable, memorisation harmless to look at and evaluation nearly free. Real customers cannot be drawn from a generator, annotators are people, and nobody hands out a gold reward. Our policy over-optimises within a few updates, against a judge of a few hundred rankings; how soon a large one does was measured by Gao et al. (2023), not here. The shares of time and energy by stage are upside down against a large run. And the version for a GPU has been prepared and not run.
+# > **What this page can and cannot tell you.** The order of the stages, the way to resume, the arithmetic of prices, the false alarms of a bar at one in twenty, and that a win rate can rise while the purpose is missed: these do not depend on size. Sixteen wishes, some hundred sentences and a known gold reward do not: they make looking up hard to beat, memorisation harmless to look at and evaluation nearly free. Real customers cannot be drawn from a generator, annotators are people, and nobody hands out a gold reward. Our policy finds its judge's blind spots within a few updates, and with 6,000 rankings within eighty; how soon a large one does was measured by Gao et al. (2023), not here. The shares of time and energy by stage are upside down against a large run. And the version for a GPU has been prepared and not run.
 #
 # ## Claims
 #
@@ -903,8 +920,8 @@ claims_table([
 # ## Summary
 #
 # 1. The slide's eleven lines are a chain of files. Each stage reads what the last one left; with hashes and checkpoints it can be killed anywhere; less than one interval is lost, and the file at the end was the same to the last bit.
-# 2. Exposition teaches form, worked problems teach to answer, practice teaches what the judge pays for. That helped with wishes that were demonstrated, with ranked ones in some desks, and little with those nobody thought of.
-# 3. A policy can win four comparisons of five and solve hardly a request. Look at samples, count findings apart, and put a cheap rival into the table: here a book of old cases was ahead of the policy in every desk.
+# 2. Exposition teaches form, worked problems teach to answer, practice teaches what the judge pays for. That helped with wishes that were demonstrated, with ranked ones in four desks of five, and with those nobody thought of by little but manners.
+# 3. A policy can win four comparisons of five and solve hardly a request. Look at samples, count findings apart, and put a cheap rival into the table: here a book of old cases, chosen by the same judge, was ahead of the policy in every desk.
 # 4. After deployment words and form can be watched, sense only by reading. A bar at one in twenty, looked at often, rings on most days for nothing.
 # 5. A chat model of one's own took minutes and grams. Meant seriously it costs three bills, machines, people and use, and which is largest depends on size and success.
 #

@@ -70,7 +70,7 @@ class CapstoneSettings:
 
 PRESETS = {
     "class": CapstoneSettings(
-        transcripts=3000, pretrain_updates=250, rankings=300, align_updates=15, held_out=60, save_every=25
+        transcripts=3000, pretrain_updates=200, rankings=240, align_updates=15, held_out=60, save_every=25
     ),
     "full": CapstoneSettings(),
     "gpu": CapstoneSettings(
