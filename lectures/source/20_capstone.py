@@ -13,7 +13,7 @@
 #
 # **Before this:** lectures 07, 11, 12, 13 and 15; 17 for search, 18 for intervals.
 #
-# **Time:** core 128 minutes, optional 5 minutes; two classes (parts I to VI, then VII to X). All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
+# **Time:** core 133 minutes, optional 5 minutes; two classes (parts I to VI, then VII to X). All cells together: under a minute of computing on a laptop CPU. What took longer was run once and is marked *recorded*.
 #
 # <!-- sources: analytics, day24, hlt -->
 
@@ -386,7 +386,7 @@ for key, name in (("base", "base model"), ("sft", "after worked problems"), ("po
 steps(frames, panels=[0, 1, 2], name="model")
 
 # %% [markdown]
-# On this page, practice has made a courtier: sorry to hear about it, some promise, a next step, nearly the same to everybody, whatever the wish. That is what the judge above can mark, and the policy found it within a few updates. The recorded policy answers the question far more often, and has a tic: *you you you you*. Its judge does not mind. The gold reward does, a little: 1.4 where 1.6 was to be had. Hardly a reply of the SFT model doubles a word, so annotators can hardly have taught the judge that it is bad. These are lecture 13's blind spots: a policy finds what its judge likes without reason, or does not mind, and the curve that is optimised shows neither.
+# On this page, practice has made a courtier: sorry to hear about it, some promise, a next step, nearly the same to everybody, whatever the wish. That is what the judge above can mark, and the policy found it within a few updates. The recorded policy answers the question far more often, and has a tic: *you you you you*. Its judge does not mind. The gold reward does, a little: 1.4 where 1.6 was to be had. Hardly a reply of the SFT model doubles a word, so annotators met few such replies to rank low; this, we take it, is why. These are lecture 13's blind spots: a policy finds what its judge likes without reason, or does not mind, and the curve that is optimised shows neither.
 
 # %% [markdown]
 # ## V. After school: small, and with a book
@@ -511,7 +511,7 @@ table([{"by desk": label} | {str(i + 1): f"{h[what][model]:.0%}" for i, h in enu
 # %% [markdown]
 # On demonstrated requests nearly all of the gain is manners. On compared ones two of the five policies learned to solve, and the other three did not. On unseen ones manners are nearly all that was gained; four desks of five solve fewer of them than before.
 #
-# The last row of the first table and the third table belong together. Before practice about one reply in a hundred doubles a word or says a sentence twice; after it, in four desks, a third to nine tenths do. In the desk whose gold reward fell, this costs as much as the new manners bring. The reward model's score rose there by 1.2 all the same. That is over-optimisation, and here it is found by a counter that knows nothing of gold.
+# The last row of the first table and the first two of the third belong together. Before practice about one reply in a hundred doubles a word or says a sentence twice; after it, in four desks, a third to nine tenths do. In the fifth desk this costs as much as the new manners bring, and on compared and unseen requests the gold reward falls, while the reward model's score rises by 1.2. That is over-optimisation, and half of it can be seen by a counter that knows nothing of gold: part VIII's counts repeated sentences.
 #
 # **The book of cases is ahead of the policy in every desk**, narrowly on demonstrated requests (by 0.05 to 0.19), on compared ones by 0.18 to 1.32, on unseen ones in three desks. It is not free: its judge took longer than all other stages together. Without a judge old replies are worth little, since most of them evade or err. But the 200 demonstrations, looked up and repeated with no training at all, are ahead of the policy in four desks of five where the wish was demonstrated, and worth nothing elsewhere. In a world of sixteen wishes looking up is hard to beat; where wishes are endless, the book would have to be.
 #
