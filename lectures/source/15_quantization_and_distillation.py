@@ -1049,7 +1049,8 @@ claims_table([
     Claim("reducing climate impact: smaller representation of parameters",
           "no number given",
           f"SmolLM2, one thread, this run: fp32 takes {saving:.1f} times the computing time a token of 4 bits; no energy measured",
-          "cannot be tested at this scale; decoding takes less time, energy is not measured", source="day24"),
+          "cannot be tested at this scale; decoding takes less time, energy is not measured", source="day24",
+          rule=saving > 1),
     Claim("can we achieve similar results with smaller models?",
           "Hinton et al. (2015): a distilled small model beats the same one trained on labels",
           f"bits per byte, same size: labels {np.mean(plenty['labels']):.2f}, twice as long "
