@@ -266,3 +266,9 @@ def test_no_weights_no_corpora_and_no_big_files():
 def test_ruff_finds_nothing():
     run = subprocess.run([sys.executable, "-m", "ruff", "check", "."], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout
+
+
+def test_test_files_have_names_of_their_own():
+    """pytest imports them by their names alone, but where a folder is a package."""
+    names = [path.name for path in ROOT.glob("tests/**/test_*.py") if not (path.parent / "__init__.py").exists()]
+    assert sorted(names) == sorted(set(names))
