@@ -175,6 +175,16 @@ def test_run_fails_a_notebook_that_raises_or_prints_something_else_and_passes_th
     assert "MB  lab90_waves.solution" in printed, "the cost of each notebook is reported"
 
 
+def test_the_bar_of_a_first_download_fails_no_cell_whose_output_is_compared(course, capfd):
+    build.main(["--root", str(course)])
+    lab = course / "labs" / "lab90_waves.ipynb"
+    notebook = nbformat.read(lab, as_version=4)
+    code = "# NBVAL_CHECK_OUTPUT\nfrom tqdm import tqdm\nprint(len(list(tqdm(range(3)))))"
+    notebook.cells = [new_code_cell(code, outputs=[new_output("stream", name="stdout", text="3\n")], id="x")]
+    nbformat.write(notebook, lab)
+    assert run.main(["lab90", "--root", str(course), "-n", "1"]) == 0, capfd.readouterr().out
+
+
 def test_run_says_what_to_do_when_a_notebook_is_missing(course, capsys):
     assert run.main(["--root", str(course)]) == 1
     assert "run python -m courseware build first" in capsys.readouterr().err
