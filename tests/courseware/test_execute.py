@@ -180,7 +180,8 @@ def test_the_bar_of_a_first_download_fails_no_cell_whose_output_is_compared(cour
     lab = course / "labs" / "lab90_waves.ipynb"
     notebook = nbformat.read(lab, as_version=4)
     code = "# NBVAL_CHECK_OUTPUT\nfrom tqdm import tqdm\nprint(len(list(tqdm(range(3)))))"
-    notebook.cells = [new_code_cell(code, outputs=[new_output("stream", name="stdout", text="3\n")], id="x")]
+    printed = [new_output("stream", name="stdout", text="3\n")]
+    notebook.cells = [new_code_cell(code, outputs=printed, execution_count=1, id="x")]
     nbformat.write(notebook, lab)
     assert run.main(["lab90", "--root", str(course), "-n", "1"]) == 0, capfd.readouterr().out
 
