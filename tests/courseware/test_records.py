@@ -172,7 +172,8 @@ def test_one_question_is_graded_again_over_a_batch(graded, tmp_path, capsys):
         assert [after[name][q] for q in unchanged] == [before[name][q] for q in unchanged]
         assert int(after[name]["Points"]) == sum(int(after[name][f"lab90.q{n}"]) for n in range(1, 6))
         assert after[name]["Salt"] == before[name]["Salt"], "the same inputs"
-    assert [row["lab90"] for row in rows_of(tmp_path / "g.csv")[1:]] == [after["ada"]["Points"], after["bob"]["Points"]]
+    book = {row["Student"]: row["lab90"] for row in rows_of(tmp_path / "g.csv")[1:]}  # rows come as they are graded
+    assert book == {name: after[name]["Points"] for name in ("ada", "bob")}
 
 
 @needs_sandbox
