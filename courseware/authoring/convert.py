@@ -19,7 +19,7 @@ from nbformat import NotebookNode
 
 from courseware.authoring.build import KERNEL, lab_sources, notebook_text, read_source, select
 from courseware.authoring.stubs import STUB, BuildError
-from courseware.classroom.cases import Lab, Question, Ungraded, load_lab
+from courseware.classroom.cases import Lab, Question, Ungraded, lab_id_of, load_lab
 from llmlib.files import write_file
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -248,7 +248,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--to", required=True, choices=("nbgrader", "otter"))
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     options = parser.parse_args(list(argv))
-    lab_id = f"lab{options.lab.removeprefix('lab').zfill(2)}"
+    lab_id = lab_id_of(options.lab)
     try:
         lab, sources = load_lab(lab_id), select(lab_sources(ROOT), [lab_id])
         if not sources:

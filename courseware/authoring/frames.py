@@ -15,6 +15,7 @@ Frames of one view differ by little, so they are packed together: a sixth of the
 import argparse
 import hashlib
 import io
+import itertools
 import json
 import lzma
 import math
@@ -34,6 +35,7 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from PIL import Image
 
+from courseware.authoring import badges
 from courseware.authoring.build import ROOT, BuildError, lecture_notebook, lecture_sources, select
 from courseware.authoring.execute import run
 from courseware.classroom import pictures, ui
@@ -65,7 +67,7 @@ class FrameSet:
 
 def code_hash(notebook: NotebookNode) -> str:
     """What decides whether frames are up to date: the code of a lecture, without its polls and its set-up cell."""
-    cells = (c for c in notebook.cells if c.cell_type == "code" and c.get("id") != "colab-setup")
+    cells = (c for c in notebook.cells if c.cell_type == "code" and c.get("id") != badges.SETUP_ID)
     code = [c.source.strip() for c in cells if not c.source.lstrip().startswith("poll(")]
     return hashlib.sha256("\n# %%\n".join(code).encode()).hexdigest()
 
@@ -135,7 +137,8 @@ def explored(
         for name in sliders
     ]
     frames, images = [], {}
-    for setting in _combinations(kept):
+    for values in itertools.product(*kept.values()):
+        setting = dict(zip(kept, values))
         try:
             view = ui._draw(fn, setting)
         except Exception as error:  # as in the live view: a message in the page
@@ -197,13 +200,6 @@ def thinned(stops: Mapping[str, Sequence], start: ui.Values, most: int = MOST) -
             nearest = min(range(len(kept[name])), key=lambda i: abs(kept[name][i] - value))
             kept[name][nearest] = value
     return kept
-
-
-def _combinations(kept: Mapping[str, Sequence]) -> list[ui.Values]:
-    settings: list[ui.Values] = [{}]
-    for name, values in kept.items():
-        settings = [{**setting, name: value} for setting in settings for value in values]
-    return settings
 
 
 def _said(value: Any) -> str:

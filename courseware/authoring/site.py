@@ -10,6 +10,7 @@ are no pages lead to the repository. docs/site holds Sphinx's settings and what 
 """
 
 import argparse
+import ast
 import base64
 import hashlib
 import html
@@ -332,8 +333,6 @@ def _api_index(rooms: Sequence[str], root: Path) -> str:
 
 
 def _summary(path: Path) -> str:
-    import ast
-
     said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return said.split("\n\n")[0].replace("\n", " ")
 

@@ -31,7 +31,7 @@ from nbformat import NotebookNode
 
 from courseware.authoring import execute
 from courseware.authoring.build import ROOT, BuildError, lecture_notebook, lecture_sources, select, source_hash
-from courseware.classroom.claims import Claim, _cell
+from courseware.classroom.claims import Claim, table_cell
 
 STEP = 1000  # between the seeds of two runs: further than any page's own seeds are apart
 CELL_SECONDS = 600
@@ -217,7 +217,9 @@ def _counts(rows: Sequence[Row]) -> list[str]:
 
 
 def _details(name: str, runs: Sequence[Run], rows: Sequence[Row] | None) -> list[str]:
-    failed = [f"- seeds + {run.offset}, cell `{cell}`: {_cell(error)}" for run in runs for cell, error in run.errors]
+    failed = [
+        f"- seeds + {run.offset}, cell `{cell}`: {table_cell(error)}" for run in runs for cell, error in run.errors
+    ]
     shown = [row for row in rows or [] if row.moves or row.judged != STABLE]
     if not failed and not shown and rows is not None:
         return []
@@ -233,7 +235,7 @@ def _details(name: str, runs: Sequence[Run], rows: Sequence[Row] | None) -> list
             if computed == ", ".join(["holds"] * len(runs)):
                 computed = "holds each time"
             cells = [row.says, *row.measured, " / ".join(dict.fromkeys(row.verdicts)), computed]
-            lines.append(f"| {' | '.join(map(_cell, cells))} |")
+            lines.append(f"| {' | '.join(map(table_cell, cells))} |")
     return lines
 
 

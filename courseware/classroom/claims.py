@@ -78,23 +78,23 @@ def claims_table(claims: Iterable[Claim]) -> None:
 
 def markdown_table(claims: Sequence[Claim]) -> str:
     """The claims as a GitHub-style table."""
-    rows = (f"| {_says(c)} | {_cell(c.paper)} | {_measured(c)} | **{c.verdict_kind}**{_rest(c)} |" for c in claims)
+    rows = (f"| {_says(c)} | {table_cell(c.paper)} | {_measured(c)} | **{c.verdict_kind}**{_rest(c)} |" for c in claims)
     return "\n".join([_HEAD, *rows])
 
 
 def _says(claim: Claim) -> str:
-    return _cell(claim.says) + (f" ({short_names(claim.source)})" if claim.source else "")
+    return table_cell(claim.says) + (f" ({short_names(claim.source)})" if claim.source else "")
 
 
 def _measured(claim: Claim) -> str:
-    return _cell(claim.measured) + (f" *({claim.split} split)*" if claim.split else "")
+    return table_cell(claim.measured) + (f" *({claim.split} split)*" if claim.split else "")
 
 
-def _cell(text: str) -> str:
+def table_cell(text: str) -> str:
     return " ".join(text.split()).replace("|", r"\|")
 
 
 def _rest(claim: Claim) -> str:
-    rest = _cell(claim.verdict.removeprefix(claim.verdict_kind))
+    rest = table_cell(claim.verdict.removeprefix(claim.verdict_kind))
     contradicted = f" ({CONTRADICTED})" if claim.rule is False else ""
     return (rest if not rest or rest[0] in ";,:" else " " + rest) + contradicted

@@ -16,10 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from courseware.classroom.cases import Ungraded, load_lab
+from courseware.classroom.cases import Ungraded, lab_id_of, load_lab
 from courseware.grading import exports, feedback
 from courseware.grading.command import login
 from courseware.grading.exports import GradebookError, safe, unsafe
+from courseware.grading.html_page import whole_page
 from courseware.grading.records import Record, now, read_records, write_record
 from courseware.grading.staff_files import StaffFilesMissing, load_staff_files
 from llmlib.files import write_file
@@ -27,22 +28,11 @@ from llmlib.files import write_file
 COLUMNS = ["Lab", "Question", "Student", "ID", "Answer", "Points", "Of", "Comment"]
 NEEDED = ("Lab", "Question", "Student", "ID", "Points")
 LONGEST = 32_000  # characters in a cell that every spreadsheet opens
-_PAGE = """\
-<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.55 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }}
-article {{ border-top: 1px solid #8886; padding: .4rem 0 .6rem; break-inside: avoid; }}
-article h2 {{ font-size: 1rem; margin: .3rem 0; }} article p {{ white-space: pre-wrap; margin: .2rem 0; }}
-.rubric {{ border-left: 4px solid #0072B2; padding-left: .8rem; }}
-</style></head><body>
-<h1>{title}</h1>
-{rubric}<p>{counts}</p>
-{articles}
-</body></html>
-"""
+_STYLE = """\
+body { font: 16px/1.55 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
+article { border-top: 1px solid #8886; padding: .4rem 0 .6rem; break-inside: avoid; }
+article h2 { font-size: 1rem; margin: .3rem 0; } article p { white-space: pre-wrap; margin: .2rem 0; }
+.rubric { border-left: 4px solid #0072B2; padding-left: .8rem; }"""
 
 
 @dataclass(frozen=True)
@@ -108,12 +98,9 @@ def as_html(entry: Ungraded, records: Sequence[Record], rubric: str) -> str:
     counts = f"{len(records) - len(nothing)} of {len(records)} answered."
     if nothing:
         counts += f" Nothing from {html.escape(', '.join(nothing))}."
-    return _PAGE.format(
-        title=html.escape(f"{entry.id} {entry.title} ({entry.points} points)"),
-        rubric=f'<p class="rubric">{html.escape(rubric)}</p>\n' if rubric else "",
-        counts=counts,
-        articles=articles,
-    )
+    title = f"{entry.id} {entry.title} ({entry.points} points)"
+    criteria = f'<p class="rubric">{html.escape(rubric)}</p>\n' if rubric else ""
+    return whole_page(title, _STYLE, f"<h1>{html.escape(title)}</h1>\n{criteria}<p>{counts}</p>\n{articles}")
 
 
 # -- and back --------------------------------------------------------------------------------------------------------
@@ -126,7 +113,7 @@ def read_points(path: Path, records: Sequence[Record]) -> list[Given]:
         raise GradebookError(f"there is no {path}")
     table = exports.read_table(path, COLUMNS, NEEDED, what="file of answers")
     entries = {entry.id: entry for entry in lab.ungraded if entry.points}
-    known = {(exports.same_name(r.report.name), r.report.number) for r in records}
+    known = {(exports.same_name(r.report.name), r.report.number): r for r in records}
     wrong, found, seen = [], [], set()
     for line, row in enumerate(table.rows, 2):
         where, entry = f"row {line} ({row['Student']})", entries.get(row["Question"])
@@ -142,8 +129,7 @@ def read_points(path: Path, records: Sequence[Record]) -> list[Given]:
             if points is None or not 0 <= points <= entry.points:
                 wrong.append(f"{where}: {row['Points']!r} is not a number from 0 to {entry.points}")
             else:
-                record = next(r for r in records if (exports.same_name(r.report.name), r.report.number) == key)
-                found.append(Given(*record.who, entry, points, unsafe(row.get("Comment", ""))))
+                found.append(Given(*known[key].who, entry, points, unsafe(row.get("Comment", ""))))
         seen.add((key, row["Question"]))
     if wrong:
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
@@ -191,7 +177,7 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(list(argv))
     if bool(options.out) == bool(options.merge):
         parser.error("give --out to collect the answers, or --merge to put points back")
-    lab_id = f"lab{options.lab.removeprefix('lab').zfill(2)}"
+    lab_id = lab_id_of(options.lab)
     try:
         records = read_records(options.gradebook, lab_id)
         if options.out:

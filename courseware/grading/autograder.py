@@ -122,7 +122,7 @@ def main(argv: Sequence[str]) -> int:
     )
     options = parser.parse_args(list(argv))
     try:
-        lab = cases.load_lab(f"lab{options.lab.removeprefix('lab').zfill(2)}")
+        lab = cases.load_lab(cases.lab_id_of(options.lab))
         out = options.out or Path(f"{lab.id}.zip")
         count = write_zip(out, lab, public=options.public)
     except KeyError as error:

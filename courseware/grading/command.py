@@ -141,7 +141,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=batch.workers_here(), help="submissions at a time")
     parser.add_argument("--unsafe", action="store_true", help="grade without a sandbox where none works")
     options = parser.parse_args(list(argv))
-    options.lab = f"lab{options.lab.removeprefix('lab').zfill(2)}" if options.lab else None
+    options.lab = cases.lab_id_of(options.lab) if options.lab else None
     options.given_salt, options.salt = options.salt, options.salt or secrets.token_hex(4)
     options.only = tuple(filter(None, (options.only or "").replace(" ", "").split(",")))
     if options.only and not (options.out and options.why and options.why.strip()):

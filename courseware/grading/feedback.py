@@ -10,24 +10,14 @@ from pathlib import Path
 
 from courseware.grading.exports import file_name
 from courseware.grading.grader import Report
+from courseware.grading.html_page import whole_page
 from llmlib.files import write_file
 
-_PAGE = """\
-<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto; padding: 0 1rem; }}
-table {{ border-collapse: collapse; width: 100%; }}
-th, td {{ text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid #8886; }}
-td:nth-child(2) {{ white-space: nowrap; }}
-</style></head><body>
-<h1>{title}</h1>
-<p>{summary}</p>
-{table}{notes}
-</body></html>
-"""
+_STYLE = """\
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid #8886; }
+td:nth-child(2) { white-space: nowrap; }"""
 
 
 def write_feedback(folder: Path, report: Report, written: Mapping[str, dict] | None = None) -> list[Path]:
@@ -85,9 +75,8 @@ def as_html(report: Report, written: Mapping[str, dict] | None = None) -> str:
     table = f"<table>\n<tr><th>Question</th><th>Points</th><th></th></tr>\n{lines}</table>\n" if lines else ""
     items = "".join(f"<li>{html.escape(note)}</li>\n" for note in report.notes)
     notes = f"<ul>\n{items}</ul>\n" if items else ""
-    return _PAGE.format(
-        title=html.escape(title(report)), summary=html.escape(summary(report, written)), table=table, notes=notes
-    )
+    head = f"<h1>{html.escape(title(report))}</h1>\n<p>{html.escape(summary(report, written))}</p>"
+    return whole_page(title(report), _STYLE, f"{head}\n{table}{notes}")
 
 
 def _plain(text: str) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from courseware.classroom.cases import lab_id_of
 from courseware.grading.exports import GradebookError, Table, read_table, same_name
 from courseware.grading.records import Record, read_records
 from courseware.grading.submission import letters
@@ -138,7 +139,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--separator", choices=SEPARATORS, help="default: the roster's own")
     parser.add_argument("--grader-only", action="store_true", help="without the points that a person gave")
     options = parser.parse_args(list(argv))
-    lab_id = f"lab{options.lab.removeprefix('lab').zfill(2)}"
+    lab_id = lab_id_of(options.lab)
     try:
         records = read_records(options.gradebook, lab_id)
         filled = fill(read_roster(options.roster), records, written=not options.grader_only)

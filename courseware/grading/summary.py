@@ -13,6 +13,7 @@ from pathlib import Path
 from courseware.classroom import cases
 from courseware.grading import similarity
 from courseware.grading.exports import GradebookError
+from courseware.grading.html_page import whole_page
 from courseware.grading.records import Record, read_records
 from courseware.grading.staff_files import untouched_cells
 from courseware.grading.statistics import FEW, Item, common_mistakes, items
@@ -20,26 +21,17 @@ from courseware.grading.submission import Cell, SubmissionError
 from llmlib.files import write_file
 
 PAIRS = 12  # shown
-_PAGE = """\
-<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 1.5rem auto; padding: 0 1.2rem; }}
-h1 {{ margin: 0 0 .3rem; font-size: 1.7rem; }} h2 {{ margin: 2rem 0 .4rem; font-size: 1.25rem; }}
-table {{ border-collapse: collapse; }}
-th, td {{ text-align: left; vertical-align: top; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid #8886; }}
-td.n, th.n {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }}
-img {{ max-width: 100%; height: auto; background: white; }}
-.two {{ display: flex; flex-wrap: wrap; gap: 1rem; align-items: start; }}
-.hint {{ border-left: 4px solid #E69F00; padding: .2rem 0 .2rem .8rem; }}
-.wide {{ overflow-x: auto; }}
-@media print {{ body {{ margin: 0; }} h2 {{ break-after: avoid; }} img, tr {{ break-inside: avoid; }} }}
-</style></head><body>
-{body}
-</body></html>
-"""
+_STYLE = """\
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 1.5rem auto; padding: 0 1.2rem; }
+h1 { margin: 0 0 .3rem; font-size: 1.7rem; } h2 { margin: 2rem 0 .4rem; font-size: 1.25rem; }
+table { border-collapse: collapse; }
+th, td { text-align: left; vertical-align: top; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid #8886; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+img { max-width: 100%; height: auto; background: white; }
+.two { display: flex; flex-wrap: wrap; gap: 1rem; align-items: start; }
+.hint { border-left: 4px solid #E69F00; padding: .2rem 0 .2rem .8rem; }
+.wide { overflow-x: auto; }
+@media print { body { margin: 0; } h2 { break-after: avoid; } img, tr { break-inside: avoid; } }"""
 
 
 def page(records: Sequence[Record], likeness: similarity.Likeness | None = None, *, names: bool = True) -> str:
@@ -62,7 +54,7 @@ def page(records: Sequence[Record], likeness: similarity.Likeness | None = None,
         parts += ["<h2>Answers that are alike</h2>", _alike(likeness, lab)]
     if names:
         parts += ["<h2>Points by student</h2>", _students(records, found)]
-    return _PAGE.format(title=html.escape(title), body="\n".join(parts))
+    return whole_page(title, _STYLE, "\n".join(parts))
 
 
 def _between(scores: list[int]) -> float:
@@ -269,7 +261,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, default=Path("summary.html"), metavar="summary.html")
     parser.add_argument("--anonymous", action="store_true", help="no names, no comparison: a page to show in class")
     options = parser.parse_args(list(argv))
-    lab_id = f"lab{options.lab.removeprefix('lab').zfill(2)}"
+    lab_id = cases.lab_id_of(options.lab)
     try:
         records = read_records(options.gradebook, lab_id)
         likeness = None

@@ -74,6 +74,11 @@ def register(lab: Lab) -> Lab:
     return lab
 
 
+def lab_id_of(name: str) -> str:
+    """The id that a person means: "3", "03" and "lab03" are "lab03"."""
+    return f"lab{name.removeprefix('lab').zfill(2)}"
+
+
 def load_lab(lab_id: str) -> Lab:
     """The lab with this id ("lab03"); a KeyError names the ones there are."""
     if lab_id in _registered:
@@ -115,6 +120,7 @@ __all__ = [
     "Ungraded",
     "close_to",
     "find",
+    "lab_id_of",
     "lab_ids",
     "load_lab",
     "register",
