@@ -11,6 +11,7 @@ beside the deck, so it opens from a folder without a network, in any browser.
 import argparse
 import html
 import importlib.util
+import math
 import re
 import shutil
 import sys
@@ -27,9 +28,12 @@ from courseware.authoring.execute import NO_SLIDER
 
 WIDTH, HEIGHT = 1280, 720
 _LONGEST = 210  # characters of a point
+_ROOM, _LINE = 480, 35  # pixels for a table with what stands around it, and for a line of text
+_LETTERS = {"table": 22, "table wide": 19, "table long": 16}  # pixels, as in the style below
 _HEADING = re.compile(r"^(?P<level>#{1,4}) (?P<title>.+)$", re.MULTILINE)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _SIZED = re.compile(r'(<img [^>]*?) width="\d+"')
+_BAR = re.compile(r"(?<!\\)\|")  # between a table's cells
 _END = re.compile(r"(?<=[.!?])\s+(?=[A-Z*`$\"(])")
 
 
@@ -104,7 +108,36 @@ def _outputs(cell: NotebookNode) -> Iterator[tuple[str, str]]:
         elif data.get("text/markdown", "").startswith("**Poll.**"):
             yield "poll", data["text/markdown"]
         elif data != NO_SLIDER and "\n| --- " in data.get("text/markdown", "") and len(data["text/markdown"]) < 2500:
-            yield "table long" if len(data["text/markdown"]) > 900 else "table", markdown(data["text/markdown"])
+            yield from _table(data["text/markdown"])
+
+
+def _table(text: str) -> Iterator[tuple[str, str]]:
+    """A table in large letters, or in small ones, or its rows in even shares over several slides."""
+    lines = text.strip().splitlines()
+    head = next(number for number, line in enumerate(lines) if line.startswith("| --- ")) + 1
+    end = next((number for number in range(head, len(lines)) if not lines[number].startswith("|")), len(lines))
+    above, rows, below = lines[:head], lines[head:end], lines[end:]
+    around = sum(_LINE * math.ceil(len(line) / 105) for line in [*above[:-2], *below] if line)
+    sizes = [(kind, _heights([above[-2], *rows], letters)) for kind, letters in _LETTERS.items()]
+    kind, heights = next((size for size in sizes if around + sum(size[1]) <= _ROOM), sizes[-1])
+    shares = math.ceil(sum(heights[1:]) / (_ROOM - around - heights[0]))
+    for share in range(shares):
+        part = rows[len(rows) * share // shares : len(rows) * (share + 1) // shares]
+        yield kind, markdown("\n".join([*above, *part, *(below if share == shares - 1 else [])]))
+
+
+def _heights(rows: Sequence[str], letters: int) -> list[float]:
+    """About how many pixels each row takes: a column holds its longest word, then grows with its cells."""
+    width = 0.6 * letters  # of a letter in the widest of the fonts below
+    cells = [[re.sub(r"[*`]", "", cell).strip() for cell in _BAR.split(row.strip())[1:-1]] for row in rows]
+    columns = list(zip(*cells))
+    words = [max((len(word) for cell in column for word in cell.split()), default=1) for column in columns]
+    rest = [max(max(map(len, column)) - word, 0) for column, word in zip(columns, words)]
+    room = (WIDTH - 48 - 28 * len(columns)) / width - sum(words)  # letters in a row
+    share = min(1.0, max(room, 0) / (sum(rest) or 1))
+    wide = [word + share * more for word, more in zip(words, rest)]
+    lines = [max(math.ceil(len(cell) / most - 1e-9) for cell, most in zip(row, wide)) for row in cells]
+    return [1.35 * letters * max(1, number) + 9 for number in lines]
 
 
 def _point(cells: Sequence[NotebookNode]) -> str:
@@ -120,13 +153,19 @@ def _point(cells: Sequence[NotebookNode]) -> str:
 
 
 def first_sentence(text: str) -> str:
-    """The first sentences of a text, as many as a slide has room for; formulas and code stay whole."""
+    """The first sentences of a text, as many as a slide has room for; formulas and code stay whole.
+
+    A last one that leads to what a slide does not have, a formula of its own or a list, is left out.
+    """
     paragraph = next(
         (p for p in text.split("\n\n") if p.strip() and not p.lstrip().startswith(("$$", "|", "<", "-"))), ""
     )
     paragraph = " ".join(paragraph.split())
     chosen = ""
-    for sentence in _END.split(paragraph):
+    sentences = _END.split(paragraph)
+    if len(sentences) > 1 and sentences[-1].endswith((",", ":")):
+        del sentences[-1]
+    for sentence in sentences:
         if chosen and len(chosen) + len(sentence) > _LONGEST:
             break
         chosen = f"{chosen} {sentence}".strip()
@@ -224,7 +263,8 @@ body { background: white; }
 .reveal section.poll li { margin: 8px 0; }
 .reveal section.poll .point { border-left: 5px solid #1b7f4b; padding-left: 16px; }
 .reveal table { border-collapse: collapse; margin: 0 auto; font-size: 22px; }
-.reveal section.long .body { display: block; overflow-y: auto; }
+.reveal section.table .body > p { font-size: 20px; }
+.reveal section.wide table { font-size: 19px; }
 .reveal section.long table { font-size: 16px; }
 .reveal th, .reveal td { padding: 4px 14px; border-bottom: 1px solid #c8c8c8; text-align: left; }
 .reveal code { font-family: ui-monospace, Consolas, monospace; font-size: 0.9em; background: #f1f1f1; padding: 0 4px; }

@@ -180,21 +180,25 @@ def test_a_lecture_prints_without_the_sites_furniture(reader, address):
     assert 5 <= pages <= 60
 
 
-def test_slides_open_from_the_folder_and_no_slide_is_cut_off(reader, tmp_path):
+@pytest.mark.parametrize("path", sorted((ROOT / "lectures").glob("[0-9]*.ipynb")), ids=lambda p: p.stem[:2])
+def test_slides_open_from_the_folder_and_nothing_on_them_is_cut_off_or_covered(reader, tmp_path, path):
     import nbformat
 
-    path = next((ROOT / "lectures").glob("09_*.ipynb"))
     count = slides.write(nbformat.read(path, as_version=4), path.stem, tmp_path)
     page = reader.open((tmp_path / "index.html").as_uri())
-    page.wait_for_function("window.Reveal && Reveal.isReady()")
+    page.wait_for_function("window.Reveal && Reveal.isReady() && window.MathJax && MathJax.startup.promise")
+    page.evaluate("MathJax.startup.promise")
     assert page.evaluate("Reveal.getTotalSlides()") == count
     cut = page.evaluate(
         """() => { const cut = [];
         for (let i = 0; i < Reveal.getTotalSlides(); i++) {
           Reveal.slide(i);
-          const slide = Reveal.getCurrentSlide();
+          const slide = Reveal.getCurrentSlide(), body = slide.querySelector(".body") || slide;
           const [height, width] = [slide.scrollHeight, slide.scrollWidth];
           if (height > 724 || width > 1284) cut.push([i, height, width]);
+          if (body.scrollHeight > body.clientHeight + 2) cut.push([i, body.scrollHeight, body.clientHeight]);
+          for (const picture of slide.querySelectorAll("img"))
+            if (picture.getBoundingClientRect().height < 200) cut.push([i, "a picture too small to see"]);
         }
         return cut; }"""
     )

@@ -82,6 +82,8 @@ def run(notebook: Path, command: Sequence[str], folder: Path, env: dict[str, str
         client.execute(env=env, cwd=str(home))
     except (CellExecutionError, DeadKernelError, TimeoutError, AssertionError) as error:  # the last: a kernel gone
         return " ".join(f"{type(error).__name__}: {error}".split())[-400:]
+    finally:  # the client leaves a manager that it was given alone
+        manager.shutdown_kernel(now=True)
     if not list(home.glob(f"{badges.home(ROOT).slug.replace('/', '-')}*/llmlib")):
         return "the course was not cloned: the set-up cell did not see google.colab"
     return ""

@@ -62,6 +62,8 @@ def test_a_point_ends_with_a_sentence_and_is_never_a_formula_alone():
     long = "One is short. " + "Word " * 60 + "end. Last."
     assert first_sentence(long) == "One is short."
     assert first_sentence("$$x = 1$$\n\nThen this.") == "Then this."
+    assert first_sentence("One. Such a forecast is calibrated: with $c$ its confidence,\n\n$$p = c$$") == "One."
+    assert first_sentence("A hundred thousand vectors:\n\n- one") == "A hundred thousand vectors:"
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_leaves_formulas_to_mathjax(deck):
@@ -86,3 +88,24 @@ def test_every_lecture_makes_a_deck():
     for path in paths:
         made = slides_of(nbformat.read(path, as_version=4))
         assert made[0].kind == "title" and sum(slide.kind == "shown" for slide in made) >= 4, path.name
+
+
+def table(rows, words="word " * 5):
+    lines = "".join(f"\n| {n} | {words} |" for n in range(rows))
+    return {"text/markdown": f"*recorded*\n\n| n | text |\n| --- | --- |{lines}\n\nbelow"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "kinds"), [(8, ["table"]), (10, ["table wide"]), (12, ["table long"]), (24, ["table long"] * 2)]
+)
+def test_a_table_gets_smaller_letters_and_then_more_slides(rows, kinds):
+    made = slides_of(nbformat.v4.new_notebook(cells=[text("## I. Heart\n\nA table."), shown(table(rows))]))[1:]
+    assert [slide.kind for slide in made] == kinds
+    assert re.findall(r"<td>(\d+)</td>", "".join(slide.body for slide in made)) == [str(n) for n in range(rows)]
+    assert all("<th>text</th>" in slide.body and "recorded" in slide.body for slide in made)
+    assert ["below" in slide.body for slide in made] == [False] * (len(kinds) - 1) + [True]
+
+
+def test_a_long_cell_counts_with_the_lines_it_takes():
+    made = slides_of(nbformat.v4.new_notebook(cells=[text("## I. Heart\n\nA."), shown(table(4, "word " * 60))]))[1:]
+    assert [slide.kind for slide in made] == ["table wide"]  # of four short rows: "table"
