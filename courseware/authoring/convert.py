@@ -30,6 +30,16 @@ c.ClearSolutions.code_stub = {{"python": "# YOUR CODE HERE\\n{STUB.replace('"', 
 c.ExecutePreprocessor.timeout = 600  # seconds a cell: some train for a minute, and nbgrader stops at 30
 """
 
+_TEST = """\
+import sys
+from contextlib import redirect_stderr
+
+from courseware.classroom.required import require
+
+with redirect_stderr(sys.stdout):  # a warning of numpy is no failure, but what is on stderr counts as one
+    check({given})
+    require({given})"""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -135,9 +145,7 @@ def nbgrader_notebook(lab: Lab, source: Path) -> NotebookNode:
         cells.append(cell)
         for question in questions:
             given = ", ".join([f'"{question.id}"', *question.names])
-            text = "from courseware.classroom.required import require\n\n"
-            test = nbformat.v4.new_code_cell(f"{text}check({given})\nrequire({given})", id=f"{cell['id']}-test")
-            test["id"] = f"test-{_name(question)}"
+            test = nbformat.v4.new_code_cell(_TEST.format(given=given), id=f"test-{_name(question)}")
             test.metadata["nbgrader"] = _metadata(_name(question), grade=True, locked=True, points=question.points)
             cells.append(test)
     return _notebook(cells, source)

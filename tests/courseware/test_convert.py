@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 
 import nbformat
 import pytest
@@ -63,7 +64,7 @@ def test_every_lab_is_an_nbgrader_assignment(lab_id):
     assert nbgrader_rules(notebook) == lab.total_points
     text = "\n".join(cell.source for cell in notebook.cells)
     assert not re.search(r"(?<!#)# (BEGIN|END) SOLUTION|\S\s*# SOLUTION$", text, re.M), "our own markers"
-    tested = re.findall(r'^require\("(.*?)"', text, re.M)
+    tested = re.findall(r'^ *require\("(.*?)"', text, re.M)
     assert tested == [q.id for q in lab.questions if q.kind != "diagnosis"]
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -132,6 +133,25 @@ def test_require_raises_what_check_would_print():
         require(question.id)
     with pytest.raises(KeyError, match="read by a person"):
         require(next(u.id for u in lab.ungraded), 1)
+
+
+def test_nbgraders_tests_put_nothing_on_stderr_which_it_counts_as_a_failure(capsys):
+    import numpy as np
+
+    from courseware.classroom.checker import check
+
+    def perplexity(p):
+        print("a warning", file=sys.stderr)  # as numpy's of log(0), which is rightly infinite
+        with np.errstate(divide="ignore"):
+            return float(np.exp(-np.log(p).mean()))
+
+    notebook = convert.nbgrader_notebook(cases.load_lab("lab01"), SOURCES["lab01"])
+    test = next(c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade_id") == "lab01_q4")
+    exec(test.source, {"check": check, "perplexity": perplexity})
+    out, err = capsys.readouterr()
+    assert "a warning" in out and not err
+    with pytest.raises(AssertionError, match="public cases pass"):
+        exec(test.source, {"check": check, "perplexity": lambda p: 1.0})
 
 
 def test_the_command_writes_the_folders_of_the_tools(tmp_path, capsys):
