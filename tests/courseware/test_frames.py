@@ -132,3 +132,9 @@ def test_kept_frames_are_whole(path):
 def test_all_kept_frames_together_stay_small():
     sizes = [path.stat().st_size for path in KEPT]
     assert sizes and max(sizes) <= 500_000 and sum(sizes) <= 4_000_000
+
+
+@pytest.mark.parametrize("path", sorted((frames.ROOT / "lectures").glob("[0-9]*.ipynb")), ids=lambda p: p.stem[:2])
+def test_a_lectures_frames_are_of_its_present_code(path):
+    kept = frames.read(path.stem)
+    assert kept and kept["code"] == frames.code_hash(nbformat.read(path, as_version=4)), f"python tasks.py frames {path.stem[:2]}"
