@@ -3,7 +3,8 @@
     python -m courseware slides 03           (make slides LECTURE=03)
 
 The deck is made of the executed notebook. A figure or table becomes a slide under the heading that it stands under,
-with the first sentence said of it; a poll becomes two, the second with the answer; a section begins with its title.
+with the first sentence said of it; a poll becomes two, the second with the answer; a section begins with its title,
+and the summary's points are one slide.
 What the notebook says in between is in the notes, for the speaker's window (press S). reveal.js and MathJax are copied
 beside the deck, so it opens from a folder without a network, in any browser.
 """
@@ -31,6 +32,7 @@ _LONGEST = 210  # characters of a point
 _ROOM, _LINE = 480, 35  # pixels for a table with what stands around it, and for a line of text
 _LETTERS = {"table": 22, "table wide": 19, "table long": 16}  # pixels, as in the style below
 _HEADING = re.compile(r"^(?P<level>#{1,4}) (?P<title>.+)$", re.MULTILINE)
+_ITEM = re.compile(r"^\d+\. (.+)$", re.MULTILINE)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _SIZED = re.compile(r'(<img [^>]*?) width="\d+"')
 _BAR = re.compile(r"(?<!\\)\|")  # between a table's cells
@@ -92,10 +94,12 @@ def _sections(text: str) -> Iterator[tuple[tuple[int, str] | None, str]]:
 
 
 def _opening(title: str, body: str, level: int, notebook: NotebookNode) -> Slide:
-    """The first slide of the lecture, with its question, or of a section, with its first sentence."""
+    """The first slide of the lecture, with its question, or of a section, with its first sentence; or the summary."""
     if level == 1:
         question = body.split("\n\n")[0].replace("**The question of this lecture.**", "").strip()
         return Slide(title, point=question, kind="title")
+    if points := _ITEM.findall(body) if title == "Summary" else []:
+        return Slide(title, markdown("\n".join(f"1. {first_sentence(point)}" for point in points)), kind="summary")
     return Slide(title, point=first_sentence(body), kind="section")
 
 
@@ -262,6 +266,9 @@ body { background: white; }
 .reveal section.poll ul { list-style: none; padding: 0; margin: 14px 0; }
 .reveal section.poll li { margin: 8px 0; }
 .reveal section.poll .point { border-left: 5px solid #1b7f4b; padding-left: 16px; }
+.reveal section.summary .body { font-size: 25px; }
+.reveal section.summary ol { padding-left: 1.4em; margin: 0; }
+.reveal section.summary li { margin: 10px 0; }
 .reveal table { border-collapse: collapse; margin: 0 auto; font-size: 22px; }
 .reveal section.table .body > p { font-size: 20px; }
 .reveal section.wide table { font-size: 19px; }

@@ -52,6 +52,14 @@ def test_the_prose_is_in_the_speaker_notes(deck):
     assert "A table of sums." in notes and "And a second paragraph." in notes and "<!--" not in notes
 
 
+def test_the_summarys_points_are_one_slide_a_sentence_each():
+    said = "## Summary\n\n1. A sum is *small*. " + "Long. " * 60 + "\n2. Then, $p = 1$.\n\n**Still open.** Why?"
+    (made,) = slides_of(nbformat.v4.new_notebook(cells=[text(said)]))
+    assert made.kind == "summary" and made.body.count("<li>") == 2 and not made.point
+    assert "<em>small</em>" in made.body and r"\(p = 1\)" in made.body and "Still open" not in made.body
+    assert len(made.body) < 400 and "Still open" in made.notes[0]
+
+
 def test_a_polls_answer_is_on_the_second_of_its_slides_alone(deck):
     asked, answered = slides_of(deck)[3:5]
     assert "Since" not in asked.body + asked.point and asked.body == answered.body
