@@ -4,9 +4,8 @@
 
 The deck is made of the executed notebook. A figure or table becomes a slide under the heading that it stands under,
 with the first sentence said of it; a poll becomes two, the second with the answer; a section begins with its title,
-and the summary's points are one slide.
-What the notebook says in between is in the notes, for the speaker's window (press S). reveal.js and MathJax are copied
-beside the deck, so it opens from a folder without a network, in any browser.
+and the summary's points are one slide. What the notebook says in between is in the notes, for the speaker's window
+(press S). reveal.js and MathJax are copied beside the deck, so it opens from a folder, offline, in any browser.
 """
 
 import argparse
@@ -124,7 +123,7 @@ def _table(text: str) -> Iterator[tuple[str, str]]:
     around = sum(_LINE * math.ceil(len(line) / 105) for line in [*above[:-2], *below] if line)
     sizes = [(kind, _heights([above[-2], *rows], letters)) for kind, letters in _LETTERS.items()]
     kind, heights = next((size for size in sizes if around + sum(size[1]) <= _ROOM), sizes[-1])
-    shares = math.ceil(sum(heights[1:]) / (_ROOM - around - heights[0]))
+    shares = max(1, math.ceil(sum(heights[1:]) / max(_ROOM - around - heights[0], _ROOM / 4)))
     for share in range(shares):
         part = rows[len(rows) * share // shares : len(rows) * (share + 1) // shares]
         yield kind, markdown("\n".join([*above, *part, *(below if share == shares - 1 else [])]))

@@ -114,6 +114,12 @@ def test_a_table_gets_smaller_letters_and_then_more_slides(rows, kinds):
     assert ["below" in slide.body for slide in made] == [False] * (len(kinds) - 1) + [True]
 
 
+def test_a_table_is_kept_whatever_is_said_around_it():
+    said = {"text/markdown": f"{'A long caption. ' * 110}\n\n| n |\n| --- |\n| 7 |"}
+    made = slides_of(nbformat.v4.new_notebook(cells=[text("## I. Heart\n\nA table."), shown(said)]))[1:]
+    assert len(made) == 1 and "<td>7</td>" in made[0].body
+
+
 def test_a_long_cell_counts_with_the_lines_it_takes():
     made = slides_of(nbformat.v4.new_notebook(cells=[text("## I. Heart\n\nA."), shown(table(4, "word " * 60))]))[1:]
     assert [slide.kind for slide in made] == ["table wide"]  # of four short rows: "table"
