@@ -29,7 +29,7 @@ from courseware.authoring.execute import NO_SLIDER
 WIDTH, HEIGHT = 1280, 720
 _LONGEST = 210  # characters of a point
 _ROOM, _LINE = 480, 35  # pixels for a table with what stands around it, and for a line of text
-_LETTERS = {"table": 22, "table wide": 19, "table long": 16}  # pixels, as in the style below
+_LETTERS = {"table": 22, "table wide": 19, "table long": 16}  # pixels, by kind of slide
 _HEADING = re.compile(r"^(?P<level>#{1,4}) (?P<title>.+)$", re.MULTILINE)
 _ITEM = re.compile(r"^\d+\. (.+)$", re.MULTILINE)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
@@ -62,7 +62,7 @@ def slides_of(notebook: NotebookNode) -> list[Slide]:
                 if heading:
                     level, title = heading
                     if level <= 2:
-                        made.append(_opening(title, body, level, notebook))
+                        made.append(_opening(title, body, level))
                         said = []
                 if body:
                     said.append(body)
@@ -92,12 +92,13 @@ def _sections(text: str) -> Iterator[tuple[tuple[int, str] | None, str]]:
         yield (len(heading["level"]), heading["title"]), body
 
 
-def _opening(title: str, body: str, level: int, notebook: NotebookNode) -> Slide:
+def _opening(title: str, body: str, level: int) -> Slide:
     """The first slide of the lecture, with its question, or of a section, with its first sentence; or the summary."""
     if level == 1:
         question = body.split("\n\n")[0].replace("**The question of this lecture.**", "").strip()
         return Slide(title, point=question, kind="title")
-    if points := _ITEM.findall(body) if title == "Summary" else []:
+    points = _ITEM.findall(body) if title == "Summary" else []
+    if points:
         return Slide(title, markdown("\n".join(f"1. {first_sentence(point)}" for point in points)), kind="summary")
     return Slide(title, point=first_sentence(body), kind="section")
 
@@ -268,10 +269,8 @@ body { background: white; }
 .reveal section.summary .body { font-size: 25px; }
 .reveal section.summary ol { padding-left: 1.4em; margin: 0; }
 .reveal section.summary li { margin: 10px 0; }
-.reveal table { border-collapse: collapse; margin: 0 auto; font-size: 22px; }
+.reveal table { border-collapse: collapse; margin: 0 auto; }
 .reveal section.table .body > p { font-size: 20px; }
-.reveal section.wide table { font-size: 19px; }
-.reveal section.long table { font-size: 16px; }
 .reveal th, .reveal td { padding: 4px 14px; border-bottom: 1px solid #c8c8c8; text-align: left; }
 .reveal code { font-family: ui-monospace, Consolas, monospace; font-size: 0.9em; background: #f1f1f1; padding: 0 4px; }
 .reveal strong { font-weight: 650; }
@@ -286,7 +285,8 @@ def write(notebook: NotebookNode, name: str, out: Path) -> int:
 
     out.mkdir(parents=True, exist_ok=True)
     (out / "index.html").write_text(page(notebook, name), encoding="utf-8")
-    (out / "deck.css").write_text(_STYLE, encoding="utf-8")
+    letters = [f".reveal section.{k.replace(' ', '.')} table {{ font-size: {px}px; }}\n" for k, px in _LETTERS.items()]
+    (out / "deck.css").write_text("".join([_STYLE, *letters]), encoding="utf-8")
     for path, inside in [*reveal_files(), *((p, f"mathjax/{n}") for p, n in mathjax_files())]:
         (out / inside).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, out / inside)

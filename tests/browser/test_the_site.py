@@ -186,8 +186,7 @@ def test_slides_open_from_the_folder_and_nothing_on_them_is_cut_off_or_covered(r
 
     count = slides.write(nbformat.read(path, as_version=4), path.stem, tmp_path)
     page = reader.open((tmp_path / "index.html").as_uri())
-    page.wait_for_function("window.Reveal && Reveal.isReady() && window.MathJax && MathJax.startup.promise")
-    page.evaluate("MathJax.startup.promise")
+    page.wait_for_function("window.Reveal && Reveal.isReady()")
     assert page.evaluate("Reveal.getTotalSlides()") == count
     cut = page.evaluate(
         """() => { const cut = [];

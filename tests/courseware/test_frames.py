@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from courseware.authoring import frames
+from courseware.authoring.build import lecture_sources
 from courseware.authoring.frames import FrameSet, code_hash, explored, pack, stepped, thinned, unpack, webp
 
 KEPT = sorted((frames.ROOT / "docs" / "site" / "frames").glob("*.frames"))
@@ -134,7 +135,6 @@ def test_all_kept_frames_together_stay_small():
     assert sizes and max(sizes) <= 500_000 and sum(sizes) <= 4_000_000
 
 
-@pytest.mark.parametrize("path", sorted((frames.ROOT / "lectures").glob("[0-9]*.ipynb")), ids=lambda p: p.stem[:2])
-def test_a_lectures_frames_are_of_its_present_code(path):
-    kept, code = frames.read(path.stem), frames.code_hash(nbformat.read(path, as_version=4))
-    assert kept and kept["code"] == code, f"python tasks.py frames {path.stem[:2]}"
+@pytest.mark.parametrize("source", lecture_sources(), ids=lambda p: p.stem[:2])
+def test_a_lectures_frames_are_of_its_present_code(source):
+    assert frames.is_fresh(source), f"python tasks.py frames {source.stem[:2]}"
